@@ -1,0 +1,21 @@
+# bp_add_plugin(name SOURCES file… [DEPENDS target…]): a layer plug-in, the shared library <name>.bp.so with the one
+# exported symbol that abi.h asks for. The same function serves the plug-ins of this tree and, from the installed
+# package (find_package(backplane)), those of anybody else.
+
+set(BP_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins" CACHE INTERNAL "Where the build puts plug-ins")
+
+function(bp_add_plugin name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name}_plugin MODULE ${arg_SOURCES})
+  target_link_libraries(${name}_plugin PRIVATE backplane::sdk ${arg_DEPENDS})
+  set_target_properties(${name}_plugin PROPERTIES
+    OUTPUT_NAME "${name}" PREFIX "" SUFFIX ".bp.so"
+    LIBRARY_OUTPUT_DIRECTORY "${BP_PLUGIN_DIR}"
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+  # Archives linked in keep their symbols to themselves. Undefined symbols are an error at link time, except under
+  # sanitizers, whose run time is found in the host program.
+  target_link_options(${name}_plugin PRIVATE -Wl,--exclude-libs,ALL)
+  if(NOT BP_SANITIZE)
+    target_link_options(${name}_plugin PRIVATE -Wl,-z,defs)
+  endif()
+endfunction()

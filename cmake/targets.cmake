@@ -1,0 +1,21 @@
+# One target per folder of framework/: `bp_add_folder(trainer SOURCES … DEPENDS …)` makes the static library
+# backplane_trainer with the alias backplane::trainer. Includes are written "folder/file.h"; a folder may include only
+# what it names in DEPENDS, so arrows between folders are written down here and nowhere else.
+
+add_library(bp_flags INTERFACE)
+target_compile_features(bp_flags INTERFACE cxx_std_20)
+# g++ 12 sees overlaps and uninitialised parts in std::string that are not there (GCC bugs 105329, 105562).
+target_compile_options(bp_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -Wno-restrict
+                       -Wno-maybe-uninitialized)
+if(BP_SANITIZE)
+  target_compile_options(bp_flags INTERFACE -fsanitize=${BP_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(bp_flags INTERFACE -fsanitize=${BP_SANITIZE})
+endif()
+
+function(bp_add_folder name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(backplane_${name} STATIC ${arg_SOURCES})
+  add_library(backplane::${name} ALIAS backplane_${name})
+  target_include_directories(backplane_${name} PUBLIC "${PROJECT_SOURCE_DIR}/framework")
+  target_link_libraries(backplane_${name} PUBLIC bp_flags ${arg_DEPENDS})
+endfunction()

@@ -1,0 +1,53 @@
+#include "base/error.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace backplane {
+
+namespace {
+
+std::string join_texts(const std::vector<Diagnostic>& diagnostics) {
+  std::string all;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    if (!all.empty()) all += '\n';
+    all += diagnostic.text();
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string Place::text() const {
+  if (line == 0) return source;
+  if (column == 0) return fmt::format("{}:{}", source, line);
+  return fmt::format("{}:{}:{}", source, line, column);
+}
+
+std::string Diagnostic::text() const {
+  std::string message = place.source.empty() ? "" : place.text() + ": ";
+  message += "error: " + what;
+  if (!path.empty()) message += "\n  " + path;
+  std::string names;
+  if (!nearest.empty()) names = fmt::format("did you mean '{}'?", nearest);
+  if (!known.empty()) names += fmt::format("{}known: {}", names.empty() ? "" : "   ", fmt::join(known, ", "));
+  if (!names.empty()) message += "\n  " + names;
+  if (!hint.empty()) message += "\n  hint: " + hint;
+  return message;
+}
+
+UserError::UserError(ExitCode code, std::vector<Diagnostic> diagnostics)
+    : std::runtime_error(join_texts(diagnostics)), code_(code), diagnostics_(std::move(diagnostics)) {}
+
+UserError::UserError(ExitCode code, Diagnostic diagnostic)
+    : UserError(code, std::vector<Diagnostic>{std::move(diagnostic)}) {}
+
+UserError::UserError(ExitCode code, std::string what, std::string hint)
+    : UserError(code, Diagnostic{.place = {}, .what = std::move(what), .path = {}, .nearest = {}, .known = {},
+                                 .hint = std::move(hint)}) {}
+
+void fail_assertion(const char* condition, const char* file, int line) {
+  throw InternalError(fmt::format("{}:{}: assertion failed: {}", file, line, condition));
+}
+
+}  // namespace backplane

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace backplane {
+
+/// The name in `known` closest to `wrong` by Damerau-Levenshtein distance (Damerau 1964), or "" where none is
+/// close enough to be a likely slip: more than a third of the letters differ, and neither begins with the other.
+std::string nearest_name(std::string_view wrong, const std::vector<std::string>& known);
+
+}  // namespace backplane

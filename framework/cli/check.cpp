@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "cli/commands.h"
+#include "parallel/arena.h"
+#include "trainer/gradient_check.h"
+
+namespace backplane::cli {
+
+namespace {
+
+struct CheckWords {
+  ExperimentWords experiment;
+  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  GradientCheckOptions options;
+  double tolerance = 1e-7;
+};
+
+/// "12,345" of a parameter with 3 axes: where an element stands.
+std::string position(std::int64_t element, const Shape& shape) {
+  std::string text;
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    text = fmt::format("{}{}{}", element % shape[axis], text.empty() ? "" : ",", text);
+    element /= shape[axis];
+  }
+  return "[" + text + "]";
+}
+
+/// What a wrong gradient looks like, said as a guess.
+std::string likely_cause(const GradientFinding& finding) {
+  if (finding.analytic == 0.0) return "not computed at all";
+  const double ratio = finding.analytic / finding.numeric;
+  const auto near = [&](double value) { return std::abs(ratio - value) < 1e-4 * std::abs(value); };
+  if (near(-1.0)) return "the sign";
+  if (near(2.0) || near(0.5)) return "a factor of 2";
+  return fmt::format("analytic / numeric = {:.6g}", ratio);
+}
+
+ExitCode check(const CheckWords& words, const Words& all) {
+  ExperimentRequest request = words.experiment.request(all);
+  request.overrides.push_back("dtype=float64");
+  request.override_words.push_back("`backplane check` (dtype=float64)");
+  const Registry registry = Registry::discover(request.plugins);
+  const Experiment experiment = read_experiment(request, registry);
+  Model model = build_model(experiment, registry);
+  Arena arena(words.threads);
+  GradientCheckOptions options = words.options;
+  options.seed = experiment.seed;
+  const std::vector<GradientFinding> findings = check_gradients(model.network, model.data, model.loss, arena, options);
+
+  fmt::print("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name, std::min(options.samples, model.data.train.count));
+  fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks", "worst element", "all together", "verdict");
+  bool is_good = true;
+  for (const GradientFinding& finding : findings) {
+    const bool is_wrong = !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance) || finding.checked == 0;
+    is_good &= !is_wrong;
+    fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked, finding.at_kinks, finding.worst_error,
+               finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink", is_wrong ? "WRONG" : "ok");
+    if (is_wrong && finding.checked > 0)
+      fmt::print("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "", position(finding.worst_element, finding.shape), finding.analytic,
+                 finding.numeric, likely_cause(finding));
+    else if (is_wrong) fmt::print("{:16} every element looked at lies at a kink; try another seed or another activation\n", "");
+  }
+  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n", is_good ? "all gradients agree" : "gradients are WRONG", words.tolerance);
+  return is_good ? ExitCode::ok : ExitCode::internal;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, const Words& all, Action& action) {
+  CLI::App* command = app.add_subcommand("check", "compare all gradients of an experiment's network with finite differences");
+  auto words = std::make_shared<CheckWords>();
+  words->experiment.add_to(*command);
+  command->add_option("--threads", words->threads, "workers")->check(CLI::Range(1, 1024));
+  command->add_option("--samples", words->options.samples, "samples of the batch; default 8")->check(CLI::Range(1, 4096));
+  command->add_option("--elements", words->options.elements, "elements per parameter; default 48")->check(CLI::Range(1, 1'000'000));
+  command->add_option("--tolerance", words->tolerance, "largest relative error; default 1e-7")->check(CLI::PositiveNumber);
+  command->callback([&action, words, &all] { action = [words, &all] { return check(*words, all); }; });
+}
+
+}  // namespace backplane::cli

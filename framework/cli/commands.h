@@ -1,0 +1,36 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/exit_code.h"
+#include "experiment/experiment.h"
+
+namespace backplane::cli {
+
+/// What a subcommand does once its words are parsed.
+using Action = std::function<ExitCode()>;
+
+/// The words of the command line, for messages that say which of them is wrong.
+using Words = std::vector<std::string>;
+
+/// Each adds one subcommand to `app` and sets `action` when it is the one called. One file each.
+void add_run(CLI::App& app, const Words& words, Action& action);
+void add_check(CLI::App& app, const Words& words, Action& action);
+void add_inspect(CLI::App& app, Action& action);
+void add_plugin(CLI::App& app, Action& action);
+
+/// The options that every command on an experiment has: FILE, --set, --plugin.
+struct ExperimentWords {
+  std::string file;
+  std::vector<std::string> overrides;
+  std::vector<std::string> plugins;
+
+  void add_to(CLI::App& command);
+  ExperimentRequest request(const Words& words) const;
+};
+
+}  // namespace backplane::cli

@@ -1,0 +1,66 @@
+#include "experiment/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "cli/commands.h"
+#include "experiment/describe.h"
+
+namespace backplane::cli {
+
+namespace {
+
+struct RunWords {
+  ExperimentWords experiment;
+  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::string out;
+  bool is_dry = false;
+};
+
+void print_score(const char* split, const std::optional<Score>& score) {
+  if (!score) return;
+  fmt::print("{:<12} loss {:.4f}{}\n", split, score->loss, score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
+}
+
+void print_summary(const RunSummary& summary) {
+  print_score("train", summary.train);
+  print_score("validation", summary.validation);
+  print_score("test", summary.test);
+  fmt::print("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds, summary.samples_per_second,
+             summary.threads, summary.threads == 1 ? "" : "s");
+  fmt::print("{:<12} {}\n", "weights", summary.weights_digest);
+  fmt::print("{:<12} {}\n", "files", summary.directory);
+  fmt::print("look inside  backplane inspect {}\n", summary.last_checkpoint);
+}
+
+ExitCode run(const RunWords& words, const Words& all) {
+  const ExperimentRequest request = words.experiment.request(all);
+  const Registry registry = Registry::discover(request.plugins);
+  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  const Experiment experiment = read_experiment(request, registry);
+  if (words.is_dry) {
+    fmt::print("{}", describe(experiment, build_model(experiment, registry)));
+    return ExitCode::ok;
+  }
+  const RunSummary summary = run_experiment(experiment, registry, {.threads = words.threads, .directory = words.out});
+  print_summary(summary);
+  if (summary.code == ExitCode::stopped) fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n", summary.last_checkpoint);
+  return summary.code;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, const Words& all, Action& action) {
+  CLI::App* command = app.add_subcommand("run", "train an experiment");
+  auto words = std::make_shared<RunWords>();
+  words->experiment.add_to(*command);
+  command->add_option("--threads", words->threads, "workers; changes the time and nothing else")->check(CLI::Range(1, 1024));
+  command->add_option("--out", words->out, "run directory; default runs/<name>");
+  command->add_flag("--dry-run", words->is_dry, "check everything, show the network, train nothing");
+  command->callback([&action, words, &all] { action = [words, &all] { return run(*words, all); }; });
+}
+
+}  // namespace backplane::cli

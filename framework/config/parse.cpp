@@ -1,0 +1,109 @@
+#include "config/parse.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <sstream>
+
+#include "config/source_text.h"
+#include "config/tree_builder.h"
+
+namespace backplane::config {
+
+namespace {
+
+struct Remedy {
+  std::string_view message;
+  std::string_view hint;
+};
+
+constexpr std::string_view kNoTabs = "indent with spaces, not with tabs";
+
+const Remedy kRemedies[] = {
+    {YAML::ErrorMsg::TAB_IN_INDENTATION, kNoTabs},
+    {YAML::ErrorMsg::MAP_VALUE, "look at this line and the one above: a key ends in a colon and a space, deeper "
+                                "lines are indented, and text with ': ' in it needs quotes"},
+    {YAML::ErrorMsg::UNKNOWN_TOKEN, "text that begins with this character needs quotes"},
+    {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a '[' before this place is not closed"},
+    {YAML::ErrorMsg::END_OF_MAP_FLOW, "a '{' before this place is not closed"},
+    {YAML::ErrorMsg::BLOCK_ENTRY, "a list begins on a line of its own, or is written [a, b]"},
+    {YAML::ErrorMsg::UNKNOWN_ANCHOR, "an alias *name repeats a value that was marked &name above it"},
+};
+
+std::string line_of(std::string_view text, int line) {
+  std::istringstream lines{std::string(text)};
+  std::string found;
+  for (int i = 0; i <= line && std::getline(lines, found); ++i) continue;
+  return found;
+}
+
+std::string remedy(const YAML::Exception& error, std::string_view text) {
+  const std::string line = line_of(text, error.mark.line);
+  const std::string indentation = line.substr(0, line.find_first_not_of(" \t"));
+  if (indentation.find('\t') != std::string::npos) return std::string(kNoTabs);
+  for (const Remedy& known : kRemedies)
+    if (error.msg.starts_with(known.message)) return std::string(known.hint);
+  return {};
+}
+
+[[noreturn]] void fail_syntax(const YAML::Exception& error, std::string_view text, const TreeBuilder& builder) {
+  Diagnostic finding;
+  if (error.msg == YAML::ErrorMsg::DOC_IN_SCALAR) {
+    finding.place = builder.last_place();
+    finding.what = "not valid YAML: a quote that opens after this place is not closed";
+  } else {
+    finding.place = builder.place_of(error.mark);
+    finding.what = "not valid YAML: " + error.msg;
+    finding.hint = remedy(error, text);
+  }
+  throw UserError(ExitCode::bad_config, std::move(finding));
+}
+
+/// yaml-cpp takes the end of the file for a closing quote; it does not take the end of a document for one.
+std::string with_end_mark(std::string_view text) {
+  return fmt::format("{}{}...\n", text, text.empty() || text.ends_with('\n') ? "" : "\n");
+}
+
+}  // namespace
+
+Node parse_value(std::string_view text, const std::string& source, const Limits& limits) {
+  if (text.size() > limits.bytes) {
+    Diagnostic finding;
+    finding.place.source = source;
+    finding.what = fmt::format("the text is longer than {} bytes", limits.bytes);
+    throw UserError(ExitCode::bad_config, std::move(finding));
+  }
+  check_characters(text, source);
+  TreeBuilder builder(source, limits);
+  try {
+    std::istringstream stream(with_end_mark(text));
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) continue;
+  } catch (const YAML::Exception& error) {
+    fail_syntax(error, text, builder);
+  }
+  return builder.take();
+}
+
+Node parse_text(std::string_view text, const std::string& source, const Limits& limits) {
+  Node root = parse_value(text, source, limits);
+  if (!root.is_null()) return root;
+  root = Node::empty_map();
+  root.place = {source, 1, 1};
+  return root;
+}
+
+Node parse_file(const std::string& path, const Limits& limits) {
+  return parse_text(read_source(path, limits), path, limits);
+}
+
+void set_origin(Node& tree, const Place& place, bool is_default) {
+  tree.place = place;
+  tree.key_place = place;
+  tree.is_default = is_default;
+  for (Node& item : tree.list) set_origin(item, place, is_default);
+  for (auto& [key, value] : tree.map) set_origin(value, place, is_default);
+}
+
+}  // namespace backplane::config

@@ -1,0 +1,90 @@
+#include "config/scalar.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace backplane::config {
+
+namespace {
+
+constexpr std::size_t kLongestShown = 60;
+constexpr double kExactIntegers = 9007199254740992.0;  // 2^53: above it a double skips whole numbers
+
+/// std::from_chars knows '-' but not '+'.
+std::string_view without_plus(std::string_view text) {
+  const bool has_plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
+  return has_plus ? text.substr(1) : text;
+}
+
+template <typename Number>
+std::optional<Number> read_whole(std::string_view text) {
+  text = without_plus(text);
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc() || stopped != end) return std::nullopt;
+  return value;
+}
+
+bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+std::string on_one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    line += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return line;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> to_integer(std::string_view text) {
+  if (const auto digits = read_whole<std::int64_t>(text)) return digits;
+  const auto number = to_number(text);
+  if (!number || *number != std::trunc(*number) || std::abs(*number) >= kExactIntegers) return std::nullopt;
+  return static_cast<std::int64_t>(*number);
+}
+
+std::optional<double> to_number(std::string_view text) {
+  const auto number = read_whole<double>(text);
+  return number && std::isfinite(*number) ? number : std::nullopt;
+}
+
+std::optional<Duration> to_duration(std::string_view text) {
+  const std::size_t space = text.find(' ');
+  const auto count = to_integer(text.substr(0, space));
+  if (!count || *count < 1) return std::nullopt;
+  if (space == std::string_view::npos) return Duration{.steps = *count, .epochs = 0};
+  const std::string_view unit = text.substr(text.find_first_not_of(' ', space));
+  if (unit == "step" || unit == "steps") return Duration{.steps = *count, .epochs = 0};
+  if (unit == "epoch" || unit == "epochs") return Duration{.steps = 0, .epochs = *count};
+  return std::nullopt;
+}
+
+bool means_null(std::string_view text) {
+  return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+}
+
+std::string in_short(std::string_view text) {
+  if (text.size() <= kLongestShown) return on_one_line(text);
+  std::size_t length = kLongestShown;
+  while (length > 0 && continues_character(text[length])) --length;
+  return on_one_line(text.substr(0, length)) + "…";
+}
+
+std::string shown(std::string_view text) { return fmt::format("'{}'", in_short(text)); }
+
+std::string shown(const Node& node) {
+  switch (node.kind) {
+    case Node::Kind::null: return "nothing";
+    case Node::Kind::list: return "a list";
+    case Node::Kind::map: return "a map";
+    case Node::Kind::scalar: break;
+  }
+  return node.quoted ? fmt::format("the text \"{}\"", in_short(node.scalar)) : shown(node.scalar);
+}
+
+}  // namespace backplane::config

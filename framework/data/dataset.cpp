@@ -1,0 +1,80 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "base/error.h"
+
+namespace backplane {
+
+namespace {
+
+template <class T>
+std::vector<T> rows(const std::vector<T>& all, const std::vector<std::int64_t>& indices, std::int64_t width) {
+  std::vector<T> chosen;
+  chosen.reserve(indices.size() * static_cast<std::size_t>(width));
+  for (const std::int64_t index : indices) {
+    const auto first = all.begin() + index * width;
+    chosen.insert(chosen.end(), first, first + width);
+  }
+  return chosen;
+}
+
+template <class Stored, class T>
+void shift_and_scale(const Stored* in, std::int64_t size, const DataSet& data, T* out) {
+  // Bytes lose nothing in float. Wider values are shifted in double, where a mean far from zero costs no digits.
+  using Work = std::conditional_t<std::is_same_v<Stored, std::uint8_t>, T, double>;
+  const auto features = static_cast<std::int64_t>(data.shift.size());
+  if (features == 1) {
+    const auto shift = static_cast<Work>(data.shift[0]);
+    const auto scale = static_cast<Work>(data.scale[0]);
+    for (std::int64_t j = 0; j < size; ++j) out[j] = static_cast<T>((static_cast<Work>(in[j]) - shift) * scale);
+    return;
+  }
+  const double* shift = data.shift.data();
+  const double* scale = data.scale.data();
+  for (const Stored* end = in + size; in != end; in += features, out += features)
+    for (std::int64_t f = 0; f < features; ++f)
+      out[f] = static_cast<T>((static_cast<Work>(in[f]) - static_cast<Work>(shift[f])) * static_cast<Work>(scale[f]));
+}
+
+}  // namespace
+
+Samples Samples::subset(const std::vector<std::int64_t>& indices, std::int64_t input_size,
+                        std::int64_t target_size) const {
+  Samples chosen;
+  chosen.count = static_cast<std::int64_t>(indices.size());
+  std::visit([&](const auto& all) { chosen.inputs = rows(all, indices, input_size); }, inputs);
+  std::visit([&](const auto& all) { chosen.targets = rows(all, indices, has_labels() ? 1 : target_size); }, targets);
+  return chosen;
+}
+
+template <class T>
+void DataSet::gather_input(const Samples& samples, std::int64_t index, T* out) const {
+  const std::int64_t size = input_size();
+  std::visit([&](const auto& all) { shift_and_scale(all.data() + index * size, size, *this, out); }, samples.inputs);
+}
+
+template <class T>
+void gather_target(const Samples& samples, std::int64_t index, std::int64_t outputs, T* out) {
+  if (const auto* vectors = std::get_if<std::vector<double>>(&samples.targets)) {
+    std::transform(vectors->begin() + index * outputs, vectors->begin() + (index + 1) * outputs, out,
+                   [](double value) { return static_cast<T>(value); });
+    return;
+  }
+  const std::int64_t label = std::get<std::vector<std::int64_t>>(samples.targets)[static_cast<std::size_t>(index)];
+  if (outputs == 1) {
+    *out = static_cast<T>(label);
+    return;
+  }
+  BP_ASSERT(label < outputs);
+  std::fill_n(out, outputs, T{0});
+  out[label] = T{1};
+}
+
+template void DataSet::gather_input(const Samples&, std::int64_t, float*) const;
+template void DataSet::gather_input(const Samples&, std::int64_t, double*) const;
+template void gather_target(const Samples&, std::int64_t, std::int64_t, float*);
+template void gather_target(const Samples&, std::int64_t, std::int64_t, double*);
+
+}  // namespace backplane

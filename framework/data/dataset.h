@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tensor/shape.h"
+
+namespace backplane {
+
+/// Samples of one split, kept in the type they were stored in. Immutable once loaded; read by all workers.
+struct Samples {
+  /// Input elements, sample after sample; bytes stay bytes until a slice gathers them.
+  std::variant<std::vector<std::uint8_t>, std::vector<float>, std::vector<double>> inputs;
+  /// What is to be learned: class indices (one a sample) or target vectors (target_size a sample).
+  std::variant<std::vector<std::int64_t>, std::vector<double>> targets;
+  std::int64_t count = 0;
+
+  bool has_labels() const { return targets.index() == 0; }
+
+  /// Copies the samples named by `indices` (each in [0, count)) into a new set, in that order. `target_size` is of
+  /// no account where there are labels.
+  Samples subset(const std::vector<std::int64_t>& indices, std::int64_t input_size, std::int64_t target_size) const;
+};
+
+/// A data set: up to three splits of samples of one shape. Every value is finite; every label is in [0, classes).
+struct DataSet {
+  Shape input_shape;                     ///< of one sample, without the batch axis; never empty
+  std::int64_t classes = 0;              ///< number of classes; 0 where targets are vectors
+  std::int64_t target_size = 0;          ///< numbers per target vector; 0 where there are labels
+  std::vector<std::string> class_names;  ///< one a class where the data has names; empty where classes are numbers
+  Samples train;
+  std::optional<Samples> validation;
+  std::optional<Samples> test;
+  std::vector<std::string> files;  ///< every file that was read, for the record of the run
+
+  /// Inputs are used as (stored − shift) · scale, element j of a sample with shift[j % shift.size()].
+  /// Both have one number (all elements) or one per last-axis element.
+  std::vector<double> shift{0.0};
+  std::vector<double> scale{1.0};
+
+  std::int64_t input_size() const { return element_count(input_shape); }
+
+  /// Writes sample `index` of `samples`, shifted and scaled, as T (float or double) into out[0, input_size()).
+  /// [any thread]
+  template <class T>
+  void gather_input(const Samples& samples, std::int64_t index, T* out) const;
+};
+
+/// Writes what sample `index` should give, as T (float or double), into out[0, outputs): the target vector
+/// (`outputs` long), the label one-hot, or, where outputs is 1, the label itself as a number. [any thread]
+template <class T>
+void gather_target(const Samples& samples, std::int64_t index, std::int64_t outputs, T* out);
+
+}  // namespace backplane

@@ -1,0 +1,91 @@
+#include "data/prepare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "random/permutation.h"
+
+namespace backplane {
+
+namespace {
+
+void keep_first(DataSet& data, std::int64_t limit) {
+  if (limit >= data.train.count) return;
+  std::vector<std::int64_t> first(static_cast<std::size_t>(limit));
+  std::iota(first.begin(), first.end(), 0);
+  data.train = data.train.subset(first, data.input_size(), data.target_size);
+}
+
+void split_off_validation(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
+  const std::int64_t count = data.train.count;
+  if (preparation.validation >= count)
+    preparation.validation_origin.fail(fmt::format(
+        "a validation split of {} samples leaves none of the {} for training", preparation.validation, count));
+  std::vector<std::int64_t> order = permutation(count, Stream(seed, Purpose::split));
+  const auto cut = order.begin() + preparation.validation;
+  std::sort(order.begin(), cut);
+  std::sort(cut, order.end());
+  data.validation = data.train.subset({order.begin(), cut}, data.input_size(), data.target_size);
+  data.train = data.train.subset({cut, order.end()}, data.input_size(), data.target_size);
+}
+
+template <class T>
+void set_unit_scale(DataSet& data, const std::vector<T>& values) {
+  const auto [low, high] = std::ranges::minmax_element(values);
+  const double range = static_cast<double>(*high) - static_cast<double>(*low);
+  data.shift = {static_cast<double>(*low)};
+  data.scale = {range > 0 ? 1.0 / range : 1.0};
+}
+
+void set_unit_scale(DataSet& data, const std::vector<std::uint8_t>&) {
+  data.scale = {1.0 / 255.0};
+}
+
+/// Per feature, the mean of term(value, feature) over all samples.
+template <class T, class Term>
+std::vector<double> feature_means(const std::vector<T>& values, std::size_t features, Term&& term) {
+  std::vector<double> sums(features, 0.0);
+  for (std::size_t row = 0; row < values.size(); row += features)
+    for (std::size_t f = 0; f < features; ++f) sums[f] += term(static_cast<double>(values[row + f]), f);
+  for (double& sum : sums) sum /= static_cast<double>(values.size() / features);
+  return sums;
+}
+
+template <class T>
+void set_standard_scale(DataSet& data, const std::vector<T>& values) {
+  const auto features = static_cast<std::size_t>(data.input_shape.back());
+  // Taken from the first row on, the mean of a constant feature is exact, and its deviation exactly zero.
+  const std::vector<double> first(values.begin(), values.begin() + data.input_shape.back());
+  data.shift = feature_means(values, features, [&](double value, std::size_t f) { return value - first[f]; });
+  std::ranges::transform(data.shift, first, data.shift.begin(), std::plus<>());
+  data.scale = feature_means(
+      values, features, [&](double value, std::size_t f) { return (value - data.shift[f]) * (value - data.shift[f]); });
+  for (double& scale : data.scale) scale = scale > 0 ? 1.0 / std::sqrt(scale) : 1.0;
+}
+
+void set_scale(DataSet& data, Scaling scaling) {
+  std::visit(
+      [&](const auto& values) {
+        if (scaling == Scaling::unit) set_unit_scale(data, values);
+        if (scaling == Scaling::standard) set_standard_scale(data, values);
+      },
+      data.train.inputs);
+  const auto usable = [](double number) { return std::isfinite(number); };
+  const auto not_zero = [](double number) { return std::isfinite(number) && number != 0; };
+  if (!std::ranges::all_of(data.shift, usable) || !std::ranges::all_of(data.scale, not_zero))
+    throw UserError(ExitCode::bad_data, "the inputs are too large to be scaled: their sum or range is not finite");
+}
+
+}  // namespace
+
+void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
+  if (preparation.limit) keep_first(data, *preparation.limit);
+  if (preparation.validation > 0) split_off_validation(data, preparation, seed);
+  set_scale(data, preparation.scaling);
+}
+
+}  // namespace backplane

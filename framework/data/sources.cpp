@@ -1,0 +1,243 @@
+#include "data/sources.h"
+
+#include <fmt/format.h>
+
+#include "data/csv.h"
+#include "data/hdf5_tables.h"
+#include "data/idx.h"
+#include "data/inline_samples.h"
+#include "data/prepare.h"
+#include "data/synthetic.h"
+
+namespace backplane {
+
+namespace {
+
+using config::Node;
+using config::Schema;
+
+constexpr double kMostSamples = 1e8;
+constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
+
+// The schema, one function per format, and beside it the function that loads what was written.
+
+/// Adds what every format offers.
+Schema with_preparation(Schema map) {
+  return map
+      .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
+      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation")
+      .optional("scale", Schema::text_of({"none", "unit", "standard"}), "none",
+                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature");
+}
+
+/// Paths leave the name of a chosen alternative out, as those of `validate` do.
+Origin origin_of(const Node& node, const std::string& path) {
+  return {node.place, path, ExitCode::bad_config};
+}
+
+Preparation read_preparation(const Node& map) {
+  Preparation preparation;
+  if (const Node* limit = map.find("limit")) preparation.limit = limit->as_integer();
+  preparation.validation = map.at("validation").as_integer();
+  preparation.validation_origin = origin_of(map.at("validation"), "data.validation");
+  const std::string& scale = map.at("scale").as_text();
+  preparation.scaling = scale == "unit" ? Scaling::unit : scale == "standard" ? Scaling::standard : Scaling::none;
+  return preparation;
+}
+
+/// Whether `first` was written; that both or neither of the two were is an error.
+bool has_first(const Node& map, const std::string& first, const std::string& second, const std::string& path = "data") {
+  const bool has_it = map.find(first) != nullptr;
+  if (has_it == (map.find(second) != nullptr))
+    origin_of(map, path).fail(
+        fmt::format("expected either '{}' or '{}', found {}", first, second, has_it ? "both" : "neither"));
+  return has_it;
+}
+
+std::optional<std::string> optional_text(const Node& map, const std::string& key) {
+  const Node* node = map.find(key);
+  return node != nullptr ? std::optional(node->as_text()) : std::nullopt;
+}
+
+Schema idx_schema() {
+  const Schema pair = Schema::map()
+                          .required("images", Schema::text(), "IDX file, plain or gzip")
+                          .required("labels", Schema::text(), "IDX file of bytes, plain or gzip");
+  return Schema::map()
+      .optional("name", Schema::text(), std::nullopt, "looked for in $BACKPLANE_DATA, then in /usr/share/datasets")
+      .optional("train", pair, std::nullopt, "the files of the training split, instead of a name")
+      .optional("test", pair, std::nullopt, "the files of the test split");
+}
+
+DataSet load_idx(const Node& map) {
+  if (has_first(map, "name", "train")) {
+    if (const Node* test = map.find("test"))
+      origin_of(*test, "data.test").fail("'test' goes with 'train', not with 'name'");
+    return load_idx(find_idx(map.at("name").as_text(), data_folders()));
+  }
+  const auto pair = [](const Node& node) { return IdxPair{node.at("images").as_text(), node.at("labels").as_text()}; };
+  IdxOptions options{pair(map.at("train")), std::nullopt};
+  if (const Node* test = map.find("test")) options.test = pair(*test);
+  return load_idx(options);
+}
+
+Schema csv_schema() {
+  return Schema::map()
+      .required("train", Schema::text(), "CSV file (RFC 4180)")
+      .optional("test", Schema::text(), std::nullopt, "CSV file with the same columns")
+      .optional("delimiter", Schema::text(), "','", "one character between fields")
+      .optional("header", Schema::boolean(), "true", "the first line names the columns; false: they count from 0")
+      .optional("labels", Schema::text(), std::nullopt, "column of class numbers or names")
+      .optional("targets", Schema::list(Schema::text()).items(1), std::nullopt, "columns of numbers, instead of labels")
+      .optional("inputs", Schema::list(Schema::text()).items(1), std::nullopt, "columns; all others where left out");
+}
+
+DataSet load_csv(const Node& map) {
+  CsvOptions options{
+      map.at("train").as_text(), optional_text(map, "test"), ',', map.at("header").as_bool(), {}, {}, {}};
+  const Node& delimiter = map.at("delimiter");
+  if (delimiter.as_text().size() != 1 || delimiter.as_text().find_first_of("\"\r\n") == 0)
+    origin_of(delimiter, "data.delimiter").fail("expected one character that is no quote and no line end");
+  options.delimiter = delimiter.as_text()[0];
+  const auto columns = [&](const std::string& key) {
+    std::vector<CsvColumn> all;
+    const Node* list = map.find(key);
+    for (std::size_t i = 0; list != nullptr && i < list->list.size(); ++i)
+      all.push_back({list->list[i].as_text(), origin_of(list->list[i], fmt::format("data.{}[{}]", key, i))});
+    return all;
+  };
+  if (has_first(map, "labels", "targets"))
+    options.labels = CsvColumn{map.at("labels").as_text(), origin_of(map.at("labels"), "data.labels")};
+  options.targets = columns("targets");
+  options.inputs = columns("inputs");
+  return load_csv(options);
+}
+
+Schema hdf5_schema() {
+  return Schema::map()
+      .required("train", Schema::text(), "HDF5 file")
+      .optional("test", Schema::text(), std::nullopt, "HDF5 file with the same data sets")
+      .required("inputs", Schema::text(), "data set of numbers; its first axis counts samples")
+      .optional("labels", Schema::text(), std::nullopt, "data set of whole numbers, one a sample")
+      .optional("targets", Schema::text(), std::nullopt, "data set of numbers, instead of labels");
+}
+
+DataSet load_hdf5(const Node& map) {
+  const bool labels = has_first(map, "labels", "targets");
+  return load_hdf5(Hdf5Options{map.at("train").as_text(), optional_text(map, "test"), map.at("inputs").as_text(),
+                               map.at(labels ? "labels" : "targets").as_text(), labels});
+}
+
+Schema inline_schema() {
+  const Schema split =
+      Schema::map()
+          .required("inputs", Schema::tensor(), "one entry a sample: [[0, 0], [0, 1]]")
+          .optional("labels", Schema::list(Schema::integer().at_least(0)), std::nullopt, "class numbers")
+          .optional("targets", Schema::tensor(), std::nullopt, "one entry a sample, instead of labels");
+  Schema both = split;
+  return both.optional("test", split, std::nullopt, "samples of the test split");
+}
+
+InlineSplit read_inline_split(const Node& map, const std::string& path) {
+  InlineSplit split;
+  split.inputs = parse_tensor(map.at("inputs"));
+  split.inputs_origin = origin_of(map.at("inputs"), path + ".inputs");
+  split.targets_are_labels = has_first(map, "labels", "targets", path);
+  const std::string key = split.targets_are_labels ? "labels" : "targets";
+  split.targets_origin = origin_of(map.at(key), path + "." + key);
+  if (!split.targets_are_labels) {
+    split.targets = parse_tensor(map.at(key));
+    return split;
+  }
+  split.targets.shape = {static_cast<std::int64_t>(map.at(key).list.size())};
+  for (const Node& label : map.at(key).list) split.targets.values.push_back(static_cast<double>(label.as_integer()));
+  return split;
+}
+
+DataSet load_inline(const Node& map) {
+  InlineOptions options{read_inline_split(map, "data"), std::nullopt};
+  if (const Node* test = map.find("test")) options.test = read_inline_split(*test, "data.test");
+  return load_inline(options);
+}
+
+Schema synthetic_schema() {
+  const auto sized = [](Schema map, const std::string& samples) {
+    return with_preparation(
+        map.optional("samples", Schema::integer().at_least(1).at_most(kMostSamples), samples, "training samples")
+            .optional("test", Schema::integer().at_least(0).at_most(kMostSamples), "0", "test samples"));
+  };
+  const Schema noise = Schema::number().at_least(0).at_most(kMostSpread);
+  const Schema count = Schema::integer().at_least(1).at_most(1 << 24);
+  return Schema::choice("synthetic data set")
+      .alternative("spirals",
+                   sized(Schema::map()
+                             .optional("classes", count, "3", "number of spirals")
+                             .optional("turns", Schema::number().at_least(-kMostSpread).at_most(kMostSpread), "1.0",
+                                       "turns from the centre to the rim")
+                             .optional("noise", noise, "0.1", "deviation of the points"),
+                         "300"),
+                   "intertwined spirals in the plane")
+      .alternative("xor", sized(Schema::map().optional("noise", noise, "0.0", "deviation of the points"), "4"),
+                   "the corners of the unit square")
+      .alternative("random",
+                   sized(Schema::map()
+                             .required("inputs", Schema::either(count, Schema::list(count).items(1, 8)),
+                                       "numbers per sample, or the shape of a sample")
+                             .optional("classes", count, std::nullopt, "random labels of so many classes")
+                             .optional("targets", count, std::nullopt, "random target vectors, instead of classes"),
+                         "1000"),
+                   "standard-normal inputs, for measuring speed");
+}
+
+DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t seed) {
+  Shape shape;
+  const Node& inputs = map.at("inputs");
+  if (inputs.is_scalar()) shape.push_back(inputs.as_integer());
+  for (const Node& extent : inputs.list) shape.push_back(extent.as_integer());
+  const bool labels = has_first(map, "classes", "targets");
+  const std::int64_t outputs = map.at(labels ? "classes" : "targets").as_integer();
+
+  Shape whole{size.samples + size.test};
+  whole.insert(whole.end(), shape.begin(), shape.end());
+  table_bytes(origin_of(inputs, "data.inputs"), whole, sizeof(double));
+  if (!labels) table_bytes(origin_of(map.at("targets"), "data.targets"), {whole[0], outputs}, sizeof(double));
+  return make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed);
+}
+
+DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t seed) {
+  const SyntheticSize size{map.at("samples").as_integer(), map.at("test").as_integer()};
+  if (kind == "random") return make_random(map, size, seed);
+  const double noise = map.at("noise").as_number();
+  if (kind == "xor") return make_xor(size, noise, seed);
+  return make_spirals(size, map.at("classes").as_integer(), map.at("turns").as_number(), noise, seed);
+}
+
+}  // namespace
+
+Schema data_schema() {
+  return Schema::choice("data format")
+      .alternative("idx", with_preparation(idx_schema()), "images and labels in the format of MNIST")
+      .alternative("csv", with_preparation(csv_schema()), "tables of text")
+      .alternative("hdf5", with_preparation(hdf5_schema()), "tables in HDF5 files")
+      .alternative("inline", with_preparation(inline_schema()), "samples written here")
+      .alternative("synthetic", synthetic_schema(), "samples computed from the seed");
+}
+
+DataSet load_data(const Node& section, std::uint64_t seed) {
+  const std::string& format = section.chosen();
+  const Node* map = &section.choice();
+  DataSet data;
+  if (format == "idx") data = load_idx(*map);
+  if (format == "csv") data = load_csv(*map);
+  if (format == "hdf5") data = load_hdf5(*map);
+  if (format == "inline") data = load_inline(*map);
+  if (format == "synthetic") {
+    const std::string& kind = map->chosen();
+    map = &map->choice();
+    data = load_synthetic(kind, *map, seed);
+  }
+  prepare(data, read_preparation(*map), seed);
+  return data;
+}
+
+}  // namespace backplane

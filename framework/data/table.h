@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "data/dataset.h"
+#include "tensor/shape.h"
+
+namespace backplane {
+
+/// Where numbers were found: what an error about them begins with.
+struct Origin {
+  Place place;                         ///< a file, or a place in the experiment's YAML
+  std::string path;                    ///< inside it: "/inputs" or "data.inputs"
+  ExitCode code = ExitCode::bad_data;  ///< bad_config where the numbers stand in the YAML
+
+  /// The origin of a file's numbers.
+  static Origin file(std::string name, std::string path = {}) { return {Place{std::move(name)}, std::move(path)}; }
+
+  [[noreturn]] void fail(std::string what, std::string hint = {}) const;
+};
+
+/// Numbers as a file holds them; the first axis of `dims` counts samples. Whole numbers (int64) are class labels.
+struct Table {
+  Shape dims;
+  std::variant<std::vector<std::uint8_t>, std::vector<float>, std::vector<double>, std::vector<std::int64_t>> values;
+  Origin origin;
+};
+
+/// One split as it was read, before anything is checked across tables.
+struct RawSplit {
+  Table inputs;
+  Table targets;  ///< int64: labels; double: target vectors
+};
+
+/// The most bytes that a table may take in memory. A larger one is refused before memory is taken.
+inline constexpr std::int64_t kMostBytes = std::int64_t{4} << 30;
+
+/// Deflate shrinks data by this factor at most, so a shorter file cannot hold what its header promises.
+inline constexpr std::int64_t kMostDeflateRatio = 1032;
+
+/// Throws UserError (no_input) where `path` is not a regular file that can be read.
+void require_file(const std::string& path);
+
+/// Bytes of a table of these extents. Throws by `origin` where an extent is not positive or the bytes exceed
+/// kMostBytes; the product never overflows.
+std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t element_size);
+
+/// Makes a data set without validation split. Throws by the table's origin where counts or shapes disagree, a value
+/// is not finite, or a label is negative or too large. `classes` becomes the largest label + 1.
+DataSet assemble(RawSplit train, std::optional<RawSplit> test);
+
+}  // namespace backplane

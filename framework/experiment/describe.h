@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "experiment/experiment.h"
+
+namespace backplane {
+
+/// A table of the network for `--dry-run`: layer, type, output shape, activation, parameters; then data, steps.
+std::string describe(const Experiment& experiment, const Model& model);
+
+}  // namespace backplane

@@ -1,0 +1,65 @@
+#include "experiment/environment.h"
+
+#include <cblas.h>
+#include <hdf5.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <oneapi/tbb/version.h>
+#include <sys/utsname.h>
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace backplane {
+
+namespace {
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+/// The level of x86-64 that kernels chosen at run time can use.
+std::string instruction_set() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return "x86-64-v4";
+  if (__builtin_cpu_supports("x86-64-v3")) return "x86-64-v3";
+  return "x86-64";
+#else
+  return "unknown";
+#endif
+}
+
+std::string dnnl_text() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+}
+
+}  // namespace
+
+nlohmann::ordered_json describe_environment(const Registry& registry, int threads) {
+  utsname system{};
+  uname(&system);
+  nlohmann::ordered_json environment{
+      {"program", "backplane " BACKPLANE_VERSION},
+      {"compiler", "g++ " __VERSION__},
+      {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
+      {"cpu", cpu_model()},
+      {"instruction_set", instruction_set()},
+      {"cores", std::thread::hardware_concurrency()},
+      {"threads", threads},
+      {"libraries",
+       {{"oneDNN", dnnl_text()}, {"OpenBLAS", openblas_get_config()}, {"oneTBB", TBB_runtime_version()}, {"HDF5", H5_VERS_INFO}}},
+      {"plugins", nlohmann::ordered_json::array()}};
+  for (const Library& library : registry.libraries())
+    environment["plugins"].push_back({{"id", library.identity.id}, {"version", library.identity.version},
+                                      {"sha256", library.identity.sha256}, {"file", library.identity.file}});
+  return environment;
+}
+
+}  // namespace backplane

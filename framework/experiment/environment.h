@@ -1,0 +1,13 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "plugin_host/registry.h"
+
+namespace backplane {
+
+/// What a run's bits may depend on besides its configuration: program, compiler, CPU, instruction set, libraries and
+/// plug-ins with their hashes. `threads` is recorded although no bit depends on it.
+nlohmann::ordered_json describe_environment(const Registry& registry, int threads);
+
+}  // namespace backplane

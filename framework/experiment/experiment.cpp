@@ -1,0 +1,73 @@
+#include "experiment/experiment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "data/sources.h"
+
+namespace backplane {
+
+using config::Node;
+using config::Schema;
+
+Schema experiment_schema(const Registry& registry) {
+  const Schema record = Schema::map().optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
+                                               "first samples of a batch whose z, activation and delta are stored");
+  const Schema checkpoint = Schema::map()
+                                .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
+                                .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
+  const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100", "steps between lines of the training split");
+  return Schema::map()
+      .required("name", Schema::text(), "names the run directory")
+      .optional("seed", Schema::integer().at_least(0), "0", "all random numbers are functions of it")
+      .optional("dtype", Schema::text_of({"float32", "float64"}), "float32", "element type of all tensors")
+      .required("data", data_schema(), "where samples come from")
+      .required("network", network_schema(registry), "layers and loss")
+      .required("train", train_schema(), "how the network is trained")
+      .optional("record", record, "{}", "what is recorded of each layer")
+      .optional("checkpoint", checkpoint, "{}", "when checkpoints are committed")
+      .optional("metrics", metrics, "{}", "what is written to metrics.jsonl");
+}
+
+namespace {
+
+void check_run_name(const Node& name) {
+  const std::string& text = name.as_text();
+  const bool fit = !text.empty() && text.size() <= 100 && std::isalnum(static_cast<unsigned char>(text[0])) &&
+                   std::all_of(text.begin(), text.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.'; });
+  if (!fit)
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = name.place, .what = fmt::format("'{}' is no name for a run", text), .path = "name",
+                                                     .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
+}
+
+}  // namespace
+
+Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
+  Node root = config::parse_file(request.file);
+  for (std::size_t i = 0; i < request.overrides.size(); ++i) config::apply_override(root, request.overrides[i], request.override_words[i]);
+  Experiment experiment;
+  experiment.resolved = config::validate(root, experiment_schema(registry));
+  const Node& document = experiment.resolved;
+  check_run_name(document.at("name"));
+  experiment.file = request.file;
+  experiment.name = document.at("name").as_text();
+  experiment.seed = static_cast<std::uint64_t>(document.at("seed").as_integer());
+  experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;
+  experiment.network = read_network(document.at("network"));
+  experiment.train = read_train(document.at("train"));
+  experiment.record_samples = document.at("record").at("samples").as_integer();
+  experiment.metrics_every = document.at("metrics").at("every").as_integer();
+  experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")), .keep = document.at("checkpoint").at("keep").as_integer()};
+  return experiment;
+}
+
+Model build_model(const Experiment& experiment, const Registry& registry) {
+  DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
+  Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed, experiment.train.l1, experiment.train.l2);
+  Loss loss(experiment.network, network, data);
+  return {std::move(data), std::move(network), std::move(loss)};
+}
+
+}  // namespace backplane

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "data/dataset.h"
+#include "network/network.h"
+#include "network/spec.h"
+#include "plugin_host/registry.h"
+#include "trainer/loss.h"
+#include "trainer/options.h"
+
+namespace backplane {
+
+/// What the command line adds to an experiment's YAML.
+struct ExperimentRequest {
+  std::string file;
+  std::vector<std::string> overrides;       ///< the words behind --set
+  std::vector<std::string> override_words;  ///< how messages name them: "command line, word 4 (--set a=b)"
+  std::vector<std::string> plugins;         ///< files behind --plugin
+};
+
+/// How often checkpoints are committed and how many stay.
+struct CheckpointOptions {
+  config::Duration every;
+  std::int64_t keep = 3;
+};
+
+/// An experiment, read and checked: everything that can be said before any data is read.
+struct Experiment {
+  std::string file;
+  std::string name;
+  std::uint64_t seed = 0;
+  DType dtype = DType::float32;
+  NetworkSpec network;
+  TrainOptions train;
+  CheckpointOptions checkpoint;
+  std::int64_t record_samples = 0;  ///< rows of z, activation and δ that checkpoints keep
+  std::int64_t metrics_every = 0;   ///< steps between lines of the training split
+  config::Node resolved;            ///< the whole document, every default filled in
+};
+
+/// The schema of a whole experiment file.
+config::Schema experiment_schema(const Registry& registry);
+
+/// Parses, overrides and validates. Throws UserError (bad_config, usage, no_input) with every finding.
+Experiment read_experiment(const ExperimentRequest& request, const Registry& registry);
+
+/// Everything a run computes with, made from an experiment in the order of the data flow.
+struct Model {
+  DataSet data;
+  Network network;
+  Loss loss;
+};
+Model build_model(const Experiment& experiment, const Registry& registry);
+
+}  // namespace backplane

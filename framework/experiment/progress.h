@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "trainer/trainer.h"
+
+namespace backplane {
+
+/// What a person sees of a run, on stderr: on a terminal one line that is rewritten a few times a second, elsewhere a
+/// plain line an epoch. NO_COLOR is respected by having no colours.
+class Progress {
+ public:
+  Progress(std::int64_t total_steps, std::int64_t steps_per_epoch);
+
+  /// After each step; cheap when there is nothing to show.
+  void step(std::int64_t step, const Score& batch, std::int64_t samples_done);
+  /// A whole line that stays: the end of an epoch.
+  void epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation, double samples_per_second);
+  /// Any other message that stays.
+  void say(const std::string& message);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void erase_line();
+
+  const std::int64_t total_steps_;
+  const std::int64_t steps_per_epoch_;
+  const bool is_terminal_;
+  const Clock::time_point start_;
+  Clock::time_point shown_;
+  bool has_line_ = false;
+  double smoothed_loss_ = 0.0;
+  double smoothed_accuracy_ = 0.0;
+};
+
+}  // namespace backplane

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace backplane {
+
+/// The directory that one run writes into, held against other runs by a lock for the life of this object.
+///
+/// An earlier run at the same place is moved aside to "<directory>.1", ".2", … — the highest number is the latest —
+/// so that nothing is overwritten. Throws UserError (io) where the directory cannot be made or written, holds
+/// something that is no run, or belongs to a run that is still going on.
+class RunDirectory {
+ public:
+  explicit RunDirectory(const std::string& directory);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  std::string text() const { return directory_.string(); }
+  /// Where an earlier run was moved to; empty where there was none.
+  const std::string& moved_aside() const { return moved_aside_; }
+
+ private:
+  void lock();
+
+  std::filesystem::path directory_;
+  std::string moved_aside_;
+  int lock_ = -1;
+};
+
+}  // namespace backplane

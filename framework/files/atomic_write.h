@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace backplane {
+
+/// Writes a whole file so that a reader, at any instant and after any crash, sees the old file or the new one:
+/// a temporary file in the same directory, fsync, rename, fsync of the directory. Returns only when all of that is
+/// done. On failure the temporary file is removed, the old file stands, and UserError (io) says which call failed.
+void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
+inline void write_file_atomically(const std::string& path, std::string_view text) {
+  write_file_atomically(path, text.data(), text.size());
+}
+
+}  // namespace backplane

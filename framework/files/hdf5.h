@@ -1,0 +1,57 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace backplane::h5 {
+
+/// Owns one HDF5 identifier of any kind. Movable. All HDF5 calls of a run are made by one thread at a time.
+class Handle {
+ public:
+  using Closer = herr_t (*)(hid_t);
+  Handle() = default;
+  /// Takes ownership. Throws InternalError naming `what` where `id` is negative (the HDF5 call failed).
+  Handle(hid_t id, Closer closer, const char* what);
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(closer_, other.closer_);
+    return *this;
+  }
+  ~Handle() {
+    if (id_ >= 0) closer_(id_);
+  }
+  hid_t id() const { return id_; }
+  explicit operator bool() const { return id_ >= 0; }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Closer closer_ = nullptr;
+};
+
+/// Throws InternalError naming `what`, with HDF5's own reason, where `status` is negative.
+void check(herr_t status, const char* what);
+
+/// Turns off HDF5's habit of printing error stacks and of loading filter libraries that a file names.
+/// Called by whatever opens or makes a file; cheap to repeat.
+void make_quiet_and_safe();
+
+/// HDF5's native memory type for T: float, double, std::int64_t, std::uint8_t.
+template <class T>
+hid_t native();
+template <>
+inline hid_t native<float>() { return H5T_NATIVE_FLOAT; }
+template <>
+inline hid_t native<double>() { return H5T_NATIVE_DOUBLE; }
+template <>
+inline hid_t native<std::int64_t>() { return H5T_NATIVE_INT64; }
+template <>
+inline hid_t native<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+
+}  // namespace backplane::h5

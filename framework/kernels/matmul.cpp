@@ -1,0 +1,123 @@
+#include "kernels/matmul.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <array>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+namespace backplane::kernels {
+
+namespace {
+
+/// A oneDNN matmul of one shape, with the memory objects that its operands are put into call by call.
+struct Primitive {
+  dnnl::matmul run;
+  dnnl::memory a, b, c;
+};
+
+/// Everything that a primitive is made for: sizes, leading dimensions, transposes, whether it adds.
+using Key = std::array<std::int64_t, 9>;
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (const std::int64_t part : key) hash = (hash ^ static_cast<std::uint64_t>(part)) * 0x100000001b3u;
+    return hash;
+  }
+};
+
+Primitive make_primitive(const dnnl::engine& engine, const Key& key) {
+  const auto [M, N, K, transpose_a, lda, transpose_b, ldb, add, ldc] = key;
+  const auto strides = [](std::int64_t transposed, std::int64_t leading) {
+    return transposed != 0 ? dnnl::memory::dims{1, leading} : dnnl::memory::dims{leading, 1};
+  };
+  const auto f32 = dnnl::memory::data_type::f32;
+  const dnnl::memory::desc a({M, K}, f32, strides(transpose_a, lda));
+  const dnnl::memory::desc b({K, N}, f32, strides(transpose_b, ldb));
+  const dnnl::memory::desc c({M, N}, f32, strides(0, ldc));
+  dnnl::primitive_attr attributes;
+  if (add != 0) {
+    dnnl::post_ops add_to_c;
+    add_to_c.append_sum(1.0f);
+    attributes.set_post_ops(add_to_c);
+  }
+  return {dnnl::matmul(dnnl::matmul::primitive_desc({a, b, c}, attributes, engine)),
+          dnnl::memory(a, engine, nullptr), dnnl::memory(b, engine, nullptr), dnnl::memory(c, engine, nullptr)};
+}
+
+/// Primitives and their memory objects belong to a thread: they hold the operands of the call that runs. A thread
+/// never enters matmul twice at once, since nothing in it waits for tasks.
+class PrimitiveCache {
+ public:
+  Primitive& at(const Key& key) {
+    if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
+    return primitives_.emplace(key, make_primitive(engine_, key)).first->second;
+  }
+  dnnl::stream& stream() { return stream_; }
+
+ private:
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream_{engine_};
+  std::unordered_map<Key, Primitive, KeyHash> primitives_;
+};
+
+}  // namespace
+
+template <>
+void matmul<float>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const float* A,
+                   std::int64_t lda, Transpose transpose_b, const float* B, std::int64_t ldb, float beta, float* C,
+                   std::int64_t ldc) {
+  if (M == 0 || N == 0) return;
+  if (K == 0) {  // oneDNN leaves C alone where there is nothing to sum
+    if (beta == 0.0f)
+      for (std::int64_t row = 0; row < M; ++row) std::fill_n(C + row * ldc, N, 0.0f);
+    return;
+  }
+  thread_local PrimitiveCache cache;
+  Primitive& primitive = cache.at({M, N, K, transpose_a == Transpose::yes, lda, transpose_b == Transpose::yes, ldb,
+                                   beta != 0.0f, ldc});
+  primitive.a.set_data_handle(const_cast<float*>(A));
+  primitive.b.set_data_handle(const_cast<float*>(B));
+  primitive.c.set_data_handle(C);
+  primitive.run.execute(cache.stream(), {{DNNL_ARG_SRC, primitive.a},
+                                         {DNNL_ARG_WEIGHTS, primitive.b},
+                                         {DNNL_ARG_DST, primitive.c}});
+}
+
+template <>
+void matmul<double>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const double* A,
+                    std::int64_t lda, Transpose transpose_b, const double* B, std::int64_t ldb, double beta,
+                    double* C, std::int64_t ldc) {
+  if (M == 0 || N == 0) return;
+  const auto flag = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
+  const auto size = [](std::int64_t value) { return static_cast<blasint>(value); };
+  cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(M), size(N), size(K), 1.0, A, size(lda), B,
+              size(ldb), beta, C, size(ldc));
+}
+
+template <class T>
+void matmul_reference(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const T* A,
+                      std::int64_t lda, Transpose transpose_b, const T* B, std::int64_t ldb, T beta, T* C,
+                      std::int64_t ldc) {
+  for (std::int64_t m = 0; m < M; ++m) {
+    for (std::int64_t n = 0; n < N; ++n) {
+      double sum = 0.0;
+      for (std::int64_t k = 0; k < K; ++k) {
+        const double a = transpose_a == Transpose::yes ? A[k * lda + m] : A[m * lda + k];
+        const double b = transpose_b == Transpose::yes ? B[n * ldb + k] : B[k * ldb + n];
+        sum += a * b;
+      }
+      C[m * ldc + n] = static_cast<T>(beta == T(0) ? sum : sum + static_cast<double>(beta * C[m * ldc + n]));
+    }
+  }
+}
+
+template void matmul_reference<float>(std::int64_t, std::int64_t, std::int64_t, Transpose, const float*, std::int64_t,
+                                      Transpose, const float*, std::int64_t, float, float*, std::int64_t);
+template void matmul_reference<double>(std::int64_t, std::int64_t, std::int64_t, Transpose, const double*,
+                                       std::int64_t, Transpose, const double*, std::int64_t, double, double*,
+                                       std::int64_t);
+
+}  // namespace backplane::kernels

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+namespace backplane::kernels {
+
+/// How an operand is read.
+enum class Transpose { no, yes };
+
+/// C (M, N) = op(A) (M, K) · op(B) (K, N) + beta · C, row-major and contiguous but for the leading dimensions.
+///
+///   op(A) = A with A (M, K), lda ≥ K      op(A) = Aᵀ with A (K, M), lda ≥ M      B likewise with ldb
+///   beta  0: C is overwritten and never read     1: added to
+///
+/// One thread, no locks in a steady state; the result is a function of the operands and sizes alone.
+/// float: oneDNN (primitives cached per thread and shape).  double: OpenBLAS without threads.
+/// REQUIRES: M, N, K ≥ 0; C does not overlap A or B. [any thread]
+template <class T>
+void matmul(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const T* A, std::int64_t lda,
+            Transpose transpose_b, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
+
+/// The same by the definition: three loops, sums in double. Kept for tests, and to be read.
+template <class T>
+void matmul_reference(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const T* A,
+                      std::int64_t lda, Transpose transpose_b, const T* B, std::int64_t ldb, T beta, T* C,
+                      std::int64_t ldc);
+
+}  // namespace backplane::kernels

@@ -1,0 +1,36 @@
+#include "parallel/arena.h"
+
+#include <omp.h>
+#include <oneapi/tbb/parallel_for.h>
+
+#include "base/error.h"
+
+namespace backplane {
+
+Arena::OneKernelThread::OneKernelThread(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
+  observe(true);
+}
+
+void Arena::OneKernelThread::on_scheduler_entry(bool) { omp_set_num_threads(1); }
+
+Arena::Arena(int threads)
+    : threads_(threads),
+      limit_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
+      arena_(threads),
+      observer_(arena_) {
+  BP_ASSERT(threads >= 1);
+}
+
+void Arena::for_each(std::int64_t n, const std::function<void(std::int64_t)>& body) {
+  arena_.execute([&] {
+    tbb::parallel_for(std::int64_t{0}, n, body, tbb::simple_partitioner());
+  });
+}
+
+int Arena::worker() {
+  const int slot = tbb::this_task_arena::current_thread_index();
+  BP_ASSERT(slot >= 0);
+  return slot;
+}
+
+}  // namespace backplane

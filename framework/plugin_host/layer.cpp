@@ -1,0 +1,166 @@
+#include "plugin_host/layer.h"
+
+#include <fmt/format.h>
+
+#include "plugin_host/attributes.h"
+#include "plugin_host/host.h"
+
+/// The ABI's opaque plan: what the layer is asked about, and what it answers.
+struct bp_plan {
+  backplane::DType dtype;
+  const std::vector<backplane::Shape>* inputs;
+  backplane::LayerPlan answer;
+  bool has_output = false;
+  std::string misuse;  ///< first thing the plug-in did wrong
+};
+
+namespace backplane {
+
+namespace {
+
+constexpr std::uint32_t kHighestRank = 8;
+
+void note_misuse(bp_plan* plan, const char* what) {
+  if (plan->misuse.empty()) plan->misuse = what;
+}
+
+/// The extents handed over by a plug-in, or an empty shape (and a note) where they make no sense.
+Shape checked_shape(bp_plan* plan, const std::int64_t* dims, std::uint32_t rank, const char* what) {
+  if (rank > kHighestRank || (rank > 0 && dims == nullptr)) return note_misuse(plan, what), Shape{};
+  Shape shape(dims, dims + rank);
+  for (const std::int64_t extent : shape)
+    if (extent < 1) return note_misuse(plan, what), Shape{};
+  return shape;
+}
+
+const bp_plan_api kPlanApi{
+    .struct_size = sizeof(bp_plan_api),
+    .reserved = 0,
+    .dtype = [](const bp_plan* plan) { return static_cast<std::uint32_t>(plan->dtype); },
+    .input_count = [](const bp_plan* plan) { return static_cast<std::uint32_t>(plan->inputs->size()); },
+    .input_dims = [](const bp_plan* plan, std::uint32_t input, std::uint32_t* rank) -> const std::int64_t* {
+      if (input >= plan->inputs->size()) return *rank = 0, nullptr;
+      const Shape& shape = (*plan->inputs)[input];
+      *rank = static_cast<std::uint32_t>(shape.size());
+      return shape.data();
+    },
+    .output =
+        [](bp_plan* plan, const std::int64_t* dims, std::uint32_t rank) {
+          plan->answer.output = checked_shape(plan, dims, rank, "its output has an impossible shape");
+          plan->has_output = true;
+        },
+    .parameter =
+        [](bp_plan* plan, std::uint32_t index, const std::int64_t* dims, std::uint32_t rank, std::int64_t fan_in,
+           std::int64_t fan_out) {
+          plan->answer.parameters.push_back(
+              {static_cast<int>(index), checked_shape(plan, dims, rank, "a parameter has an impossible shape"),
+               fan_in, fan_out});
+        },
+    .needs = [](bp_plan* plan, std::uint32_t bits) { plan->answer.needs |= bits; },
+    .saved =
+        [](bp_plan* plan, const char* name, const std::int64_t* dims, std::uint32_t rank, std::uint32_t written_by) {
+          if (name == nullptr) return note_misuse(plan, "a saved tensor has no name");
+          plan->answer.saved.push_back(
+              {name, checked_shape(plan, dims, rank, "a saved tensor has an impossible shape"), written_by});
+        },
+    .workspace =
+        [](bp_plan* plan, std::uint64_t fixed_bytes, std::uint64_t bytes_per_sample) {
+          plan->answer.workspace_fixed = fixed_bytes;
+          plan->answer.workspace_per_sample = bytes_per_sample;
+        },
+    .gradient_units = [](bp_plan* plan, std::int64_t units) { plan->answer.gradient_units = units; },
+    .prepared = [](bp_plan* plan, std::int64_t elements) { plan->answer.prepared = elements; },
+};
+
+/// The rules of abi.h that a plan must keep; "" where it does.
+std::string broken_rule(const bp_plan& plan, const bp_layer_type& type, bool has_prepare) {
+  if (!plan.misuse.empty()) return plan.misuse;
+  if (!plan.has_output) return "its plan gives no output";
+  int previous = -1;
+  for (const PlannedParameter& parameter : plan.answer.parameters) {
+    if (parameter.declared <= previous || parameter.declared >= static_cast<int>(type.parameter_count))
+      return "its plan names an undeclared parameter, or not in the order declared";
+    previous = parameter.declared;
+    if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
+      return fmt::format("parameter '{}' does not have the gradient units as its first axis", type.parameters[parameter.declared]->name);
+  }
+  if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
+  if (plan.answer.prepared > 0 && !has_prepare) return "its plan asks for prepared parameters, but it has no prepare";
+  return {};
+}
+
+}  // namespace
+
+Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::string name, const config::Node& attributes,
+             DType dtype)
+    : type_(&type),
+      plugin_(&plugin),
+      name_(std::move(name)),
+      place_(attributes.place),
+      dtype_(dtype),
+      object_(nullptr, type.destroy) {
+  kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
+  if (kernels_ == nullptr)
+    fail(ExitCode::bad_config, fmt::format("layer type '{}' has no kernels for {}", type.name, name_of(dtype)),
+         fmt::format("set dtype: {}", name_of(dtype == DType::float32 ? DType::float64 : DType::float32)));
+  const AttributeValues values(attributes, type.attributes, type.attribute_count);
+  bp_context context;
+  void* object = nullptr;
+  const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
+  object_.reset(object);
+  if (status != BP_OK || object == nullptr)
+    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal, complaint(context, status));
+}
+
+LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
+  if (inputs.size() < type_->inputs_min || inputs.size() > type_->inputs_max)
+    fail(ExitCode::bad_config, fmt::format("layer type '{}' takes {} input{}, got {}", type_->name,
+                                           type_->inputs_min == type_->inputs_max ? fmt::format("{}", type_->inputs_min)
+                                                                                  : fmt::format("{} to {}", type_->inputs_min, type_->inputs_max),
+                                           type_->inputs_max == 1 ? "" : "s", inputs.size()));
+  bp_plan plan{dtype_, &inputs, {}, false, {}};
+  bp_context context;
+  const bp_status status = type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan);
+  if (status != BP_OK)
+    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal, complaint(context, status));
+  if (const std::string rule = broken_rule(plan, *type_, has_prepare()); !rule.empty())
+    fail(ExitCode::internal, "the plug-in breaks its contract: " + rule, "it is a defect of the plug-in; see backplane/abi.h");
+  return std::move(plan.answer);
+}
+
+void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
+  bp_context context;
+  call.host = &plugin_services();
+  call.context = &context;
+  const bp_status status = kernel(object_.get(), &call);
+  if (status == BP_OK) return;
+  fail(ExitCode::internal, fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step,
+                                       call.sample_begin, call.sample_begin + call.samples - 1, complaint(context, status)));
+}
+
+void Layer::fail(ExitCode code, const std::string& what, const std::string& hint) const {
+  throw UserError(code, Diagnostic{.place = place_,
+                                   .what = fmt::format("layer '{}': {}", name_, what),
+                                   .path = fmt::format("type {}, plug-in {} {} ({})", type_->name, plugin_->id, plugin_->version, plugin_->file),
+                                   .nearest = {}, .known = {}, .hint = hint});
+}
+
+Activation::Activation(const bp_activation_type& type, const PluginIdentity& plugin, const config::Node& attributes,
+                       DType dtype)
+    : type_(&type), plugin_(&plugin), object_(nullptr, type.destroy) {
+  kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
+  const auto fail = [&](ExitCode code, const std::string& what) {
+    throw UserError(code, Diagnostic{.place = attributes.place,
+                                     .what = fmt::format("activation '{}': {}", type.name, what),
+                                     .path = fmt::format("plug-in {} {} ({})", plugin.id, plugin.version, plugin.file)});
+  };
+  if (kernels_ == nullptr) fail(ExitCode::bad_config, fmt::format("it has no kernels for {}", name_of(dtype)));
+  const AttributeValues values(attributes, type.attributes, type.attribute_count);
+  bp_context context;
+  void* object = nullptr;
+  const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
+  object_.reset(object);
+  if (status != BP_OK) fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));
+}
+
+}  // namespace backplane

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <backplane/abi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "config/node.h"
+#include "plugin_host/library.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+namespace backplane {
+
+/// A parameter that a planned layer has.
+struct PlannedParameter {
+  int declared = 0;  ///< index in the type's table, and in bp_call.parameters
+  Shape shape;
+  std::int64_t fan_in = 1;
+  std::int64_t fan_out = 1;
+};
+
+/// A per-sample tensor of the layer's own.
+struct SavedTensor {
+  std::string name;
+  Shape sample_shape;
+  std::uint32_t written_by = BP_SAVED_BY_FORWARD;
+};
+
+/// What a layer said about itself for given input shapes. Shapes of samples leave the batch axis out.
+struct LayerPlan {
+  Shape output;
+  std::vector<PlannedParameter> parameters;
+  std::vector<SavedTensor> saved;
+  std::uint32_t needs = 0;
+  std::uint64_t workspace_fixed = 0;
+  std::uint64_t workspace_per_sample = 0;
+  std::int64_t gradient_units = 0;  ///< 0: gradients are summed slice by slice
+  std::int64_t prepared = 0;        ///< elements
+};
+
+/// A plug-in's layer object, with checks around its calls: what a plug-in reports, or gets wrong, becomes a
+/// UserError that names the layer, its type, its plug-in and the line of the YAML.
+class Layer {
+ public:
+  /// `attributes`: the validated map of the layer's entry. `type` and `plugin` must outlive the layer.
+  Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::string name, const config::Node& attributes,
+        DType dtype);
+
+  const std::string& name() const { return name_; }
+  const bp_layer_type& type() const { return *type_; }
+  const PluginIdentity& plugin() const { return *plugin_; }
+  const Place& place() const { return place_; }
+  bool has_prepare() const { return kernels_->prepare != nullptr; }
+
+  /// Throws UserError (bad_config) where the layer cannot take these inputs.
+  LayerPlan plan(const std::vector<Shape>& inputs) const;
+
+  /// The plug-in's kernels. `call.host` and `call.context` are filled in here. Const and thread-safe, as the
+  /// contract demands of the plug-in. Throws UserError (internal) naming direction and samples. [compute]
+  void forward(bp_call& call) const { invoke(kernels_->forward, "forward", call); }
+  void backward(bp_call& call) const { invoke(kernels_->backward, "backward", call); }
+  void prepare(bp_call& call) const { invoke(kernels_->prepare, "prepare", call); }
+
+ private:
+  using Kernel = bp_status (*)(const void*, const bp_call*);
+  void invoke(Kernel kernel, const char* direction, bp_call& call) const;
+  [[noreturn]] void fail(ExitCode code, const std::string& what, const std::string& hint = {}) const;
+
+  const bp_layer_type* type_;
+  const PluginIdentity* plugin_;
+  std::string name_;
+  Place place_;
+  DType dtype_;
+  const bp_kernels* kernels_ = nullptr;
+  std::unique_ptr<void, void (*)(void*)> object_;
+};
+
+/// A plug-in's activation object. Const and thread-safe.
+class Activation {
+ public:
+  Activation(const bp_activation_type& type, const PluginIdentity& plugin, const config::Node& attributes, DType dtype);
+
+  const char* name() const { return type_->name; }
+  const PluginIdentity& plugin() const { return *plugin_; }
+  void forward(const void* z, void* a, std::int64_t rows, std::int64_t features) const {
+    kernels_->forward(object_.get(), z, a, rows, features);
+  }
+  void backward(const void* z, const void* a, const void* d_activation, void* delta, std::int64_t rows,
+                std::int64_t features) const {
+    kernels_->backward(object_.get(), z, a, d_activation, delta, rows, features);
+  }
+
+ private:
+  const bp_activation_type* type_;
+  const PluginIdentity* plugin_;
+  const bp_activation_kernels* kernels_ = nullptr;
+  std::unique_ptr<void, void (*)(void*)> object_;
+};
+
+}  // namespace backplane

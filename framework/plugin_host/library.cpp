@@ -1,0 +1,193 @@
+#include "plugin_host/library.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <xmmintrin.h>
+
+#include <algorithm>
+#include <boost/dll/shared_library.hpp>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "base/error.h"
+#include "files/digest.h"
+#include "plugin_host/attributes.h"
+#include "plugin_host/elf_file.h"
+#include "plugin_host/host.h"
+
+namespace backplane {
+
+namespace {
+
+/// Puts back the thread's floating-point mode: a library linked with fast-math switches denormals off for everybody.
+class KeepFloatingPointMode {
+ public:
+  ~KeepFloatingPointMode() { _mm_setcsr((_mm_getcsr() & kStatusFlags) | (saved_ & ~kStatusFlags)); }
+
+ private:
+  static constexpr unsigned kStatusFlags = 0x3F;
+  unsigned saved_ = _mm_getcsr();
+};
+
+[[noreturn]] void reject(const std::string& path, const std::string& why, const std::string& hint) {
+  throw UserError(ExitCode::internal, fmt::format("plug-in {}: {}", path, why), hint);
+}
+
+/// Copies a plug-in's table into zeroed host memory: fields that an older plug-in lacks read as 0, those that a newer
+/// one has more are dropped, and the plug-in cannot change it later.
+template <class Table>
+Table copy_table(const Table* from) {
+  Table to{};
+  if (from != nullptr) std::memcpy(&to, from, std::min<std::size_t>(from->struct_size, sizeof(Table)));
+  return to;
+}
+
+/// Opens the library for the life of the process and returns its entry.
+bp_plugin_function find_entry(const std::string& path) {
+  using boost::dll::load_mode::rtld_local;
+  using boost::dll::load_mode::rtld_now;
+  // Never unloaded: code of a plug-in may be reached from anywhere (research on dlclose: threads, thread_local
+  // destructors and static data all keep pointers into it). Left to the operating system at exit.
+  static auto& opened = *new std::vector<boost::dll::shared_library>;
+  boost::dll::shared_library library;
+  std::string reason;
+  {
+    const KeepFloatingPointMode keep;
+    try {
+      library.load(path, rtld_now | rtld_local);
+    } catch (const std::exception& failure) {
+      reason = failure.what();
+    }
+  }
+  if (!reason.empty())
+    reject(path, "the system's loader refused it: " + reason,
+           "a plug-in gets everything from bp_host and needs no symbol of the program; check what it was linked to");
+  opened.push_back(library);
+  if (library.has(BP_PLUGIN_SYMBOL)) return library.get<const bp_plugin*(void)>(BP_PLUGIN_SYMBOL);
+  for (int major = 0; major < 10; ++major)
+    if (library.has(fmt::format("bp_plugin_v{}", major)))
+      reject(path, fmt::format("was built for plug-in ABI {}.x; this program speaks ABI {}.{}", major, BP_ABI_MAJOR, BP_ABI_MINOR),
+             major > BP_ABI_MAJOR ? "update Backplane, or rebuild the plug-in with this Backplane's SDK"
+                                  : "rebuild the plug-in with this Backplane's SDK");
+  reject(path, "is a shared library, but no Backplane plug-in (it exports no " BP_PLUGIN_SYMBOL ")",
+         "a plug-in ends with one BP_PLUGIN(...) line; see backplane/plugin.hpp");
+}
+
+void check_versions(const std::string& path, const bp_plugin& plugin) {
+  const std::string this_abi = fmt::format("{}.{}", BP_ABI_MAJOR, BP_ABI_MINOR);
+  if (plugin.abi_major != BP_ABI_MAJOR)
+    reject(path, fmt::format("says ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
+           "rebuild the plug-in with this Backplane's SDK");
+  if (plugin.abi_minor_needed > BP_ABI_MINOR)
+    reject(path, fmt::format("needs plug-in ABI {}.{} or later; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_needed, this_abi),
+           "update Backplane, or rebuild the plug-in with this Backplane's SDK");
+  if (BP_ABI_MAJOR == 0 && plugin.abi_minor_built != BP_ABI_MINOR)
+    reject(path, fmt::format("was built with the older draft ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
+           "drafts (0.x) are not compatible with each other: rebuild the plug-in with this Backplane's SDK");
+}
+
+/// Collects what is wrong with a plug-in's tables, so that its author sees all of it at once.
+class TableCheck {
+ public:
+  void require(bool condition, const std::string& finding) {
+    if (!condition) findings_.push_back(finding);
+  }
+  bool text(const char* value, const std::string& what) {
+    const bool present = value != nullptr && *value != '\0';
+    require(present, what + " is missing");
+    return present;
+  }
+  /// Names appear in YAML, HDF5 and file names.
+  void name(const char* value, const std::string& what) {
+    if (!text(value, what)) return;
+    const std::string_view name = value;
+    require(std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }),
+            fmt::format("{} '{}' has characters other than letters, digits and '_'", what, name));
+  }
+  void attributes(const std::string& owner, const bp_attribute* const* attributes, std::uint32_t count, bool of_layer) {
+    std::set<std::string> names;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const bp_attribute* attribute = attributes == nullptr ? nullptr : attributes[i];
+      require(attribute != nullptr, owner + ": an attribute is NULL");
+      if (attribute == nullptr) continue;
+      name(attribute->name, owner + ": the name of an attribute");
+      if (attribute->name == nullptr) continue;
+      require(names.insert(attribute->name).second, fmt::format("{}: attribute '{}' is declared twice", owner, attribute->name));
+      require(attribute->kind >= BP_ATTRIBUTE_BOOL && attribute->kind <= BP_ATTRIBUTE_INT_LIST,
+              fmt::format("{}: attribute '{}' has an unknown kind {}", owner, attribute->name, attribute->kind));
+      require(!of_layer || !is_common_layer_key(attribute->name),
+              fmt::format("{}: attribute '{}' has a name that every layer already has", owner, attribute->name));
+    }
+  }
+  const std::vector<std::string>& findings() const { return findings_; }
+
+ private:
+  std::vector<std::string> findings_;
+};
+
+void check_layer(TableCheck& check, const bp_layer_type& type) {
+  check.name(type.name, "the name of a layer type");
+  const std::string owner = fmt::format("layer type '{}'", type.name == nullptr ? "?" : type.name);
+  check.attributes(owner, type.attributes, type.attribute_count, true);
+  for (std::uint32_t i = 0; i < type.parameter_count; ++i) {
+    const bp_parameter* parameter = type.parameters == nullptr ? nullptr : type.parameters[i];
+    check.require(parameter != nullptr, owner + ": a parameter is NULL");
+    if (parameter == nullptr) continue;
+    check.name(parameter->name, owner + ": the name of a parameter");
+    check.text(parameter->role, owner + ": the role of a parameter");
+    check.text(parameter->init, owner + ": the initialiser of a parameter");
+  }
+  check.require(type.create != nullptr, owner + ": create is NULL");
+  check.require(type.destroy != nullptr, owner + ": destroy is NULL");
+  check.require(type.plan != nullptr, owner + ": plan is NULL");
+  check.require(type.inputs_min >= 1 && type.inputs_min <= type.inputs_max, owner + ": the number of inputs makes no sense");
+  check.require(type.f32 != nullptr || type.f64 != nullptr, owner + ": it has kernels for neither float32 nor float64");
+  for (const bp_kernels* kernels : {type.f32, type.f64})
+    if (kernels != nullptr) check.require(kernels->forward != nullptr && kernels->backward != nullptr, owner + ": forward or backward is NULL");
+}
+
+void check_activation(TableCheck& check, const bp_activation_type& type) {
+  check.name(type.name, "the name of an activation");
+  const std::string owner = fmt::format("activation '{}'", type.name == nullptr ? "?" : type.name);
+  check.attributes(owner, type.attributes, type.attribute_count, false);
+  check.require(type.create != nullptr && type.destroy != nullptr, owner + ": create or destroy is NULL");
+  check.require(type.f32 != nullptr || type.f64 != nullptr, owner + ": it has kernels for neither float32 nor float64");
+  for (const bp_activation_kernels* kernels : {type.f32, type.f64})
+    if (kernels != nullptr) check.require(kernels->forward != nullptr && kernels->backward != nullptr, owner + ": forward or backward is NULL");
+}
+
+}  // namespace
+
+Library load_library(const std::string& given) {
+  std::error_code error;
+  const std::string path = std::filesystem::weakly_canonical(given, error).string();
+  if (!std::filesystem::is_regular_file(path, error))
+    throw UserError(ExitCode::no_input, fmt::format("plug-in {}: no such file", given), "`backplane plugin list` shows what was found and where");
+  if (const std::string why = why_not_loadable(path); !why.empty())
+    reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
+
+  const bp_plugin* table = find_entry(path)();
+  if (table == nullptr) reject(path, BP_PLUGIN_SYMBOL " returned NULL", "it is a defect of the plug-in");
+  const bp_plugin plugin = copy_table(table);
+  check_versions(path, plugin);
+
+  TableCheck check;
+  check.text(plugin.id, "the plug-in's id");
+  check.text(plugin.version, "the plug-in's version");
+  Library library;
+  for (std::uint32_t i = 0; i < plugin.layer_count; ++i) check_layer(check, library.layers.emplace_back(copy_table(plugin.layers[i])));
+  for (std::uint32_t i = 0; i < plugin.activation_count; ++i)
+    check_activation(check, library.activations.emplace_back(copy_table(plugin.activations[i])));
+  check.require(plugin.layer_count + plugin.activation_count > 0, "it has neither layers nor activations");
+  if (!check.findings().empty())
+    reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")), "it is a defect of the plug-in; see backplane/abi.h");
+
+  const auto or_empty = [](const char* text) { return std::string(text == nullptr ? "" : text); };
+  library.identity = {.id = plugin.id, .version = plugin.version, .summary = or_empty(plugin.summary),
+                      .licence = or_empty(plugin.licence), .file = path, .sha256 = sha256_of_file(path),
+                      .abi_minor_built = plugin.abi_minor_built, .abi_minor_needed = plugin.abi_minor_needed};
+  return library;
+}
+
+}  // namespace backplane

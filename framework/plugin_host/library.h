@@ -1,0 +1,40 @@
+#pragma once
+
+#include <backplane/abi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace backplane {
+
+/// What a plug-in says of itself, copied out of its table, and where it came from.
+struct PluginIdentity {
+  std::string id;
+  std::string version;
+  std::string summary;
+  std::string licence;
+  std::string file;    ///< absolute path
+  std::string sha256;  ///< of the file
+  std::uint32_t abi_minor_built = 0;
+  std::uint32_t abi_minor_needed = 0;
+};
+
+/// A loaded plug-in: tables copied into host memory and checked. Function pointers in them stay valid for the life
+/// of the process, since libraries are never unloaded.
+struct Library {
+  PluginIdentity identity;
+  std::vector<bp_layer_type> layers;
+  std::vector<bp_activation_type> activations;
+};
+
+/// Loads one plug-in: looks at the file before any of its code runs, opens it with all symbols bound now and none
+/// shared, asks its entry for the table, and checks versions and tables.
+///
+/// Throws UserError with one sentence and a remedy: no_input where there is no such file; internal (70) where it is
+/// no shared library, damaged, for another machine, no plug-in, of another ABI, or breaks the contract (all findings
+/// of its tables at once). A library that changes the floating-point mode of the thread is loaded with the mode put
+/// back. [load] Not for use by two threads at once.
+Library load_library(const std::string& path);
+
+}  // namespace backplane

@@ -1,0 +1,252 @@
+/* The C ABI between Backplane and its layer plug-ins.
+ *
+ * A plug-in is a shared library named `<anything>.bp.so` that exports ONE symbol, BP_PLUGIN_SYMBOL, a function that
+ * returns a static table. It needs no symbol of the host: what it may call is handed to it in `bp_host`.
+ * C++ authors include plugin.hpp instead, which writes all of this for them.
+ *
+ * Rules that keep old plug-ins loading in new hosts, and new ones in old hosts:
+ *   - only fixed-width integers, doubles, pointers and NUL-terminated UTF-8 cross;
+ *   - every table begins with its own size; fields are only ever appended; arrays hold pointers to tables, or
+ *     structs marked FROZEN, whose layout never changes;
+ *   - a host loads a plug-in if the major version is equal and the minor version that the plug-in NEEDS is at most
+ *     the host's. While the major version is 0 the ABI is a draft and the minor versions must be equal.
+ *   - no exception crosses, nobody frees what the other side allocated, and a plug-in is never unloaded.
+ *
+ * Thread tags, one on each function:
+ *   [load]     once, while the library is being loaded, one library at a time
+ *   [setup]    never at the same time for the same layer object
+ *   [plan]     any thread, repeatable, changes nothing but the plan
+ *   [compute]  any number of threads at once on the same const object: read the layer and what the call hands over,
+ *              write only what the call hands over; no threads, locks, globals or thread_local scratch of your own
+ *   [any]      at any time, from any thread
+ */
+#ifndef BACKPLANE_ABI_H
+#define BACKPLANE_ABI_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BP_ABI_MAJOR 0
+#define BP_ABI_MINOR 1
+#define BP_PLUGIN_SYMBOL "bp_plugin_v0"
+
+/* Result of every function that can fail: 0, or a negative code. Say what is wrong through bp_host.error first. */
+typedef int32_t bp_status;
+#define BP_OK 0
+#define BP_E_INVALID (-1)     /* attributes or shapes that make no sense: the experiment's YAML is wrong */
+#define BP_E_UNSUPPORTED (-2) /* they make sense, but this layer cannot do it */
+#define BP_E_MEMORY (-3)      /* an allocation failed */
+#define BP_E_INTERNAL (-4)    /* a fault of the plug-in, for instance a C++ exception */
+
+/* Element types. */
+#define BP_F32 1u
+#define BP_F64 2u
+
+/* One call's context: where errors of this call go. Host-owned, valid during the call. */
+typedef struct bp_context bp_context;
+
+/* What a layer's `plan` fills in. Host-owned, valid during the call. */
+typedef struct bp_plan bp_plan;
+
+/* A contiguous tensor, slowest axis first. FROZEN. */
+typedef struct bp_tensor {
+  void* data;
+  const int64_t* dims; /* `rank` extents; dims[0] is the batch axis of per-sample tensors */
+  int64_t count;       /* product of the extents */
+  uint32_t rank;
+  uint32_t dtype; /* BP_F32 or BP_F64 */
+} bp_tensor;
+
+/* Kinds of attributes. */
+#define BP_ATTRIBUTE_BOOL 1u
+#define BP_ATTRIBUTE_INT 2u
+#define BP_ATTRIBUTE_FLOAT 3u
+#define BP_ATTRIBUTE_TEXT 4u
+#define BP_ATTRIBUTE_INT_LIST 5u
+
+/* The value of an attribute; which member counts is the attribute's kind. Valid during `create` only. FROZEN. */
+typedef struct bp_attribute_value {
+  int64_t integer; /* BOOL (0 or 1), INT; number of items of INT_LIST */
+  double number;   /* FLOAT */
+  const char* text;
+  const int64_t* integers;
+} bp_attribute_value;
+
+/* An attribute that the YAML of a layer may or must set. The host checks kind, range and choices. */
+typedef struct bp_attribute {
+  uint32_t struct_size;
+  uint32_t kind;
+  uint32_t required; /* 1: there is no default */
+  uint32_t reserved;
+  const char* name;
+  const char* summary; /* one line, shown in errors and by `plugin inspect` */
+  bp_attribute_value initial; /* the default, where not required */
+  double min, max;            /* INT, FLOAT and items of INT_LIST; infinities where there is no bound */
+  const char* const* choices; /* TEXT: NULL-terminated list, or NULL for any text */
+} bp_attribute;
+
+/* A parameter θ that a layer may have. Its shape is told in `plan`. */
+typedef struct bp_parameter {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char* name;    /* "W": the name in files and YAML */
+  const char* role;    /* "weight", "bias", "gain", …: L1 and L2 apply to role "weight" */
+  const char* summary;
+  const char* init;    /* default initialiser, a name as in YAML: "glorot_uniform", "zeros" */
+} bp_parameter;
+
+/* Given at load; valid until the process ends. */
+typedef struct bp_host {
+  uint32_t struct_size;
+  uint32_t abi_minor;
+  const char* name;
+  const char* version;
+  /* Says what went wrong in this call, in a sentence for the user. The text is copied; the first one counts. [any] */
+  void (*error)(bp_context* context, bp_status code, const char* text);
+} bp_host;
+
+/* What backward may read besides δ and the parameters (bit set for bp_plan_api.needs). */
+#define BP_NEEDS_INPUTS 1u /* the layer's inputs, as forward saw them */
+#define BP_NEEDS_OUTPUT 2u /* z, as forward wrote it */
+
+/* When a saved tensor is written. */
+#define BP_SAVED_BY_FORWARD 1u  /* written by forward, read by backward */
+#define BP_SAVED_BY_BACKWARD 2u /* written by the backward call of a slice, read by the batch-wide one (gradient_units) */
+
+/* The functions that `plan` calls. Shapes of samples leave the batch axis out. */
+typedef struct bp_plan_api {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint32_t (*dtype)(const bp_plan* plan);
+  uint32_t (*input_count)(const bp_plan* plan);
+  const int64_t* (*input_dims)(const bp_plan* plan, uint32_t input, uint32_t* rank); /* of one sample */
+  /* Required: the shape of one sample of z. */
+  void (*output)(bp_plan* plan, const int64_t* dims, uint32_t rank);
+  /* The shape of declared parameter `index`, with the fans that initialisers scale by. A declared parameter that
+   * `plan` does not mention does not exist in this layer (a bias that was switched off). */
+  void (*parameter)(bp_plan* plan, uint32_t index, const int64_t* dims, uint32_t rank, int64_t fan_in,
+                    int64_t fan_out);
+  /* What backward reads; nothing is kept that nobody needs. */
+  void (*needs)(bp_plan* plan, uint32_t bits);
+  /* A per-sample tensor of the layer's own, kept between calls and recordable as a tap under this name. */
+  void (*saved)(bp_plan* plan, const char* name, const int64_t* dims, uint32_t rank, uint32_t written_by);
+  /* Scratch memory of one call: fixed + per_sample · samples bytes. */
+  void (*workspace)(bp_plan* plan, uint64_t fixed_bytes, uint64_t bytes_per_sample);
+  /* ∂C/∂θ can be asked for any range of `units`: the first axis of every parameter has this extent, and unit u of
+   * the gradient depends on δ and the inputs alone. The host then asks once for the whole batch, in parallel over
+   * ranges of units, instead of summing the gradients of slices. For layers with large weights. */
+  void (*gradient_units)(bp_plan* plan, int64_t units);
+  /* `elements` of the layer's dtype, derived from the parameters by `prepare` whenever they have changed, read by
+   * forward and backward: weights in an order that the kernels like better. */
+  void (*prepared)(bp_plan* plan, int64_t elements);
+} bp_plan_api;
+
+#define BP_CALL_TRAINING 1u /* a training step; without it, evaluation */
+
+/* One call of forward, backward or prepare. Everything is host-owned and valid during the call. Outputs start
+ * uninitialised. Results may not depend on how a batch is cut into calls. */
+typedef struct bp_call {
+  uint32_t struct_size;
+  uint32_t flags;
+  const bp_host* host;
+  bp_context* context;
+  uint64_t step;         /* optimizer step, from 1 */
+  int64_t sample_begin;  /* first sample of this call within its batch */
+  int64_t samples;       /* N: dims[0] of every per-sample tensor here */
+  int64_t unit_begin, unit_end; /* range of units asked for (gradient_units); prepare: parameters' units that changed */
+
+  const bp_tensor* inputs;     /* array: a_in */
+  const bp_tensor* parameters; /* array in declared order; data NULL: the parameter does not exist */
+  const bp_tensor* saved;      /* array in the order of bp_plan_api.saved */
+  void* prepared;              /* written by prepare */
+  bp_tensor output;            /* z: forward writes it; backward reads it if it said so */
+  bp_tensor delta;             /* backward: δ = ∂C/∂z */
+  const bp_tensor* d_inputs;   /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
+  const bp_tensor* d_parameters; /* backward, array: ADD ∂C/∂θ over these samples; data NULL: not wanted */
+  void* workspace;               /* uninitialised, 64-byte aligned */
+  uint64_t workspace_bytes;
+} bp_call;
+
+/* The kernels of one element type. */
+typedef struct bp_kernels {
+  uint32_t struct_size;
+  uint32_t reserved;
+  bp_status (*forward)(const void* layer, const bp_call* call);  /* [compute] */
+  bp_status (*backward)(const void* layer, const bp_call* call); /* [compute] */
+  bp_status (*prepare)(const void* layer, const bp_call* call);  /* [compute] NULL where nothing is prepared */
+} bp_kernels;
+
+/* A layer type: the transform z = f(a_in; θ). The host applies the activation behind it and hands back δ = ∂C/∂z. */
+typedef struct bp_layer_type {
+  uint32_t struct_size;
+  uint32_t version; /* rises when saved parameters change their meaning */
+  const char* name; /* the word in the YAML */
+  const char* summary;
+  uint32_t attribute_count;
+  uint32_t parameter_count;
+  const bp_attribute* const* attributes;
+  const bp_parameter* const* parameters;
+  uint32_t inputs_min, inputs_max;
+  /* Makes a layer object. `values`: one per attribute, in table order, checked and complete. [setup] */
+  bp_status (*create)(const bp_host* host, bp_context* context, const bp_attribute_value* values, void** layer);
+  void (*destroy)(void* layer); /* [setup] */
+  bp_status (*plan)(const void* layer, const bp_host* host, bp_context* context, const bp_plan_api* api,
+                    bp_plan* plan); /* [plan] */
+  const bp_kernels* f32;            /* NULL: not for this element type */
+  const bp_kernels* f64;
+} bp_layer_type;
+
+/* The kernels of an activation for one element type; rows of `features` elements each, contiguous. [compute]
+ *   forward   a = σ(z)               a is not z
+ *   backward  δ = ∂C/∂a · ∂a/∂z      delta may be d_activation itself; z or a may be NULL where not needed */
+typedef struct bp_activation_kernels {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void (*forward)(const void* activation, const void* z, void* a, int64_t rows, int64_t features);
+  void (*backward)(const void* activation, const void* z, const void* a, const void* d_activation, void* delta,
+                   int64_t rows, int64_t features);
+} bp_activation_kernels;
+
+/* An activation σ, applied by the host behind any layer that names it. */
+typedef struct bp_activation_type {
+  uint32_t struct_size;
+  uint32_t version;
+  const char* name;
+  const char* summary; /* the formula */
+  uint32_t attribute_count;
+  uint32_t reserved;
+  const bp_attribute* const* attributes;
+  bp_status (*create)(const bp_host* host, bp_context* context, const bp_attribute_value* values,
+                      void** activation); /* [setup] */
+  void (*destroy)(void* activation);      /* [setup] */
+  const bp_activation_kernels* f32;
+  const bp_activation_kernels* f64;
+} bp_activation_type;
+
+/* What the exported function returns. */
+typedef struct bp_plugin {
+  uint32_t struct_size;
+  uint32_t abi_major;
+  uint32_t abi_minor_built;  /* of the abi.h it was compiled with: shown, not compared */
+  uint32_t abi_minor_needed; /* the oldest minor version that has all it uses */
+  const char* id;            /* "org.example.demo" */
+  const char* version;       /* "0.1.0" */
+  const char* summary;
+  const char* licence;
+  uint32_t layer_count;
+  uint32_t activation_count;
+  const bp_layer_type* const* layers;
+  const bp_activation_type* const* activations;
+} bp_plugin;
+
+/* The one exported symbol. [load] */
+typedef const bp_plugin* (*bp_plugin_function)(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

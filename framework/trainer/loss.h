@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "data/dataset.h"
+#include "network/network.h"
+
+namespace backplane {
+
+/// The loss of one sample; C is its mean over the batch. With outputs a (F numbers), logits z and target y:
+///
+///   squared_error          ½ Σ (a − y)²                    ∂/∂a = a − y
+///   mean_squared_error     1/F Σ (a − y)²                  ∂/∂a = 2 (a − y) / F
+///   softmax_cross_entropy  −Σ q ln p, p = softmax(z)       ∂/∂z = p − q      (last activation: identity; q = y)
+///   binary_cross_entropy   −1/F Σ y ln a + (1−y) ln(1−a)   ∂/∂z = (a − y)/F  (last activation: sigmoid)
+///
+/// The last two are computed from z, so that no logarithm of a rounded 0 or 1 is ever taken. Labels become one-hot
+/// targets, or, where there is one output, the number itself. Const and thread-safe.
+class Loss {
+ public:
+  /// Throws UserError (bad_config) where loss, last layer and data do not go together.
+  Loss(const NetworkSpec& spec, const Network& network, const DataSet& data);
+
+  const std::string& name() const { return name_; }
+  /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a.
+  bool gives_delta() const { return kind_ == Kind::softmax_cross_entropy || kind_ == Kind::binary_cross_entropy; }
+  /// Whether "correct" means anything: there are labels.
+  bool has_accuracy() const { return has_accuracy_; }
+  std::int64_t outputs() const { return outputs_; }
+
+  /// For `rows` samples of outputs() numbers each: the loss of each sample, and 1 where the most probable class is the
+  /// right one (0 where there are no labels). Sums run in float64.
+  template <class T>
+  void evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses, std::uint8_t* correct) const;
+
+  /// scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta); `scale` is 1/N for C.
+  template <class T>
+  void gradient(const T* z, const T* a, const T* target, std::int64_t rows, double scale, T* out) const;
+
+ private:
+  enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
+
+  static Kind kind_of(const std::string& name);
+
+  std::string name_;
+  Kind kind_;
+  std::int64_t outputs_;
+  bool has_accuracy_;
+};
+
+}  // namespace backplane

@@ -1,0 +1,174 @@
+#include "trainer/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "kernels/multiversion.h"
+
+namespace backplane {
+
+using config::Schema;
+
+Schema optimizer_schema() {
+  const auto rule = [](const char* rate) {
+    return Schema::map().optional("lr", Schema::number().above(0), rate, "learning rate η");
+  };
+  const auto momentum = [](Schema map) {
+    return map.optional("momentum", Schema::number().at_least(0).below(1), "0.9", "μ");
+  };
+  const auto epsilon = [](Schema map, const char* value) {
+    return map.optional("epsilon", Schema::number().above(0), value, "ε, keeps the quotient finite");
+  };
+  const auto adam = [&] {
+    return epsilon(rule("0.001")
+                       .optional("beta1", Schema::number().at_least(0).below(1), "0.9", "decay of the mean")
+                       .optional("beta2", Schema::number().at_least(0).below(1), "0.999", "decay of the variance"),
+                   "1e-8");
+  };
+  return Schema::choice("optimizer")
+      .alternative("sgd", rule("0.01"), "gradient descent")
+      .alternative("momentum", momentum(rule("0.01")), "heavy ball")
+      .alternative("nesterov", momentum(rule("0.01")), "Nesterov's momentum")
+      .alternative("adagrad", epsilon(rule("0.01"), "1e-10"), "AdaGrad")
+      .alternative("rmsprop", epsilon(rule("0.001").optional("decay", Schema::number().at_least(0).below(1), "0.99", "ρ"), "1e-8"), "RMSProp")
+      .alternative("adam", adam(), "Adam")
+      .alternative("adamw", adam().optional("weight_decay", Schema::number().at_least(0), "0.01", "λ, of weights"), "Adam with decoupled weight decay");
+}
+
+/// The numbers of one update of one parameter, in float64.
+struct Optimizer::Factors {
+  double rate, scale, clip, l1, l2;
+  double momentum, decay, beta1, beta2, epsilon;
+  double mean_correction;      // 1 / (1 − β₁ᵗ)
+  double variance_correction;  // 1 / (1 − β₂ᵗ)
+  double shrink;               // 1 − η λ
+};
+
+namespace {
+
+/// The gradient as the rule sees it: scaled, clipped, with the penalties' gradients.
+template <class T>
+struct Regularized {
+  const T* gradient;
+  const T* value;
+  T scale, clip, l1, l2;
+
+  T operator()(std::int64_t i) const {
+    T g = gradient[i] * scale;
+    if (clip > T(0)) g = std::min(std::max(g, -clip), clip);
+    const T sign = T(value[i] > T(0)) - T(value[i] < T(0));
+    return g + l2 * value[i] + l1 * sign;
+  }
+};
+
+// One loop per rule; θ is `w`. Each is compiled for every vector width (see multiversion.h).
+
+template <class T>
+BP_MULTIVERSION void step_sgd(T* w, Regularized<T> g, T rate, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) w[i] -= rate * g(i);
+}
+
+template <class T>
+BP_MULTIVERSION void step_momentum(T* w, Regularized<T> g, T* v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    v[i] = momentum * v[i] + g(i);
+    w[i] -= rate * v[i];
+  }
+}
+
+template <class T>
+BP_MULTIVERSION void step_nesterov(T* w, Regularized<T> g, T* v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const T gradient = g(i);
+    v[i] = momentum * v[i] + gradient;
+    w[i] -= rate * (gradient + momentum * v[i]);
+  }
+}
+
+/// AdaGrad (kept 1, added 1) and RMSProp (kept ρ, added 1 − ρ).
+template <class T>
+BP_MULTIVERSION void step_scaled(T* w, Regularized<T> g, T* s, T rate, T kept, T added, T epsilon, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const T gradient = g(i);
+    s[i] = kept * s[i] + added * gradient * gradient;
+    w[i] -= rate * gradient / (std::sqrt(s[i]) + epsilon);
+  }
+}
+
+/// Adam, and AdamW with shrink < 1.
+template <class T>
+BP_MULTIVERSION void step_adam(T* w, Regularized<T> g, T* m, T* v, T rate, T beta1, T beta2, T mean_correction,
+                               T variance_correction, T epsilon, T shrink, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    const T gradient = g(i);
+    m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
+    v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
+    w[i] = shrink * w[i] - rate * (m[i] * mean_correction) / (std::sqrt(v[i] * variance_correction) + epsilon);
+  }
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const config::Node& choice, const Network& network) : name_(choice.chosen()) {
+  static const std::map<std::string, std::pair<Rule, std::vector<std::string>>> kRules{
+      {"sgd", {Rule::sgd, {}}},
+      {"momentum", {Rule::momentum, {"velocity"}}},
+      {"nesterov", {Rule::nesterov, {"velocity"}}},
+      {"adagrad", {Rule::adagrad, {"square_sum"}}},
+      {"rmsprop", {Rule::rmsprop, {"square_mean"}}},
+      {"adam", {Rule::adam, {"mean", "variance"}}},
+      {"adamw", {Rule::adamw, {"mean", "variance"}}}};
+  std::tie(rule_, slot_names_) = kRules.at(name_);
+  const config::Node& options = choice.choice();
+  rate_ = options.at("lr").as_number();
+  for (const auto& [key, member] : {std::pair{"momentum", &momentum_}, {"decay", &decay_}, {"beta1", &beta1_}, {"beta2", &beta2_},
+                                    {"epsilon", &epsilon_}, {"weight_decay", &weight_decay_}})
+    if (const config::Node* given = options.find(key)) *member = given->as_number();
+  for (const LayerNode& node : network.nodes()) {
+    auto& layer = slots_.emplace_back();
+    for (const Parameter& parameter : node.parameters) {
+      auto& slots = layer.emplace_back();
+      for (std::size_t s = 0; s < slot_names_.size(); ++s) slots.emplace_back(parameter.value.bytes());
+    }
+  }
+}
+
+void Optimizer::update(Network& network, Executor& executor, const Tile& tile, const Step& step) {
+  LayerNode& node = network.nodes()[tile.node];
+  for (const Tile::Range& range : tile.ranges) {
+    Parameter& parameter = node.parameters[range.parameter];
+    if (!parameter.trainable) continue;
+    const auto t = static_cast<double>(step.number);
+    const Factors factors{.rate = step.rate, .scale = step.gradient_scale, .clip = step.clip_value, .l1 = parameter.l1, .l2 = parameter.l2,
+                          .momentum = momentum_, .decay = decay_, .beta1 = beta1_, .beta2 = beta2_, .epsilon = epsilon_,
+                          .mean_correction = 1.0 / (1.0 - std::pow(beta1_, t)),
+                          .variance_correction = 1.0 / (1.0 - std::pow(beta2_, t)),
+                          .shrink = 1.0 - (parameter.role == "weight" ? step.rate * weight_decay_ : 0.0)};
+    dispatch(network.dtype(), [&]<class T>(T) {
+      update_range(parameter, static_cast<T*>(executor.gradient(tile.node, range.parameter)), slots_[tile.node][range.parameter], range, factors);
+    });
+  }
+}
+
+template <class T>
+void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range, const Factors& f) {
+  const auto as = [](double value) { return static_cast<T>(value); };
+  T* w = parameter.value.as<T>();
+  const Regularized<T> g{gradient, w, as(f.scale), as(f.clip), as(f.l1), as(f.l2)};
+  const auto slot = [&](std::size_t i) { return slots[i].as<T>(); };
+  switch (rule_) {
+    case Rule::sgd: return step_sgd(w, g, as(f.rate), range.begin, range.end);
+    case Rule::momentum: return step_momentum(w, g, slot(0), as(f.rate), as(f.momentum), range.begin, range.end);
+    case Rule::nesterov: return step_nesterov(w, g, slot(0), as(f.rate), as(f.momentum), range.begin, range.end);
+    case Rule::adagrad: return step_scaled(w, g, slot(0), as(f.rate), T(1), T(1), as(f.epsilon), range.begin, range.end);
+    case Rule::rmsprop:
+      return step_scaled(w, g, slot(0), as(f.rate), as(f.decay), as(1.0 - f.decay), as(f.epsilon), range.begin, range.end);
+    case Rule::adam:
+    case Rule::adamw:
+      return step_adam(w, g, slot(0), slot(1), as(f.rate), as(f.beta1), as(f.beta2), as(f.mean_correction),
+                       as(f.variance_correction), as(f.epsilon), as(f.shrink), range.begin, range.end);
+  }
+}
+
+}  // namespace backplane

@@ -1,0 +1,65 @@
+#include "trainer/options.h"
+
+#include "trainer/executor.h"
+#include "trainer/optimizer.h"
+#include "trainer/schedule.h"
+
+namespace backplane {
+
+using config::Node;
+using config::Schema;
+
+Schema train_schema() {
+  const Schema stopping = Schema::map()
+                              .optional("metric", Schema::text_of({"loss", "accuracy"}), "loss", "of the validation split")
+                              .required("patience", Schema::integer().at_least(1), "epochs without improvement before the run ends")
+                              .optional("min_delta", Schema::number().at_least(0), "0", "least change that counts as improvement");
+  const Schema clip = Schema::map()
+                          .optional("norm", Schema::number().above(0), std::nullopt, "largest norm of all gradients together")
+                          .optional("value", Schema::number().above(0), std::nullopt, "largest magnitude of an element");
+  return Schema::map()
+      .optional("epochs", Schema::integer().at_least(1).at_most(1'000'000), std::nullopt, "passes over the training split")
+      .optional("steps", Schema::integer().at_least(1).at_most(1'000'000'000'000), std::nullopt, "optimizer steps; whichever of epochs and steps ends first")
+      .optional("batch_size", Schema::integer().at_least(1).at_most(1 << 20), "32", "samples per optimizer step")
+      .optional("slice", Schema::integer().at_least(1), std::nullopt, "rows that one task carries; default: from the batch size")
+      .optional("shuffle", Schema::boolean(), "true", "a new order of samples each epoch, a function of seed and epoch")
+      .required("optimizer", optimizer_schema(), "how gradients become steps")
+      .optional("schedule", schedule_schema(), "constant", "how the learning rate changes")
+      .optional("warmup", Schema::duration(), std::nullopt, "time over which the learning rate grows from 0")
+      .optional("clip", clip, std::nullopt, "limits on gradients")
+      .optional("l1", Schema::number().at_least(0), "0", "factor of ‖W‖₁ of all weights")
+      .optional("l2", Schema::number().at_least(0), "0", "factor of ½‖W‖² of all weights")
+      .optional("early_stopping", stopping, std::nullopt, "ends the run when validation stops improving");
+}
+
+TrainOptions read_train(const Node& section) {
+  TrainOptions options;
+  const auto integer = [&](const char* key) -> std::optional<std::int64_t> {
+    const Node* node = section.find(key);
+    return node == nullptr || node->is_null() ? std::nullopt : std::optional(node->as_integer());
+  };
+  options.epochs = integer("epochs");
+  options.steps = integer("steps");
+  if (!options.epochs && !options.steps)
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = section.place, .what = "nothing says how long to train", .path = "train",
+                                                     .hint = "set epochs: N or steps: N"});
+  options.batch_size = section.at("batch_size").as_integer();
+  options.slice_rows = integer("slice").value_or(Executor::default_slice_rows(options.batch_size));
+  options.shuffle = section.at("shuffle").as_bool();
+  if (const Node* clip = section.find("clip"); clip != nullptr && !clip->is_null()) {
+    if (const Node* norm = clip->find("norm")) options.clip_norm = norm->as_number();
+    if (const Node* value = clip->find("value")) options.clip_value = value->as_number();
+  }
+  options.l1 = section.at("l1").as_number();
+  options.l2 = section.at("l2").as_number();
+  if (const Node* stopping = section.find("early_stopping"); stopping != nullptr && !stopping->is_null())
+    options.early_stopping = EarlyStopping{.by_accuracy = stopping->at("metric").as_text() == "accuracy",
+                                           .patience = stopping->at("patience").as_integer(),
+                                           .min_delta = stopping->at("min_delta").as_number()};
+  options.optimizer = section.at("optimizer");
+  options.schedule = section.at("schedule");
+  if (const Node* warmup = section.find("warmup")) options.warmup = config::parse_duration(*warmup);
+  return options;
+}
+
+}  // namespace backplane

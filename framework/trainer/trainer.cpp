@@ -1,0 +1,156 @@
+#include "trainer/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "random/permutation.h"
+
+namespace backplane {
+
+namespace {
+
+std::int64_t steps_in_all(const TrainOptions& options, std::int64_t steps_per_epoch) {
+  const std::int64_t by_epochs = options.epochs.value_or(0) * steps_per_epoch;
+  if (!options.steps) return by_epochs;
+  return options.epochs ? std::min(by_epochs, *options.steps) : *options.steps;
+}
+
+Score make_score(double loss_sum, std::int64_t correct, std::int64_t samples, bool has_accuracy) {
+  const auto n = static_cast<double>(samples);
+  return {.loss = loss_sum / n, .accuracy = has_accuracy ? std::optional(static_cast<double>(correct) / n) : std::nullopt, .samples = samples};
+}
+
+}  // namespace
+
+Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options, std::uint64_t seed)
+    : network_(network),
+      data_(data),
+      loss_(loss),
+      options_(options),
+      seed_(seed),
+      steps_per_epoch_((data.train.count + options.batch_size - 1) / options.batch_size),
+      total_steps_(steps_in_all(options, steps_per_epoch_)),
+      executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})), options.slice_rows),
+      optimizer_(options.optimizer, network),
+      schedule_(options.schedule, options.warmup, steps_per_epoch_, total_steps_) {}
+
+Batch Trainer::next_batch() {
+  if (ordered_epoch_ != state_.epoch) {
+    if (options_.shuffle) {
+      order_ = permutation(data_.train.count, Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
+    } else if (order_.empty()) {
+      order_.resize(static_cast<std::size_t>(data_.train.count));
+      std::iota(order_.begin(), order_.end(), 0);
+    }
+    ordered_epoch_ = state_.epoch;
+  }
+  const std::int64_t begin = state_.position * options_.batch_size;
+  return {.data = &data_, .samples = &data_.train, .indices = order_.data() + begin, .count = std::min(options_.batch_size, data_.train.count - begin)};
+}
+
+Score Trainer::step() {
+  const Batch batch = next_batch();
+  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
+  if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
+  update();
+
+  ++state_.step;
+  ++state_.position;
+  state_.epoch_loss_sum += result.loss_sum;
+  state_.epoch_correct += result.correct;
+  state_.epoch_samples += batch.count;
+  if (state_.position == steps_per_epoch_) {
+    epoch_score_ = make_score(state_.epoch_loss_sum, state_.epoch_correct, state_.epoch_samples, loss_.has_accuracy());
+    ++state_.epoch;
+    state_.position = 0;
+    state_.epoch_loss_sum = 0.0;
+    state_.epoch_correct = 0;
+    state_.epoch_samples = 0;
+  }
+  return make_score(result.loss_sum, result.correct, batch.count, loss_.has_accuracy());
+}
+
+void Trainer::update() {
+  Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1), .rate = learning_rate(state_.step + 1), .clip_value = options_.clip_value};
+  const auto update_tile = [&](const Tile& tile) {
+    optimizer_.update(network_, executor_, tile, step);
+    executor_.prepare(tile);
+  };
+  if (options_.clip_norm > 0.0) {
+    // The norm needs every gradient, so the optimizer cannot be fused behind each.
+    const double norm = gradient_norm();
+    if (norm > options_.clip_norm) step.gradient_scale = options_.clip_norm / norm;
+    executor_.for_each_tile(update_tile);
+  } else {
+    executor_.for_each_gradient_tile(Gradients::trainable, update_tile);
+  }
+  executor_.prepare_untiled_layers();
+}
+
+double Trainer::gradient_norm() {
+  const Tile* first = executor_.tiles().data();
+  std::vector<double> squares(executor_.tiles().size(), 0.0);
+  executor_.for_each_gradient_tile(Gradients::trainable, [&](const Tile& tile) {
+    double sum = 0.0;
+    for (const Tile::Range& range : tile.ranges) {
+      if (!network_.nodes()[tile.node].parameters[range.parameter].trainable) continue;
+      dispatch(network_.dtype(), [&]<class T>(T) {
+        const T* g = static_cast<const T*>(executor_.gradient(tile.node, range.parameter));
+        for (std::int64_t i = range.begin; i < range.end; ++i) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+      });
+    }
+    squares[static_cast<std::size_t>(&tile - first)] = sum;
+  });
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+}
+
+Score Trainer::evaluate(const Samples& samples) {
+  const auto count = static_cast<std::size_t>(samples.count);
+  for (auto next = static_cast<std::int64_t>(in_order_.size()); in_order_.size() < count; ++next) in_order_.push_back(next);
+  const std::int64_t batch_size = std::min(options_.batch_size, data_.train.count);
+  double loss_sum = 0.0;
+  std::int64_t correct = 0;
+  for (std::int64_t begin = 0; begin < samples.count; begin += batch_size) {
+    const BatchResult result = executor_.forward({.data = &data_, .samples = &samples, .indices = in_order_.data() + begin,
+                                                  .count = std::min(batch_size, samples.count - begin)});
+    loss_sum += result.loss_sum;
+    correct += result.correct;
+  }
+  return make_score(loss_sum, correct, samples.count, loss_.has_accuracy());
+}
+
+void Trainer::note_validation(const Score& score) {
+  if (!options_.early_stopping) return;
+  const EarlyStopping& rule = *options_.early_stopping;
+  const double value = rule.by_accuracy ? score.accuracy.value_or(0.0) : score.loss;
+  const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta : value < *state_.best - rule.min_delta);
+  if (is_better) {
+    state_.best = value;
+    state_.best_step = state_.step;
+    state_.epochs_without_improvement = 0;
+  } else {
+    ++state_.epochs_without_improvement;
+  }
+  stopped_early_ = state_.epochs_without_improvement >= rule.patience;
+}
+
+std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
+  const Batch batch = next_batch();
+  executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::all, capture_rows);
+  executor_.for_each_gradient_tile(Gradients::all, [](const Tile&) {});
+  return std::vector<std::int64_t>(batch.indices, batch.indices + batch.count);
+}
+
+void Trainer::report_divergence(std::int64_t rows) const {
+  std::string where = executor_.first_non_finite(rows);
+  if (where.empty()) where = "the loss itself";
+  throw UserError(ExitCode::diverged,
+                  fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}", state_.step + 1, state_.epoch + 1, where),
+                  "a lower learning rate, train.clip or scaled inputs help most often; the step was not taken");
+}
+
+}  // namespace backplane

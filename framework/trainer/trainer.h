@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "data/dataset.h"
+#include "network/network.h"
+#include "parallel/arena.h"
+#include "trainer/executor.h"
+#include "trainer/loss.h"
+#include "trainer/optimizer.h"
+#include "trainer/options.h"
+#include "trainer/schedule.h"
+
+namespace backplane {
+
+/// Mean loss and share of right answers over some samples.
+struct Score {
+  double loss = 0.0;
+  std::optional<double> accuracy;  ///< empty where there are no labels
+  std::int64_t samples = 0;
+};
+
+/// Where a run stands. Together with parameters and optimizer slots it is all that the rest of the run depends on:
+/// orders of samples and random numbers are functions of it and of the seed.
+struct TrainState {
+  std::int64_t step = 0;      ///< optimizer steps done
+  std::int64_t epoch = 0;     ///< epochs completed
+  std::int64_t position = 0;  ///< batches done in the epoch that runs
+  double epoch_loss_sum = 0.0;      ///< over the samples of that epoch so far
+  std::int64_t epoch_correct = 0;
+  std::int64_t epoch_samples = 0;
+  std::optional<double> best;       ///< best validation metric so far
+  std::int64_t best_step = 0;
+  std::int64_t epochs_without_improvement = 0;
+};
+
+/// Trains a network step by step. The caller decides what happens between steps; nothing here writes files or prints.
+/// Used by one thread; works on the arena's.
+class Trainer {
+ public:
+  /// References must outlive the trainer.
+  Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options, std::uint64_t seed);
+
+  const TrainState& state() const { return state_; }
+  const Optimizer& optimizer() const { return optimizer_; }
+  Executor& executor() { return executor_; }
+  const Loss& loss() const { return loss_; }
+  std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  /// Steps of the whole run, if nothing ends it early.
+  std::int64_t total_steps() const { return total_steps_; }
+  double learning_rate(std::int64_t step) const { return optimizer_.base_rate() * schedule_.factor(step); }
+  bool is_finished() const { return state_.step >= total_steps_ || stopped_early_; }
+  bool has_stopped_early() const { return stopped_early_; }
+
+  /// One optimizer step. Returns the score of its batch, as the parameters were before the step.
+  /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
+  /// are then as before the step.
+  Score step();
+
+  /// Whether the last step was the last of its epoch; `epoch_score` is that epoch's mean over training batches.
+  bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }
+  Score epoch_score() const { return epoch_score_; }
+
+  /// Scores a split with the parameters as they are.
+  Score evaluate(const Samples& samples);
+
+  /// Takes note of a validation score at the end of an epoch, for early stopping.
+  void note_validation(const Score& score);
+
+  /// Computes the batch of the next step, forward and backward with all gradients, without changing a parameter: the
+  /// executor then holds what the checkpoint stores, made by exactly the parameters that it stores. The first
+  /// `capture_rows` rows of ∂C/∂a are kept. Returns the sample indices of that batch.
+  std::vector<std::int64_t> probe(std::int64_t capture_rows);
+
+ private:
+  Batch next_batch();
+  void update();
+  double gradient_norm();
+  [[noreturn]] void report_divergence(std::int64_t rows) const;
+
+  Network& network_;
+  const DataSet& data_;
+  const Loss& loss_;
+  const TrainOptions options_;
+  const std::uint64_t seed_;
+  const std::int64_t steps_per_epoch_;
+  const std::int64_t total_steps_;
+  Executor executor_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+  TrainState state_;
+  Score epoch_score_;
+  bool stopped_early_ = false;
+  std::int64_t ordered_epoch_ = -1;    ///< the epoch that order_ belongs to
+  std::vector<std::int64_t> order_;    ///< of the training samples
+  std::vector<std::int64_t> in_order_; ///< 0, 1, 2, …: for evaluation
+};
+
+}  // namespace backplane

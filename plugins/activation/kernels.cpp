@@ -1,0 +1,214 @@
+// Compiled once per instruction set (Highway's foreach_target); the best one is chosen when first called.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "activation/kernels.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "activation/activation.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace activation::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// 1 / (1 + e⁻ᶻ). numerics: for very negative z the exponential overflows to infinity and the quotient is 0, as it
+/// should be.
+template <class D, class V>
+V sigmoid(D d, V z) {
+  const V one = hn::Set(d, 1);
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(z))));
+}
+
+/// erf has no vector form in Highway; the exact function is worth its lanes one by one.
+template <class D, class V>
+V normal_distribution(D d, V z) {
+  using T = hn::TFromD<D>;
+  HWY_ALIGN T lanes[hn::MaxLanes(d)];
+  hn::Store(z, d, lanes);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i)
+    lanes[i] = T(0.5) * std::erfc(-lanes[i] / std::numbers::sqrt2_v<T>);
+  return hn::Load(d, lanes);
+}
+
+/// σ(z) of one vector.
+template <class D, class V>
+V value(D d, Function function, V parameter, V z) {
+  const V zero = hn::Zero(d), one = hn::Set(d, 1);
+  switch (function) {
+    case Function::identity: return z;
+    case Function::sigmoid: return sigmoid(d, z);
+    case Function::tanh: return hn::Tanh(d, z);
+    case Function::relu: return hn::IfThenElse(hn::Lt(z, zero), zero, z);  // not Max: NaN must stay NaN
+    case Function::leaky_relu: return hn::IfThenElse(hn::Gt(z, zero), z, hn::Mul(parameter, z));
+    case Function::elu:
+      // numerics: eᶻ is asked only where z ≤ 0, so the side not taken cannot overflow.
+      return hn::IfThenElse(hn::Gt(z, zero), z, hn::Mul(parameter, hn::Expm1(d, hn::Min(z, zero))));
+    case Function::gelu: return hn::Mul(z, normal_distribution(d, z));
+    case Function::softplus:
+      // numerics: ln(1 + eᶻ) = max(z, 0) + ln(1 + e^−|z|), whose exponential never overflows.
+      return hn::Add(hn::Max(z, zero), hn::Log1p(d, hn::Exp(d, hn::Neg(hn::Abs(z)))));
+    case Function::swish: return hn::Div(z, hn::Add(one, hn::Exp(d, hn::Neg(z))));
+  }
+  return z;
+}
+
+/// σ'(z) of one vector; `a` is what `value` gave for z.
+template <class D, class V>
+V derivative(D d, Function function, V parameter, V z, V a) {
+  using T = hn::TFromD<D>;
+  const V zero = hn::Zero(d), one = hn::Set(d, 1);
+  switch (function) {
+    case Function::identity: return one;
+    case Function::sigmoid: return hn::Mul(a, hn::Sub(one, a));
+    case Function::tanh: return hn::NegMulAdd(a, a, one);
+    case Function::relu: return hn::IfThenElse(hn::Gt(a, zero), one, zero);
+    case Function::leaky_relu: return hn::IfThenElse(hn::Gt(z, zero), one, parameter);
+    case Function::elu: return hn::IfThenElse(hn::Gt(z, zero), one, hn::Add(a, parameter));
+    case Function::gelu: {
+      const V density = hn::Mul(hn::Set(d, T(0.5) * std::numbers::inv_sqrtpi_v<T> * std::numbers::sqrt2_v<T>),
+                                hn::Exp(d, hn::Mul(hn::Set(d, T(-0.5)), hn::Mul(z, z))));
+      return hn::MulAdd(z, density, normal_distribution(d, z));
+    }
+    case Function::softplus: return sigmoid(d, z);
+    case Function::swish: {
+      const V s = sigmoid(d, z);
+      return hn::MulAdd(a, hn::Sub(one, s), s);
+    }
+  }
+  return one;
+}
+
+/// body(vector index, lanes in use) over [0, count): whole vectors, then the rest through a padded copy, so that an
+/// element's value does not depend on where the range was cut.
+template <class T, class Body>
+void for_each_vector(std::int64_t count, Body body) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) body(i, lanes);
+  if (i < count) body(i, count - i);
+}
+
+/// Loads `lanes` elements; missing ones are 0.
+template <class T, class D>
+hn::Vec<D> load(D d, const T* from, std::int64_t lanes) {
+  if (lanes == static_cast<std::int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
+  HWY_ALIGN T padded[hn::MaxLanes(d)] = {};
+  std::copy_n(from, lanes, padded);
+  return hn::Load(d, padded);
+}
+
+template <class T, class D>
+void store(D d, hn::Vec<D> vector, T* to, std::int64_t lanes) {
+  if (lanes == static_cast<std::int64_t>(hn::Lanes(d))) return hn::StoreU(vector, d, to);
+  HWY_ALIGN T padded[hn::MaxLanes(d)];
+  hn::Store(vector, d, padded);
+  std::copy_n(padded, lanes, to);
+}
+
+template <class T>
+void map(Function function, double parameter, const T* z, T* a, std::int64_t count) {
+  const hn::ScalableTag<T> d;
+  const auto p = hn::Set(d, static_cast<T>(parameter));
+  for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
+    store(d, value(d, function, p, load(d, z + i, lanes)), a + i, lanes);
+  });
+}
+
+template <class T>
+void map_backward(Function function, double parameter, const T* z, const T* a, const T* d_activation, T* delta,
+                    std::int64_t count) {
+  const hn::ScalableTag<T> d;
+  const auto p = hn::Set(d, static_cast<T>(parameter));
+  for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
+    const auto slope = derivative(d, function, p, load(d, z + i, lanes), load(d, a + i, lanes));
+    store(d, hn::Mul(load(d, d_activation + i, lanes), slope), delta + i, lanes);
+  });
+}
+
+template <class T>
+void map_rows(const T* z, T* a, std::int64_t rows, std::int64_t features) {
+  const hn::ScalableTag<T> d;
+  for (std::int64_t row = 0; row < rows; ++row, z += features, a += features) {
+    const auto shift = hn::Set(d, *std::max_element(z, z + features));
+    for_each_vector<T>(features, [&](std::int64_t i, std::int64_t lanes) {
+      store(d, hn::Exp(d, hn::Sub(load(d, z + i, lanes), shift)), a + i, lanes);
+    });
+    T sum = 0;
+    for (std::int64_t i = 0; i < features; ++i) sum += a[i];
+    for (std::int64_t i = 0; i < features; ++i) a[i] /= sum;
+  }
+}
+
+void apply_f32(Function f, double p, const float* z, float* a, std::int64_t n) { map(f, p, z, a, n); }
+void apply_f64(Function f, double p, const double* z, double* a, std::int64_t n) { map(f, p, z, a, n); }
+void apply_backward_f32(Function f, double p, const float* z, const float* a, const float* g, float* delta,
+                        std::int64_t n) {
+  map_backward(f, p, z, a, g, delta, n);
+}
+void apply_backward_f64(Function f, double p, const double* z, const double* a, const double* g, double* delta,
+                        std::int64_t n) {
+  map_backward(f, p, z, a, g, delta, n);
+}
+void softmax_f32(const float* z, float* a, std::int64_t rows, std::int64_t n) { map_rows(z, a, rows, n); }
+void softmax_f64(const double* z, double* a, std::int64_t rows, std::int64_t n) { map_rows(z, a, rows, n); }
+
+}  // namespace activation::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace activation {
+
+HWY_EXPORT(apply_f32);
+HWY_EXPORT(apply_f64);
+HWY_EXPORT(apply_backward_f32);
+HWY_EXPORT(apply_backward_f64);
+HWY_EXPORT(softmax_f32);
+HWY_EXPORT(softmax_f64);
+
+template <>
+void apply(Function function, double parameter, const float* z, float* a, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(apply_f32)(function, parameter, z, a, count);
+}
+template <>
+void apply(Function function, double parameter, const double* z, double* a, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(apply_f64)(function, parameter, z, a, count);
+}
+template <>
+void apply_backward(Function function, double parameter, const float* z, const float* a, const float* d_activation,
+                    float* delta, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(apply_backward_f32)(function, parameter, z, a, d_activation, delta, count);
+}
+template <>
+void apply_backward(Function function, double parameter, const double* z, const double* a,
+                    const double* d_activation, double* delta, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(apply_backward_f64)(function, parameter, z, a, d_activation, delta, count);
+}
+template <>
+void softmax(const float* z, float* a, std::int64_t rows, std::int64_t features) {
+  HWY_DYNAMIC_DISPATCH(softmax_f32)(z, a, rows, features);
+}
+template <>
+void softmax(const double* z, double* a, std::int64_t rows, std::int64_t features) {
+  HWY_DYNAMIC_DISPATCH(softmax_f64)(z, a, rows, features);
+}
+
+template <class T>
+void softmax_backward(const T* a, const T* d_activation, T* delta, std::int64_t rows, std::int64_t features) {
+  // forward was:  aᵢ = eᶻⁱ / Σⱼ eᶻʲ, so ∂aⱼ/∂zᵢ = aⱼ·([i = j] − aᵢ)
+  for (std::int64_t row = 0; row < rows; ++row, a += features, d_activation += features, delta += features) {
+    T weighted = 0;
+    for (std::int64_t j = 0; j < features; ++j) weighted += a[j] * d_activation[j];
+    for (std::int64_t i = 0; i < features; ++i) delta[i] = a[i] * (d_activation[i] - weighted);
+  }
+}
+template void softmax_backward(const float*, const float*, float*, std::int64_t, std::int64_t);
+template void softmax_backward(const double*, const double*, double*, std::int64_t, std::int64_t);
+
+}  // namespace activation
+#endif

@@ -1,0 +1,82 @@
+#include "dense/dense.h"
+
+#include <algorithm>
+
+#include "kernels/matmul.h"
+
+using backplane::kernels::matmul;
+using backplane::kernels::Transpose;
+
+namespace {
+enum Parameter : std::uint32_t { kW, kB };
+}
+
+void Dense::describe(bp::About<Dense>& about) {
+  about.name("dense").summary("fully connected: z = a·Wᵀ + b");
+  about.attribute("units", &Dense::units, "number of outputs O").required().at_least(1).at_most(1 << 24);
+  about.attribute("bias", &Dense::bias, "whether b is added");
+  about.parameter("W", "weight", "weights (O, I): row o feeds output o", "glorot_uniform");
+  about.parameter("b", "bias", "bias (O)", "zeros");
+}
+
+void Dense::plan(bp::Plan& plan) const {
+  std::int64_t inputs = 1;
+  for (const std::int64_t extent : plan.input(0)) inputs *= extent;
+  plan.output({units});
+  plan.parameter(kW, {units, inputs}, inputs, units);
+  if (bias) plan.parameter(kB, {units}, inputs, units);
+  plan.needs_inputs();
+  plan.gradient_units(units);
+  plan.prepared(units * inputs);
+}
+
+template <class T>
+void Dense::prepare(const bp::Call<T>& call) const {
+  const auto W = call.parameter(kW);
+  const std::int64_t I = W.columns();
+  T* Wt = call.prepared();  // (I, O)
+  // Blocks keep both the rows read and the columns written in the first-level cache.
+  constexpr std::int64_t kBlock = 16;
+  for (std::int64_t i0 = 0; i0 < I; i0 += kBlock)
+    for (std::int64_t o0 = call.unit_begin(); o0 < call.unit_end(); o0 += kBlock)
+      for (std::int64_t i = i0; i < std::min(i0 + kBlock, I); ++i)
+        for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * units + o] = W(o, i);
+}
+
+template <class T>
+void Dense::forward(const bp::Call<T>& call) const {
+  const auto a = call.input(0);
+  const auto z = call.output();
+  const std::int64_t N = call.samples(), O = units, I = N == 0 ? 0 : a.size() / N;
+  // z = a·Wᵀ + b: the bias is laid down first, the product added to it.
+  T beta = T(0);
+  if (const auto b = call.parameter(kB)) {
+    for (std::int64_t n = 0; n < N; ++n) std::copy_n(b.data(), O, z.data() + n * O);
+    beta = T(1);
+  }
+  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), O, beta, z.data(), O);
+}
+
+template <class T>
+void Dense::backward(const bp::Call<T>& call) const {
+  // forward was:  z = a·Wᵀ + b
+  const auto delta = call.delta();
+  const std::int64_t N = call.samples(), O = units;
+  if (const auto d_a = call.d_input(0)) {  // ∂C/∂a = δ·W
+    const auto W = call.parameter(kW);
+    const std::int64_t I = W.columns();
+    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no, W.data(), I, T(0), d_a.data(), I);
+  }
+  const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
+  if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for
+    const auto a = call.input(0);
+    const std::int64_t I = d_W.columns();
+    matmul<T>(count, I, N, Transpose::yes, delta.data() + begin, O, Transpose::no, a.data(), I, T(1),
+              d_W.data() + begin * I, I);
+  }
+  if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σₙ δₙ
+    for (std::int64_t n = 0; n < N; ++n)
+      for (std::int64_t o = begin; o < begin + count; ++o) d_b[o] += delta(n, o);
+}
+
+BP_PLUGIN("org.backplane.dense", "0.1.0", "MIT", "fully connected layers", bp::layers<Dense>, bp::activations<>)

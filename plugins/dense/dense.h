@@ -1,0 +1,29 @@
+#pragma once
+
+#include <backplane/plugin.hpp>
+
+/// Dense (fully connected):  z = a·Wᵀ + b
+///
+///   a  (N, I)  input          W  (O, I)  weights: row o feeds output o
+///   z  (N, O)  output         b  (O)     bias
+///   δ  (N, O)  ∂C/∂z, given
+///
+///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W += δᵀ·a     ∂C/∂b += Σₙ δₙ
+///   needs      a
+///   prepared   Wᵀ (I, O): the kernels read it without repacking, once per step instead of once per slice
+///   source     Rumelhart, Hinton, Williams 1986
+///
+/// The input may have any shape; it is seen as (N, I) with I the product of its extents.
+struct Dense {
+  std::int64_t units = 1;
+  bool bias = true;
+
+  static void describe(bp::About<Dense>& about);
+  void plan(bp::Plan& plan) const;
+  template <class T>
+  void prepare(const bp::Call<T>& call) const;
+  template <class T>
+  void forward(const bp::Call<T>& call) const;
+  template <class T>
+  void backward(const bp::Call<T>& call) const;
+};

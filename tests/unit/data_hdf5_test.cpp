@@ -1,0 +1,281 @@
+#include "data/hdf5_tables.h"
+
+#include "data/isolation.h"
+#include "data_test_files.h"
+#include "files/hdf5.h"
+
+namespace backplane {
+namespace {
+
+using h5::Handle;
+
+Handle create_file(const std::string& path) {
+  return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, "create"};
+}
+
+Handle make_dataset(const Handle& file, const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
+                    hid_t plist = H5P_DEFAULT) {
+  const Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose, "space");
+  return {H5Dcreate2(file.id(), name.c_str(), type, space.id(), H5P_DEFAULT, plist, H5P_DEFAULT), H5Dclose, "dataset"};
+}
+
+template <class T>
+void put(const Handle& file, const std::string& name, const std::vector<hsize_t>& dims, const std::vector<T>& values,
+         hid_t type = h5::native<T>()) {
+  const Handle dataset = make_dataset(file, name, type, dims);
+  h5::check(H5Dwrite(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "write");
+}
+
+class DataHdf5 : public DataFiles {
+ protected:
+  static DataSet load(const std::string& inputs = "/inputs", const std::string& targets = "/labels",
+                      bool labels = true) {
+    return load_hdf5({"file.h5", std::nullopt, inputs, targets, labels});
+  }
+  static std::string error(const std::string& inputs = "/inputs", const std::string& targets = "/labels",
+                           bool labels = true) {
+    return user_error([&] { load(inputs, targets, labels); });
+  }
+  /// Two samples of two bytes, labels 1 and 0.
+  static Handle good_file() {
+    Handle file = create_file("file.h5");
+    put<std::uint8_t>(file, "inputs", {2, 2}, {1, 2, 3, 255});
+    put<std::int64_t>(file, "labels", {2}, {1, 0}, H5T_STD_I16BE);
+    return file;
+  }
+};
+
+TEST_F(DataHdf5, KeepsBytesAndReadsLabelsOfAnyWidth) {
+  good_file();
+  const DataSet data = load();
+  EXPECT_EQ(data.input_shape, Shape{2});
+  EXPECT_EQ(data.classes, 2);
+  EXPECT_EQ(std::get<std::vector<std::uint8_t>>(data.train.inputs), (std::vector<std::uint8_t>{1, 2, 3, 255}));
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(data.train.targets), (std::vector<std::int64_t>{1, 0}));
+  EXPECT_EQ(data.files, std::vector<std::string>{"file.h5"});
+}
+
+TEST_F(DataHdf5, ReadsFloatsTargetsAndGroups) {
+  {
+    const Handle file = create_file("file.h5");
+    const Handle group(H5Gcreate2(file.id(), "g", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "group");
+    put<float>(file, "g/x", {2, 1, 2}, {1, 2, 3, 4}, H5T_IEEE_F32BE);
+    put<double>(file, "g/y", {2, 3}, {1, 2, 3, 4, 5, 6});
+    put<std::int64_t>(file, "g/n", {2}, {-7, 9});
+  }
+  const DataSet data = load("g/x", "/g/y", false);
+  EXPECT_EQ(data.input_shape, (Shape{1, 2}));
+  EXPECT_EQ(data.target_size, 3);
+  EXPECT_EQ(std::get<std::vector<float>>(data.train.inputs), (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_EQ(std::get<std::vector<double>>(data.train.targets), (std::vector<double>{1, 2, 3, 4, 5, 6}));
+  const DataSet numbers = load("/g/n", "/g/n", false);
+  EXPECT_EQ(numbers.input_shape, Shape{1});
+  EXPECT_EQ(std::get<std::vector<double>>(numbers.train.inputs), (std::vector<double>{-7, 9}));
+}
+
+TEST_F(DataHdf5, ReadsATestFile) {
+  good_file();
+  std::filesystem::copy("file.h5", "test.h5");
+  const DataSet data = load_hdf5({"file.h5", "test.h5", "/inputs", "/labels", true});
+  EXPECT_EQ(data.test->count, 2);
+  EXPECT_EQ(data.files, (std::vector<std::string>{"file.h5", "test.h5"}));
+}
+
+TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
+  good_file();
+  EXPECT_EQ(error("/input"),
+            "65 file.h5: error: '/' has no 'input'\n  hint: did you mean 'inputs'? it holds: inputs, labels");
+  EXPECT_EQ(error("/"), "65 file.h5: error: '/' is not a data set");
+  std::filesystem::remove("file.h5");
+  EXPECT_EQ(error(), "66 file.h5: error: there is no such file");
+}
+
+TEST_F(DataHdf5, RefusesForeignFiles) {
+  write("file.h5", std::string(5000, 'x'));
+  EXPECT_EQ(error(), "65 file.h5: error: this is not an HDF5 file: its signature is missing");
+  write("file.h5", "");
+  EXPECT_EQ(error(), "65 file.h5: error: this is not an HDF5 file: its signature is missing");
+}
+
+TEST_F(DataHdf5, FindsTheSignatureBehindAUserBlock) {
+  {
+    const Handle plist(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "plist");
+    h5::check(H5Pset_userblock(plist.id(), 1024), "user block");
+    const Handle file(H5Fcreate("file.h5", H5F_ACC_TRUNC, plist.id(), H5P_DEFAULT), H5Fclose, "create");
+    put<float>(file, "inputs", {1, 1}, {5});
+    put<std::int64_t>(file, "labels", {1}, {0});
+  }
+  EXPECT_EQ(load().train.count, 1);
+}
+
+TEST_F(DataHdf5, FollowsHardLinksOnly) {
+  {
+    const Handle file = good_file();
+    h5::check(H5Lcreate_soft("/inputs", file.id(), "soft", H5P_DEFAULT, H5P_DEFAULT), "link");
+    h5::check(H5Lcreate_external("other.h5", "/", file.id(), "external", H5P_DEFAULT, H5P_DEFAULT), "link");
+    h5::check(H5Lcreate_hard(file.id(), "/inputs", file.id(), "hard", H5P_DEFAULT, H5P_DEFAULT), "link");
+  }
+  EXPECT_EQ(load("/hard").train.count, 2);
+  EXPECT_EQ(error("/soft"),
+            "65 file.h5: error: '/soft' is a soft, external or user-defined link; only hard links are followed");
+  EXPECT_EQ(error("/external/inputs"),
+            "65 file.h5: error: '/external' is a soft, external or user-defined link; only hard links are followed");
+}
+
+TEST_F(DataHdf5, RefusesStorageOutsideTheFile) {
+  write("secret", "abcd");
+  {
+    const Handle file = good_file();
+    const Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+    h5::check(H5Pset_external(plist.id(), "secret", 0, 4), "external");
+    make_dataset(file, "outside", H5T_STD_U8LE, {2, 2}, plist.id());
+    const Handle space(H5Screate_simple(2, std::vector<hsize_t>{2, 2}.data(), nullptr), H5Sclose, "space");
+    const Handle virtual_plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+    h5::check(H5Pset_virtual(virtual_plist.id(), space.id(), "other.h5", "/x", space.id()), "virtual");
+    make_dataset(file, "virtual", H5T_STD_U8LE, {2, 2}, virtual_plist.id());
+  }
+  EXPECT_EQ(error("/outside"), "65 file.h5: error: '/outside' is stored in other files");
+  EXPECT_EQ(error("/virtual"), "65 file.h5: error: '/virtual' is a virtual data set");
+}
+
+TEST_F(DataHdf5, RefusesForeignFilters) {
+  {
+    const H5Z_class2_t filter{
+        H5Z_CLASS_T_VERS,
+        300,
+        1,
+        1,
+        "private",
+        nullptr,
+        nullptr,
+        [](unsigned, std::size_t, const unsigned*, std::size_t bytes, std::size_t*, void**) { return bytes; }};
+    h5::check(H5Zregister(&filter), "register");
+    const Handle file = good_file();
+    const Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+    const hsize_t chunk[] = {2, 2};
+    h5::check(H5Pset_chunk(plist.id(), 2, chunk), "chunk");
+    h5::check(H5Pset_filter(plist.id(), 300, 0, 0, nullptr), "filter");
+    make_dataset(file, "filtered", H5T_STD_U8LE, {2, 2}, plist.id());
+  }
+  EXPECT_EQ(error("/filtered"),
+            "65 file.h5: error: '/filtered' is stored with filter 300, which is not one of HDF5's own");
+}
+
+TEST_F(DataHdf5, RefusesTypesThatAreNotNumbers) {
+  {
+    const Handle file = good_file();
+    const Handle text(H5Tcopy(H5T_C_S1), H5Tclose, "type");
+    h5::check(H5Tset_size(text.id(), H5T_VARIABLE), "variable");
+    make_dataset(file, "text", text.id(), {2});
+    const Handle list(H5Tvlen_create(H5T_STD_U8LE), H5Tclose, "type");
+    make_dataset(file, "list", list.id(), {2});
+    put<float>(file, "floats", {2}, {0, 1});
+    put<std::int64_t>(file, "wide", {2, 2}, {0, 1, 0, 1});
+    const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, "space");
+    Handle(H5Dcreate2(file.id(), "scalar", H5T_STD_U8LE, scalar.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose,
+           "");
+  }
+  for (const std::string name : {"/text", "/list"})
+    EXPECT_EQ(error(name), "65 file.h5: error: '" + name +
+                               "' does not hold whole numbers or floating-point numbers of at most 64 bits");
+  EXPECT_EQ(error("/scalar"), "65 file.h5: error: '/scalar' has no axis, expected one per sample");
+  EXPECT_EQ(error("/inputs", "/floats"), "65 file.h5: error: '/floats' holds no whole numbers, expected labels");
+  EXPECT_EQ(error("/inputs", "/wide"), "65 file.h5: error: labels have shape [2, 2], expected one a sample\n  /wide");
+}
+
+TEST_F(DataHdf5, RefusesGiantsBeforeTakingMemory) {
+  {
+    const Handle file = good_file();
+    const Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+    const hsize_t chunk[] = {16, 1};
+    h5::check(H5Pset_chunk(plist.id(), 2, chunk), "chunk");
+    make_dataset(file, "giant", H5T_STD_U8LE, {hsize_t{1} << 40, 4}, plist.id());
+    make_dataset(file, "overflow", H5T_STD_U8LE, {hsize_t{1} << 60, hsize_t{1} << 3}, plist.id());
+    make_dataset(file, "unwritten", H5T_STD_U8LE, {1 << 20, 4}, plist.id());
+    make_dataset(file, "nothing", H5T_STD_U8LE, {0, 4});
+  }
+  EXPECT_EQ(
+      error("/giant"),
+      "65 file.h5: error: a table of shape [1099511627776, 4] with 1 bytes an element exceeds the limit of 4 GiB");
+  EXPECT_NE(error("/overflow").find("exceeds the limit of 4 GiB"), std::string::npos);
+  EXPECT_EQ(error("/unwritten"),
+            "65 file.h5: error: '/unwritten' has 0 stored bytes, which cannot hold its 4194304 bytes");
+  EXPECT_EQ(error("/nothing"), "65 file.h5: error: a table of shape [0, 4] holds no samples");
+}
+
+TEST_F(DataHdf5, RefusesTablesThatDoNotFit) {
+  {
+    const Handle file = create_file("file.h5");
+    put<float>(file, "inputs", {2, 1}, {1, std::numeric_limits<float>::quiet_NaN()});
+    put<std::int64_t>(file, "labels", {3}, {0, 1, 2});
+    put<std::int64_t>(file, "negative", {2}, {0, -1});
+    put<float>(file, "finite", {2, 1}, {1, 2});
+  }
+  EXPECT_EQ(error(), "65 file.h5: error: 3 labels for the 2 samples of the inputs\n  /labels");
+  EXPECT_EQ(error("/inputs", "/finite", false),
+            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  /inputs");
+  EXPECT_NE(error("/finite", "/negative").find("is -1, expected a class number"), std::string::npos);
+}
+
+// The parent must outlive whatever a damaged file does to the library: each load ends in success or a UserError.
+TEST_F(DataHdf5, OutlivesEveryFlippedByte) {
+  good_file();
+  const std::string whole = read("file.h5");
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(~damaged[at]);
+    write("file.h5", damaged);
+    const std::string message = error();
+    if (message.empty()) continue;
+    ++refused;
+    ASSERT_EQ(message.substr(0, 18), "65 file.h5: error:") << "byte " << at;
+  }
+  EXPECT_GT(refused, 50);
+}
+
+TEST_F(DataHdf5, OutlivesEveryTruncation) {
+  good_file();
+  const std::string whole = read("file.h5");
+  for (std::size_t size = 0; size < whole.size(); size += 7) {
+    write("file.h5", whole.substr(0, size));
+    EXPECT_EQ(error().substr(0, 18), "65 file.h5: error:") << size;
+  }
+}
+
+TEST(DataIsolation, ReportsHowTheChildDied) {
+  const auto error = [](const std::function<std::vector<Table>()>& read) {
+    return user_error([&] { read_in_child("file.h5", read, std::chrono::seconds(1)); });
+  };
+  EXPECT_EQ(error([]() -> std::vector<Table> { std::abort(); }),
+            "65 file.h5: error: the HDF5 library crashed on it (signal SIGABRT): the file is damaged");
+  EXPECT_EQ(error([]() -> std::vector<Table> { _exit(3); }),
+            "65 file.h5: error: the HDF5 library crashed on it (exit status 3): the file is damaged");
+  EXPECT_EQ(error([]() -> std::vector<Table> {
+              while (true) pause();
+            }),
+            "65 file.h5: error: the HDF5 library made no progress on it for 1 s: the file is damaged");
+  EXPECT_EQ(error([]() -> std::vector<Table> { throw std::bad_alloc(); }),
+            "65 file.h5: error: reading it takes more memory than the limit");
+  EXPECT_EQ(error([]() -> std::vector<Table> { throw std::runtime_error("reason"); }), "65 file.h5: error: reason");
+  EXPECT_EQ(error([]() -> std::vector<Table> { throw UserError(ExitCode::no_input, "what", "hint"); }),
+            "66 file.h5: error: what\n  hint: hint");
+}
+
+TEST(DataIsolation, BringsEveryTypeBack) {
+  const std::vector<Table> tables = read_in_child("file.h5", [] {
+    return std::vector<Table>{{{2}, std::vector<std::uint8_t>{1, 2}, {}},
+                              {{1, 1}, std::vector<float>{2.5f}, {}},
+                              {{1}, std::vector<double>{-1.0}, {}},
+                              {{1}, std::vector<std::int64_t>{-5}, {}}};
+  });
+  ASSERT_EQ(tables.size(), 4u);
+  EXPECT_EQ(std::get<std::vector<std::uint8_t>>(tables[0].values), (std::vector<std::uint8_t>{1, 2}));
+  EXPECT_EQ(std::get<std::vector<float>>(tables[1].values), std::vector<float>{2.5f});
+  EXPECT_EQ(tables[1].dims, (Shape{1, 1}));
+  EXPECT_EQ(std::get<std::vector<double>>(tables[2].values), std::vector<double>{-1.0});
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(tables[3].values), std::vector<std::int64_t>{-5});
+}
+
+}  // namespace
+}  // namespace backplane

@@ -1,0 +1,132 @@
+#include "data/prepare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "data_test_files.h"
+
+namespace backplane {
+namespace {
+
+using Numbers = std::vector<double>;
+using Labels = std::vector<std::int64_t>;
+
+/// Samples whose two inputs and label name them: (10 i, 10 i + 1) -> i.
+DataSet numbered(std::int64_t count) {
+  Numbers inputs;
+  Labels labels(static_cast<std::size_t>(count));
+  std::iota(labels.begin(), labels.end(), 0);
+  for (const std::int64_t i : labels) inputs.insert(inputs.end(), {10.0 * double(i), 10.0 * double(i) + 1});
+  return assemble({{{count, 2}, inputs, {}}, {{count}, labels, {}}}, std::nullopt);
+}
+
+const Labels& labels(const Samples& samples) {
+  return std::get<Labels>(samples.targets);
+}
+
+TEST(DataPrepare, ValidationSplitIsDisjointCompleteAndOrdered) {
+  DataSet data = numbered(100);
+  prepare(data, {.validation = 30}, 42);
+  ASSERT_EQ(data.train.count, 70);
+  ASSERT_EQ(data.validation->count, 30);
+  EXPECT_TRUE(std::ranges::is_sorted(labels(data.train)));
+  EXPECT_TRUE(std::ranges::is_sorted(labels(*data.validation)));
+  Labels all;
+  std::ranges::merge(labels(data.train), labels(*data.validation), std::back_inserter(all));
+  EXPECT_EQ(all, labels(numbered(100).train));
+  for (std::size_t i = 0; i < 30; ++i) {
+    EXPECT_EQ(std::get<Numbers>(data.validation->inputs)[2 * i], 10.0 * double(labels(*data.validation)[i]));
+    EXPECT_EQ(std::get<Numbers>(data.validation->inputs)[2 * i + 1], 10.0 * double(labels(*data.validation)[i]) + 1);
+  }
+}
+
+TEST(DataPrepare, ValidationSplitIsAFunctionOfTheSeed) {
+  const auto chosen = [](std::uint64_t seed) {
+    DataSet data = numbered(100);
+    prepare(data, {.validation = 30}, seed);
+    return labels(*data.validation);
+  };
+  EXPECT_EQ(chosen(1), chosen(1));
+  EXPECT_NE(chosen(1), chosen(2));
+}
+
+TEST(DataPrepare, RefusesAValidationSplitThatLeavesNothing) {
+  DataSet data = numbered(10);
+  const Origin origin{Place{"run.yaml", 4, 7}, "data.validation", ExitCode::bad_config};
+  EXPECT_EQ(
+      user_error([&] { prepare(data, {.validation = 10, .validation_origin = origin}, 1); }),
+      "78 run.yaml:4:7: error: a validation split of 10 samples leaves none of the 10 for training\n  data.validation");
+}
+
+TEST(DataPrepare, LimitComesBeforeTheValidationSplit) {
+  DataSet data = numbered(100);
+  prepare(data, {.limit = 5, .validation = 2}, 1);
+  Labels all;
+  std::ranges::merge(labels(data.train), labels(*data.validation), std::back_inserter(all));
+  EXPECT_EQ(all, (Labels{0, 1, 2, 3, 4}));
+  DataSet small = numbered(3);
+  prepare(small, {.limit = 5}, 1);
+  EXPECT_EQ(small.train.count, 3);
+}
+
+TEST(DataPrepare, UnitScaleOfBytesIsOneOver255) {
+  DataSet data = assemble({{{1, 2}, std::vector<std::uint8_t>{0, 255}, {}}, {{1}, Labels{0}, {}}}, std::nullopt);
+  prepare(data, {.scaling = Scaling::unit}, 1);
+  Numbers out(2);
+  data.gather_input(data.train, 0, out.data());
+  EXPECT_EQ(out, (Numbers{0, 1}));
+}
+
+TEST(DataPrepare, UnitScaleOfNumbersIsTheirRange) {
+  DataSet data = assemble({{{2, 2}, Numbers{-1, 3, 1, 7}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
+  prepare(data, {.scaling = Scaling::unit}, 1);
+  Numbers out(2);
+  data.gather_input(data.train, 1, out.data());
+  EXPECT_EQ(out, (Numbers{0.25, 1}));  // (1 + 1) / 8, (7 + 1) / 8
+}
+
+TEST(DataPrepare, StandardScaleIsPerFeatureOfTheTrainingSplit) {
+  // Feature 0 of the training split: 1, 3, 8: mean 4, variance (9 + 1 + 16) / 3. Feature 1 does not vary.
+  DataSet data = assemble({{{3, 2}, Numbers{1, 0.1, 3, 0.1, 8, 0.1}, {}}, {{3}, Labels{0, 0, 0}, {}}},
+                          RawSplit{{{1, 2}, Numbers{100, 5.1}, {}}, {{1}, Labels{0}, {}}});
+  prepare(data, {.scaling = Scaling::standard}, 1);
+  EXPECT_EQ(data.shift, (Numbers{4, 0.1}));
+  EXPECT_DOUBLE_EQ(data.scale[0], std::sqrt(3.0 / 26.0));
+  EXPECT_EQ(data.scale[1], 1.0);
+  Numbers out(2);
+  data.gather_input(*data.test, 0, out.data());
+  EXPECT_DOUBLE_EQ(out[0], 96 * std::sqrt(3.0 / 26.0));
+  EXPECT_DOUBLE_EQ(out[1], 5.0);
+}
+
+TEST(DataPrepare, StandardScaleLeavesValidationOut) {
+  DataSet data = numbered(10);
+  prepare(data, {.validation = 4, .scaling = Scaling::standard}, 3);
+  const Labels& left = labels(data.train);
+  const double mean = 10.0 * static_cast<double>(std::accumulate(left.begin(), left.end(), std::int64_t{0})) / 6;
+  EXPECT_DOUBLE_EQ(data.shift[0], mean);
+  EXPECT_DOUBLE_EQ(data.shift[1], mean + 1);
+}
+
+TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
+  DataSet data = assemble({{{2, 1}, Numbers{-1e308, 1e308}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
+  const std::string expected = "65 error: the inputs are too large to be scaled: their sum or range is not finite";
+  EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::unit}, 1); }), expected);
+  EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::standard}, 1); }), expected);
+}
+
+TEST(DataAssemble, RefusesLabelsThatAreNoClasses) {
+  const Origin origin = Origin::file("labels");
+  const auto error = [&](std::int64_t label) {
+    return user_error([&] { assemble({{{2, 1}, Numbers{1, 2}, {}}, {{2}, Labels{0, label}, origin}}, std::nullopt); });
+  };
+  EXPECT_EQ(
+      error(-3),
+      "65 labels: error: the label of sample 1 (counted from 0) is -3, expected a class number from 0 to 16777215");
+  EXPECT_NE(error(1 << 24), "");
+  EXPECT_EQ(error(5), "");
+}
+
+}  // namespace
+}  // namespace backplane
