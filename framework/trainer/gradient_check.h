@@ -16,7 +16,7 @@ struct GradientFinding {
   std::string layer, parameter;
   Shape shape;
   std::int64_t checked = 0;   ///< elements compared
-  std::int64_t at_kinks = 0;  ///< elements left out: C has no derivative within the smallest step (relu at 0)
+  std::int64_t at_kinks = 0;  ///< elements left out: finite differences do not settle (relu near 0)
   double worst_error = 0.0;   ///< relative, see below
   std::int64_t worst_element = 0;
   double analytic = 0.0, numeric = 0.0;  ///< of the worst element
@@ -35,7 +35,8 @@ struct GradientCheckOptions {
 ///
 /// An error is relative to the larger of both values, and to no less than a thousandth of the parameter's largest
 /// gradient element, below which rounding of C would be measured. Where the extrapolation does not settle for
-/// h = 1e-2, 1e-3, 1e-4, 1e-5, a kink lies within reach and the element is counted, not judged.
+/// h = 0.1, 0.01, 0.001 or 0.0001, a kink lies within reach (or C is rounded too coarsely for so small a gradient),
+/// and the element is counted, not judged.
 /// Parameters have their values back afterwards.
 std::vector<GradientFinding> check_gradients(Network& network, const DataSet& data, const Loss& loss, Arena& arena,
                                              const GradientCheckOptions& options);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "kernels/multiversion.h"
@@ -50,37 +51,35 @@ namespace {
 /// The gradient as the rule sees it: scaled, clipped, with the penalties' gradients.
 template <class T>
 struct Regularized {
-  const T* gradient;
-  const T* value;
+  const T* __restrict gradient;
   T scale, clip, l1, l2;
 
-  T operator()(std::int64_t i) const {
-    T g = gradient[i] * scale;
-    if (clip > T(0)) g = std::min(std::max(g, -clip), clip);
-    const T sign = T(value[i] > T(0)) - T(value[i] < T(0));
-    return g + l2 * value[i] + l1 * sign;
+  T operator()(std::int64_t i, T value) const {
+    const T g = std::min(std::max(gradient[i] * scale, -clip), clip);
+    const T sign = T(value > T(0)) - T(value < T(0));
+    return g + l2 * value + l1 * sign;
   }
 };
 
 // One loop per rule; θ is `w`. Each is compiled for every vector width (see multiversion.h).
 
 template <class T>
-BP_MULTIVERSION void step_sgd(T* w, Regularized<T> g, T rate, std::int64_t begin, std::int64_t end) {
-  for (std::int64_t i = begin; i < end; ++i) w[i] -= rate * g(i);
+BP_MULTIVERSION void step_sgd(T* __restrict w, Regularized<T> g, T rate, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) w[i] -= rate * g(i, w[i]);
 }
 
 template <class T>
-BP_MULTIVERSION void step_momentum(T* w, Regularized<T> g, T* v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_momentum(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
-    v[i] = momentum * v[i] + g(i);
+    v[i] = momentum * v[i] + g(i, w[i]);
     w[i] -= rate * v[i];
   }
 }
 
 template <class T>
-BP_MULTIVERSION void step_nesterov(T* w, Regularized<T> g, T* v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_nesterov(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
-    const T gradient = g(i);
+    const T gradient = g(i, w[i]);
     v[i] = momentum * v[i] + gradient;
     w[i] -= rate * (gradient + momentum * v[i]);
   }
@@ -88,9 +87,9 @@ BP_MULTIVERSION void step_nesterov(T* w, Regularized<T> g, T* v, T rate, T momen
 
 /// AdaGrad (kept 1, added 1) and RMSProp (kept ρ, added 1 − ρ).
 template <class T>
-BP_MULTIVERSION void step_scaled(T* w, Regularized<T> g, T* s, T rate, T kept, T added, T epsilon, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_scaled(T* __restrict w, Regularized<T> g, T* __restrict s, T rate, T kept, T added, T epsilon, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
-    const T gradient = g(i);
+    const T gradient = g(i, w[i]);
     s[i] = kept * s[i] + added * gradient * gradient;
     w[i] -= rate * gradient / (std::sqrt(s[i]) + epsilon);
   }
@@ -98,10 +97,10 @@ BP_MULTIVERSION void step_scaled(T* w, Regularized<T> g, T* s, T rate, T kept, T
 
 /// Adam, and AdamW with shrink < 1.
 template <class T>
-BP_MULTIVERSION void step_adam(T* w, Regularized<T> g, T* m, T* v, T rate, T beta1, T beta2, T mean_correction,
+BP_MULTIVERSION void step_adam(T* __restrict w, Regularized<T> g, T* __restrict m, T* __restrict v, T rate, T beta1, T beta2, T mean_correction,
                                T variance_correction, T epsilon, T shrink, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
-    const T gradient = g(i);
+    const T gradient = g(i, w[i]);
     m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
     v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
     w[i] = shrink * w[i] - rate * (m[i] * mean_correction) / (std::sqrt(v[i] * variance_correction) + epsilon);
@@ -140,7 +139,7 @@ void Optimizer::update(Network& network, Executor& executor, const Tile& tile, c
     Parameter& parameter = node.parameters[range.parameter];
     if (!parameter.trainable) continue;
     const auto t = static_cast<double>(step.number);
-    const Factors factors{.rate = step.rate, .scale = step.gradient_scale, .clip = step.clip_value, .l1 = parameter.l1, .l2 = parameter.l2,
+    const Factors factors{.rate = step.rate, .scale = step.gradient_scale, .clip = step.clip_value > 0.0 ? step.clip_value : std::numeric_limits<double>::infinity(), .l1 = parameter.l1, .l2 = parameter.l2,
                           .momentum = momentum_, .decay = decay_, .beta1 = beta1_, .beta2 = beta2_, .epsilon = epsilon_,
                           .mean_correction = 1.0 / (1.0 - std::pow(beta1_, t)),
                           .variance_correction = 1.0 / (1.0 - std::pow(beta2_, t)),
@@ -155,7 +154,7 @@ template <class T>
 void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range, const Factors& f) {
   const auto as = [](double value) { return static_cast<T>(value); };
   T* w = parameter.value.as<T>();
-  const Regularized<T> g{gradient, w, as(f.scale), as(f.clip), as(f.l1), as(f.l2)};
+  const Regularized<T> g{gradient, as(f.scale), as(f.clip), as(f.l1), as(f.l2)};
   const auto slot = [&](std::size_t i) { return slots[i].as<T>(); };
   switch (rule_) {
     case Rule::sgd: return step_sgd(w, g, as(f.rate), range.begin, range.end);
