@@ -10,7 +10,6 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(ZLIB REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
 # A BLAS without a thread pool of its own: parallelism belongs to oneTBB alone. Debian keeps several builds of

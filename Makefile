@@ -1,0 +1,22 @@
+# Everything from nothing on Debian 12: each target installs what is missing, builds in Release, and does its work.
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+
+.PHONY: run test build install packages
+
+run: build
+	$(BUILD)/backplane run experiments/fashion_mnist/mlp.yaml
+
+test: build
+	ctest --test-dir $(BUILD) --output-on-failure
+
+build: packages
+	cmake --preset release -B $(BUILD) > $(BUILD).log || { cat $(BUILD).log; exit 1; }
+	cmake --build $(BUILD) -j $(JOBS)
+
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+packages:
+	@cmake/install-packages.sh

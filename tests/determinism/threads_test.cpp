@@ -1,0 +1,107 @@
+// The second promise: nothing that a run computes depends on the number of threads, on how tasks are scheduled, or on
+// being run twice. Compared by the digest of all weights after training, bit for bit.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "experiment/experiment.h"
+#include "parallel/arena.h"
+#include "trainer/trainer.h"
+
+namespace backplane {
+namespace {
+
+struct Case {
+  const char* name;
+  const char* dtype;
+  const char* train;  ///< the section `train:` but for the batch size
+  int batch_size;     ///< of 150 samples: the last batch of an epoch is smaller
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+std::string yaml(const Case& c) {
+  return std::string("name: threads\nseed: 7\ndtype: ") + c.dtype +
+         "\ndata: {synthetic: {random: {inputs: [9, 5], classes: 6, samples: 150}}}\n"
+         "network:\n"
+         "  layers:\n"
+         "    - dense: {name: a, units: 67, activation: relu}\n"
+         "    - dense: {name: b, units: 33, activation: gelu, trainable: {b: false}}\n"
+         "    - dense: {name: c, units: 6}\n"
+         "  loss: softmax_cross_entropy\n"
+         "train: {batch_size: " + std::to_string(c.batch_size) + ", " + c.train + "}\n";
+}
+
+Registry built_in_plugins() {
+  Registry registry;
+  for (const char* name : {"dense", "activation"}) registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
+  return registry;
+}
+
+Experiment read(const std::string& text, const Registry& registry) {
+  const std::string path = testing::TempDir() + "determinism.yaml";
+  std::ofstream(path) << text;
+  return read_experiment({.file = path}, registry);
+}
+
+/// Trains from the start and returns the digest of the weights after each step, the last one of the losses too.
+std::vector<std::string> train(const Experiment& experiment, const Registry& registry, int threads) {
+  Model model = build_model(experiment, registry);
+  Arena arena(threads);
+  Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
+  std::vector<std::string> trajectory;
+  while (!trainer.is_finished()) {
+    const Score score = trainer.step();
+    trajectory.push_back(model.network.weights_digest() + " " + std::to_string(score.loss));
+  }
+  return trajectory;
+}
+
+class Threads : public testing::TestWithParam<Case> {};
+
+TEST_P(Threads, EveryStepHasTheSameBitsOnAnyNumberOfThreads) {
+  const Registry registry = built_in_plugins();
+  const Experiment experiment = read(yaml(GetParam()), registry);
+  const std::vector<std::string> alone = train(experiment, registry, 1);
+  ASSERT_GT(alone.size(), 2u);
+  EXPECT_NE(alone.front(), alone.back()) << "nothing was trained, so nothing would be proved";
+  for (const int threads : {1, 2, 3, 5, 8, 16}) EXPECT_EQ(train(experiment, registry, threads), alone) << threads << " threads";
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Threads,
+                         testing::Values(Case{"adam_f32", "float32", "epochs: 2, optimizer: adam", 64},
+                                         Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
+                                         Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
+                                         Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
+                                         Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
+  const Registry registry = built_in_plugins();
+  const Experiment experiment = read(yaml({"probe", "float32", "epochs: 1, optimizer: adam", 32}), registry);
+  Model model = build_model(experiment, registry);
+  Arena arena(3);
+  Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
+  std::vector<std::string> trajectory;
+  while (!trainer.is_finished()) {
+    trainer.probe(8);
+    trainer.evaluate(model.data.train);
+    const Score score = trainer.step();
+    trajectory.push_back(model.network.weights_digest() + " " + std::to_string(score.loss));
+  }
+  EXPECT_EQ(trajectory, train(experiment, registry, 2));
+}
+
+TEST(Threads, AnotherSeedGivesOtherBits) {
+  const Registry registry = built_in_plugins();
+  Experiment experiment = read(yaml({"seed", "float32", "epochs: 1, optimizer: adam", 32}), registry);
+  const std::vector<std::string> seven = train(experiment, registry, 2);
+  experiment.seed = 8;
+  EXPECT_NE(train(experiment, registry, 2).back(), seven.back());
+}
+
+}  // namespace
+}  // namespace backplane

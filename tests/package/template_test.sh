@@ -1,0 +1,24 @@
+#!/bin/sh
+# A stranger's layer, from an installed Backplane alone: build, list, check gradients, train on two thread counts.
+set -eu
+cmake=$1 build=$2 source=$3 compiler=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+"$cmake" --install "$build" --prefix "$work/prefix" > "$work/log"
+cp -r "$source/plugins/template" "$work/scale"  # outside the tree: nothing of it can be reached by accident
+"$cmake" -S "$work/scale" -B "$work/scale/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" >> "$work/log"
+"$cmake" --build "$work/scale/build" >> "$work/log"
+
+cd "$work"
+backplane="$work/prefix/bin/backplane"
+plugin="$work/scale/build/plugins/scale.bp.so"
+"$backplane" plugin inspect "$plugin" | grep -q 'initial .* float'
+"$backplane" plugin list | grep -q 'dense'  # the installed plug-ins are found without any setting
+"$backplane" check scale/experiment.yaml --plugin "$plugin"
+for threads in 1 3; do
+  "$backplane" run scale/experiment.yaml --plugin "$plugin" --threads $threads --out "$work/run$threads" > "$work/summary$threads"
+  grep '^weights' "$work/summary$threads"
+done
+[ "$(grep '^weights' summary1)" = "$(grep '^weights' summary3)" ]
+grep -q 'accuracy' summary1
