@@ -73,11 +73,16 @@ ExitCode check(const CheckWords& words, const Words& all) {
 void add_check(CLI::App& app, const Words& all, Action& action) {
   CLI::App* command = app.add_subcommand("check", "compare all gradients of an experiment's network with finite differences");
   auto words = std::make_shared<CheckWords>();
+  // CLI::PositiveNumber prints the largest double in full.
+  const auto positive = [](const std::string& text) {
+    double value = 0.0;
+    return CLI::detail::lexical_cast(text, value) && value > 0.0 ? std::string() : fmt::format("expected a number above 0, got {}", text);
+  };
   words->experiment.add_to(*command);
   command->add_option("--threads", words->threads, "workers")->check(CLI::Range(1, 1024));
   command->add_option("--samples", words->options.samples, "samples of the batch; default 8")->check(CLI::Range(1, 4096));
   command->add_option("--elements", words->options.elements, "elements per parameter; default 48")->check(CLI::Range(1, 1'000'000));
-  command->add_option("--tolerance", words->tolerance, "largest relative error; default 1e-7")->check(CLI::PositiveNumber);
+  command->add_option("--tolerance", words->tolerance, "largest relative error; default 1e-7")->check(positive);
   command->callback([&action, words, &all] { action = [words, &all] { return check(*words, all); }; });
 }
 

@@ -17,15 +17,26 @@ constexpr const char* kFooter =
 
 int exit_with(ExitCode code) { return static_cast<int>(code); }
 
-/// CLI11's message, with the nearest subcommand where the first word is none.
+constexpr const char* kUsageHint = "`backplane --help` and `backplane COMMAND --help` show what can be said";
+
+/// CLI11's message; where a word stands for a subcommand and is none, that word with the nearest subcommand.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  std::string message = fmt::format("error: {}", error.what());
-  std::vector<std::string> commands;
-  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
-  if (!words.empty() && std::find(commands.begin(), commands.end(), words[0]) == commands.end())
-    if (const std::string nearest = nearest_name(words[0], commands); !nearest.empty()) message += fmt::format("\n  did you mean '{}'?", nearest);
-  fmt::print(stderr, "{}\n  hint: `backplane --help` and `backplane COMMAND --help` show what can be said\n", message);
+  Diagnostic finding{.what = error.what(), .hint = kUsageHint};
+  const CLI::App* parent = &app;
+  for (const std::string& word : words) {
+    std::vector<std::string> commands;
+    for (const CLI::App* command : parent->get_subcommands({})) commands.push_back(command->get_name());
+    if (commands.empty() || word.starts_with('-')) break;
+    if (std::find(commands.begin(), commands.end(), word) == commands.end()) {
+      finding.what = fmt::format("unknown command '{}'", word);
+      finding.nearest = nearest_name(word, commands);
+      finding.known = commands;
+      break;
+    }
+    parent = parent->get_subcommand(word);
+  }
+  fmt::print(stderr, "{}\n", finding.text());
   return exit_with(ExitCode::usage);
 }
 

@@ -60,8 +60,8 @@ class Input {
   auto guarded(F&& f) -> decltype(f()) {
     try {
       return f();
-    } catch (const std::ios_base::failure& error) {
-      origin_.fail(fmt::format("the gzip stream is damaged or ends early ({})", error.what()));
+    } catch (const std::ios_base::failure&) {
+      origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it");
     }
   }
 

@@ -13,8 +13,11 @@ using config::Node;
 using config::Schema;
 
 Schema experiment_schema(const Registry& registry) {
-  const Schema record = Schema::map().optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
-                                               "first samples of a batch whose z, activation and delta are stored");
+  const Schema taps = Schema::list(Schema::text_of({"z", "activation", "delta", "weights", "gradients"})).items(1);
+  const Schema record = Schema::map()
+                            .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32", "first samples of a batch whose z, activation and delta are stored")
+                            .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
+                            .optional("taps", taps, "[activation, delta, weights]", "what goes to trace.h5");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
@@ -57,7 +60,10 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;
   experiment.network = read_network(document.at("network"));
   experiment.train = read_train(document.at("train"));
-  experiment.record_samples = document.at("record").at("samples").as_integer();
+  const Node& record = document.at("record");
+  experiment.record.samples = record.at("samples").as_integer();
+  if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
+  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back(tap.as_text());
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
   experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")), .keep = document.at("checkpoint").at("keep").as_integer()};
   return experiment;

@@ -28,6 +28,13 @@ struct CheckpointOptions {
   std::int64_t keep = 3;
 };
 
+/// What is recorded of each layer.
+struct RecordOptions {
+  std::int64_t samples = 32;              ///< first rows of a batch that are kept, in checkpoints and traces
+  std::optional<config::Duration> every;  ///< between records of the trace; empty: no trace
+  std::vector<std::string> taps;          ///< of the trace
+};
+
 /// An experiment, read and checked: everything that can be said before any data is read.
 struct Experiment {
   std::string file;
@@ -37,7 +44,7 @@ struct Experiment {
   NetworkSpec network;
   TrainOptions train;
   CheckpointOptions checkpoint;
-  std::int64_t record_samples = 0;  ///< rows of z, activation and δ that checkpoints keep
+  RecordOptions record;
   std::int64_t metrics_every = 0;   ///< steps between lines of the training split
   config::Node resolved;            ///< the whole document, every default filled in
 };

@@ -14,6 +14,7 @@
 #include "experiment/run_directory.h"
 #include "experiment/signals.h"
 #include "experiment/snapshot.h"
+#include "experiment/trace.h"
 #include "files/atomic_write.h"
 #include "files/io_thread.h"
 
@@ -38,7 +39,8 @@ class Run {
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
         metrics_(directory_.path("metrics.jsonl")),
         store_(directory_.path("checkpoints"), experiment.checkpoint.keep),
-        progress_(trainer_.total_steps(), trainer_.steps_per_epoch()) {}
+        progress_(trainer_.total_steps(), trainer_.steps_per_epoch()),
+        trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
 
   RunSummary operator()() {
     write_file_atomically(directory_.path("config.yaml"), config::to_yaml(experiment_.resolved));
@@ -61,7 +63,7 @@ class Run {
     const Clock::time_point start = Clock::now();
     epoch_start_ = start;
     while (!trainer_.is_finished() && !StopSignals::is_stop_asked()) {
-      const Score batch = trainer_.step();
+      const Score batch = step();
       samples_ += batch.samples;
       epoch_samples_ += batch.samples;
       progress_.step(trainer_.state().step, batch, samples_);
@@ -73,6 +75,14 @@ class Run {
     was_stopped_ = !trainer_.is_finished();
     if (last_committed_ != trainer_.state().step) commit_checkpoint();
     io_.drain();
+  }
+
+  Score step() {
+    const std::int64_t number = trainer_.state().step + 1;
+    if (!trace_.is_due(number)) return trainer_.step();
+    const Score score = trainer_.step([this](const Batch& batch) { trace_.copy_before_update(batch); });
+    trace_.copy_after_update(number);
+    return score;
   }
 
   void end_epoch() {
@@ -171,6 +181,7 @@ class Run {
   bool was_stopped_ = false;
   std::int64_t last_committed_ = -1;
   IoThread io_;  // ends before what its jobs use
+  Trace trace_;
 };
 
 }  // namespace

@@ -5,33 +5,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "experiment/tensor_names.h"
+
 namespace backplane {
 
 namespace {
-
-Shape with_batch(std::int64_t rows, const Shape& sample) {
-  Shape shape{rows};
-  shape.insert(shape.end(), sample.begin(), sample.end());
-  return shape;
-}
-
-/// Labels for the axes of a sample: height, width, channel for images; feature for vectors; else numbered.
-std::vector<std::string> sample_axes(const Shape& sample) {
-  std::vector<std::string> axes{"sample"};
-  if (sample.size() == 1) axes.push_back("unit");
-  else if (sample.size() == 3) axes.insert(axes.end(), {"height", "width", "channel"});
-  else if (sample.size() == 2) axes.insert(axes.end(), {"time", "feature"});
-  else for (std::size_t axis = 0; axis < sample.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
-  return axes;
-}
-
-std::vector<std::string> parameter_axes(const Shape& shape) {
-  if (shape.size() == 1) return {"out"};
-  if (shape.size() == 2) return {"out", "in"};
-  std::vector<std::string> axes;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
-  return axes;
-}
 
 StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::string> axes, std::map<std::string, std::string> attributes = {}) {
   StoredTensor tensor{.shape = std::move(shape), .dtype = dtype, .data = {}, .axes = std::move(axes), .attributes = std::move(attributes)};
@@ -45,23 +23,21 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
   StoredLayer layer{.name = node.name(), .type = node.layer.type().name, .activation = node.activation_name, .plugin = plugin.id,
                     .plugin_version = plugin.version, .plugin_sha256 = plugin.sha256, .trainable = node.has_trainable(), .tensors = {}};
   Executor& executor = trainer.executor();
-  const auto per_sample = [&](const void* data, const Shape& sample, const char* definition) {
-    return copy(data, with_batch(rows, sample), dtype, sample_axes(sample), {{"definition", definition}});
+  const auto per_sample = [&](const char* tap, const void* data) {
+    layer.tensors[tap] = copy(data, with_batch(rows, node.plan.output), dtype, sample_axes(node.plan.output), {{"definition", definition_of(tap)}});
   };
-  layer.tensors["z"] = per_sample(executor.z(index), node.plan.output, "output of the layer before its activation");
-  layer.tensors["activation"] = per_sample(executor.activation(index), node.plan.output, "a = sigma(z), what the next layer sees");
-  layer.tensors["delta"] = per_sample(executor.delta(index), node.plan.output,
-                                      "dC/dz: z is this layer's output before its activation, C the mean over the whole batch of the loss of one "
-                                      "sample; same shape as z, batch axis first");
-  if (has_d_activation)
-    layer.tensors["activation_gradient"] = per_sample(executor.d_activation(index), node.plan.output, "dC/da of this layer's activation");
+  per_sample("z", executor.z(index));
+  per_sample("activation", executor.activation(index));
+  per_sample("delta", executor.delta(index));
+  if (has_d_activation) per_sample("activation_gradient", executor.d_activation(index));
   for (std::size_t i = 0; i < node.plan.saved.size(); ++i)
-    layer.tensors[node.plan.saved[i].name] = per_sample(executor.saved(index, i), node.plan.saved[i].sample_shape, "declared by the plug-in");
+    layer.tensors[node.plan.saved[i].name] = copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
+                                                  sample_axes(node.plan.saved[i].sample_shape), {{"definition", "a tensor of the plug-in's own"}});
   for (std::size_t p = 0; p < node.parameters.size(); ++p) {
     const Parameter& parameter = node.parameters[p];
     const auto axes = parameter_axes(parameter.shape);
-    layer.tensors["weights/" + parameter.name] = copy(parameter.value.data(), parameter.shape, dtype, axes, {{"role", parameter.role}, {"trainable", parameter.trainable ? "true" : "false"}});
-    layer.tensors["gradients/" + parameter.name] = copy(executor.gradient(index, p), parameter.shape, dtype, axes, {{"definition", "dC/d" + parameter.name + ", over the whole batch, without penalties"}});
+    layer.tensors["weights/" + parameter.name] = copy(parameter.value.data(), parameter.shape, dtype, axes, {{"definition", definition_of("weights")}, {"role", parameter.role}, {"trainable", parameter.trainable ? "true" : "false"}});
+    layer.tensors["gradients/" + parameter.name] = copy(executor.gradient(index, p), parameter.shape, dtype, axes, {{"definition", definition_of("gradients")}});
     for (std::size_t s = 0; s < trainer.optimizer().slots().size(); ++s)
       layer.tensors[fmt::format("optimizer/{}/{}", parameter.name, trainer.optimizer().slots()[s])] =
           copy(trainer.optimizer().slot(index, p, s).data(), parameter.shape, dtype, axes);
@@ -72,8 +48,8 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
 }  // namespace
 
 Snapshot take_snapshot(const Experiment& experiment, const Network& network, const DataSet& data, Trainer& trainer, const std::string& environment) {
-  const std::vector<std::int64_t> batch = trainer.probe(experiment.record_samples);
-  const std::int64_t rows = std::min<std::int64_t>(experiment.record_samples, static_cast<std::int64_t>(batch.size()));
+  const std::vector<std::int64_t> batch = trainer.probe(experiment.record.samples);
+  const std::int64_t rows = std::min<std::int64_t>(experiment.record.samples, static_cast<std::int64_t>(batch.size()));
   const Executor& executor = trainer.executor();
   const TrainState& state = trainer.state();
 

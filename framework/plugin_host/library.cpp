@@ -43,6 +43,14 @@ Table copy_table(const Table* from) {
   return to;
 }
 
+/// What the system's loader said, without Boost's frame around it.
+std::string loader_text(const std::string& what) {
+  constexpr std::string_view kBegin = "dlerror system message: ";
+  const std::size_t begin = what.find(kBegin), end = what.rfind("): ");
+  if (begin == std::string::npos || end == std::string::npos || end < begin) return what;
+  return what.substr(begin + kBegin.size(), end - begin - kBegin.size());
+}
+
 /// Opens the library for the life of the process and returns its entry.
 bp_plugin_function find_entry(const std::string& path) {
   using boost::dll::load_mode::rtld_local;
@@ -57,7 +65,7 @@ bp_plugin_function find_entry(const std::string& path) {
     try {
       library.load(path, rtld_now | rtld_local);
     } catch (const std::exception& failure) {
-      reason = failure.what();
+      reason = loader_text(failure.what());
     }
   }
   if (!reason.empty())
@@ -163,7 +171,10 @@ Library load_library(const std::string& given) {
   std::error_code error;
   const std::string path = std::filesystem::weakly_canonical(given, error).string();
   if (!std::filesystem::is_regular_file(path, error))
-    throw UserError(ExitCode::no_input, fmt::format("plug-in {}: no such file", given), "`backplane plugin list` shows what was found and where");
+    throw UserError(ExitCode::no_input,
+                    fmt::format("plug-in {}: {}", given,
+                                std::filesystem::exists(path, error) ? "this is not a regular file" : "there is no such file"),
+                    "`backplane plugin list` shows what was found and where");
   if (const std::string why = why_not_loadable(path); !why.empty())
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 

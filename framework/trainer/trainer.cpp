@@ -52,10 +52,11 @@ Batch Trainer::next_batch() {
   return {.data = &data_, .samples = &data_.train, .indices = order_.data() + begin, .count = std::min(options_.batch_size, data_.train.count - begin)};
 }
 
-Score Trainer::step() {
+Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   const Batch batch = next_batch();
   const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
+  if (before_update) before_update(batch);
   update();
 
   ++state_.step;
@@ -111,12 +112,11 @@ double Trainer::gradient_norm() {
 Score Trainer::evaluate(const Samples& samples) {
   const auto count = static_cast<std::size_t>(samples.count);
   for (auto next = static_cast<std::int64_t>(in_order_.size()); in_order_.size() < count; ++next) in_order_.push_back(next);
-  const std::int64_t batch_size = std::min(options_.batch_size, data_.train.count);
   double loss_sum = 0.0;
   std::int64_t correct = 0;
-  for (std::int64_t begin = 0; begin < samples.count; begin += batch_size) {
+  for (std::int64_t begin = 0; begin < samples.count; begin += batch_size()) {
     const BatchResult result = executor_.forward({.data = &data_, .samples = &samples, .indices = in_order_.data() + begin,
-                                                  .count = std::min(batch_size, samples.count - begin)});
+                                                  .count = std::min(batch_size(), samples.count - begin)});
     loss_sum += result.loss_sum;
     correct += result.correct;
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -47,6 +49,8 @@ class Trainer {
   const Optimizer& optimizer() const { return optimizer_; }
   Executor& executor() { return executor_; }
   const Loss& loss() const { return loss_; }
+  /// Samples of a full batch: no more than there are.
+  std::int64_t batch_size() const { return std::min(options_.batch_size, data_.train.count); }
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// Steps of the whole run, if nothing ends it early.
   std::int64_t total_steps() const { return total_steps_; }
@@ -54,10 +58,11 @@ class Trainer {
   bool is_finished() const { return state_.step >= total_steps_ || stopped_early_; }
   bool has_stopped_early() const { return stopped_early_; }
 
-  /// One optimizer step. Returns the score of its batch, as the parameters were before the step.
+  /// One optimizer step. Returns the score of its batch, as the parameters were before the step. `before_update` is
+  /// called between backward pass and update: the executor holds z, a and δ made by the parameters as they are.
   /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
   /// are then as before the step.
-  Score step();
+  Score step(const std::function<void(const Batch&)>& before_update = {});
 
   /// Whether the last step was the last of its epoch; `epoch_score` is that epoch's mean over training batches.
   bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }

@@ -1,0 +1,45 @@
+#include "experiment/tensor_names.h"
+
+#include <fmt/format.h>
+
+namespace backplane {
+
+Shape with_batch(std::int64_t rows, const Shape& sample) {
+  Shape shape{rows};
+  shape.insert(shape.end(), sample.begin(), sample.end());
+  return shape;
+}
+
+std::vector<std::string> sample_axes(const Shape& sample) {
+  switch (sample.size()) {
+    case 1: return {"sample", "unit"};
+    case 2: return {"sample", "time", "feature"};
+    case 3: return {"sample", "height", "width", "channel"};
+    default: break;
+  }
+  std::vector<std::string> axes{"sample"};
+  for (std::size_t axis = 0; axis < sample.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
+  return axes;
+}
+
+std::vector<std::string> parameter_axes(const Shape& shape) {
+  if (shape.size() == 1) return {"out"};
+  if (shape.size() == 2) return {"out", "in"};
+  std::vector<std::string> axes;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
+  return axes;
+}
+
+const std::string& definition_of(const std::string& tap) {
+  static const std::map<std::string, std::string> kDefinitions{
+      {"z", "output of the layer before its activation"},
+      {"activation", "a = sigma(z), what the next layer sees"},
+      {"activation_gradient", "dC/da of this layer's activation a, C as in delta"},
+      {"delta", "dC/dz: z is this layer's output before its activation, C the mean over the whole batch of the loss of one "
+                "sample; same shape as z, batch axis first"},
+      {"weights", "parameter as it was when z, activation and delta beside it were computed"},
+      {"gradients", "dC/dparameter over the whole batch, C as in delta, without penalties"}};
+  return kDefinitions.at(tap);
+}
+
+}  // namespace backplane

@@ -1,0 +1,42 @@
+// A layer whose plan breaks the rule that it is told to break.
+#include "backplane/plugin.hpp"
+
+namespace {
+
+const char* const kFaults[] = {"no_output",       "zero_extent",     "negative_extent", "rank_99",        "overflow",
+                               "undeclared",      "wrong_order",     "twice",           "gradient_units", "negative_units",
+                               "negative_extent_of_parameter", "prepared", "saved_zero",   nullptr};
+
+struct Plans {
+  std::string fault = "no_output";
+
+  static void describe(bp::About<Plans>& about) {
+    about.name("plans").summary("plans the impossible");
+    about.attribute("fault", &Plans::fault, "the rule it breaks").one_of(kFaults);
+    about.parameter("V", "weight", "a parameter", "zeros");
+    about.parameter("W", "weight", "another", "zeros");
+  }
+  void plan(bp::Plan& plan) const {
+    if (fault != "no_output") plan.output(plan.input(0));
+    if (fault == "zero_extent") plan.output({0});
+    if (fault == "negative_extent") plan.output({-3});
+    if (fault == "rank_99") plan.output(bp::Dims(99, 1));
+    if (fault == "overflow") plan.output({std::int64_t{1} << 40, std::int64_t{1} << 40});
+    if (fault == "undeclared") plan.parameter(7, {2}, 2, 2);
+    if (fault == "wrong_order") plan.parameter(1, {2}, 2, 2), plan.parameter(0, {2}, 2, 2);
+    if (fault == "twice") plan.parameter(0, {2}, 2, 2), plan.parameter(0, {2}, 2, 2);
+    if (fault == "gradient_units") plan.parameter(0, {3, 2}, 2, 3), plan.gradient_units(2);
+    if (fault == "negative_units") plan.gradient_units(-1);
+    if (fault == "negative_extent_of_parameter") plan.parameter(0, {-1}, 1, 1);
+    if (fault == "prepared") plan.prepared(10);
+    if (fault == "saved_zero") plan.saved("s", {0}, BP_SAVED_BY_FORWARD);
+  }
+  template <class T>
+  void forward(const bp::Call<T>&) const {}
+  template <class T>
+  void backward(const bp::Call<T>&) const {}
+};
+
+}  // namespace
+
+BP_PLUGIN("test.plans", "0.1.0", "MIT", "plans the impossible", bp::layers<Plans>, bp::activations<>)

@@ -1,0 +1,109 @@
+#pragma once
+
+// What tests share that need a whole model: experiments written as text, read through the same door as a user's file.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "experiment/experiment.h"
+#include "parallel/arena.h"
+#include "trainer/trainer.h"
+
+namespace backplane::testing {
+
+/// A folder that is empty at the start and gone at the end.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() / ("backplane-" + name + "-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string path(const std::string& name = {}) const { return name.empty() ? path_.string() : (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The UserError that `action` throws, as "78 message"; "" where it throws none.
+template <class Action>
+std::string user_error_of(Action&& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  }
+  return {};
+}
+
+/// The built-in dense and activation plug-ins of this build, loaded once for all tests of the process.
+inline const Registry& plugins() {
+  static const Registry registry = [] {
+    Registry loaded;
+    loaded.load(BP_TEST_PLUGIN_DIR "/dense.bp.so");
+    loaded.load(BP_TEST_PLUGIN_DIR "/activation.bp.so");
+    return loaded;
+  }();
+  return registry;
+}
+
+inline Experiment experiment_of_text(const std::string& yaml) {
+  const TemporaryFolder folder("experiment");
+  std::ofstream(folder.path("experiment.yaml")) << yaml;
+  return read_experiment({.file = folder.path("experiment.yaml"), .overrides = {}, .override_words = {}, .plugins = {}}, plugins());
+}
+
+/// Numbers of a tensor in either type, widened: float32 values are kept exactly.
+inline std::vector<double> widened(const void* data, std::int64_t count, DType dtype) {
+  return dispatch(dtype, [&]<class T>(T) {
+    const T* values = static_cast<const T*>(data);
+    return std::vector<double>(values, values + count);
+  });
+}
+
+/// An experiment with everything that a run computes with, and no files.
+struct Lab {
+  explicit Lab(const std::string& yaml, int threads = 1)
+      : experiment(experiment_of_text(yaml)),
+        model(build_model(experiment, plugins())),
+        arena(threads),
+        trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed) {}
+
+  std::vector<double> parameter(std::size_t node, std::size_t index) const {
+    const Parameter& p = model.network.nodes()[node].parameters[index];
+    return widened(p.value.data(), p.count, model.network.dtype());
+  }
+  /// ∂C/∂θ of the last probe or step.
+  std::vector<double> gradient(std::size_t node, std::size_t index) {
+    return widened(trainer.executor().gradient(node, index), model.network.nodes()[node].parameters[index].count, model.network.dtype());
+  }
+  void run() {
+    while (!trainer.is_finished()) trainer.step();
+  }
+
+  Experiment experiment;
+  Model model;
+  Arena arena;
+  Trainer trainer;
+};
+
+}  // namespace backplane::testing

@@ -1,0 +1,195 @@
+#include "trainer/loss.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "support/model.h"
+
+namespace backplane {
+namespace {
+
+using testing::Lab;
+using testing::user_error_of;
+using Numbers = std::vector<double>;
+
+/// A model whose last layer has `outputs` units, so that its loss can be asked directly.
+std::string model_with(const std::string& loss, int outputs, const std::string& activation = "identity", const std::string& targets = "") {
+  std::string zeros = "0";
+  for (int i = 1; i < outputs; ++i) zeros += ", 0";
+  return "{name: t, dtype: float64, data: {inline: {inputs: [[1], [2]], " +
+         (targets.empty() ? "targets: [[" + zeros + "], [" + zeros + "]]" : targets) + "}}, network: {layers: [{dense: {name: last, units: " +
+         std::to_string(outputs) + ", activation: " + activation + "}}], loss: " + loss + "}, train: {steps: 1, optimizer: sgd}}";
+}
+
+double sigmoid(double z) { return 1.0 / (1.0 + std::exp(-z)); }
+
+/// What an activation that goes with the loss makes of z.
+Numbers activated(const std::string& loss, Numbers z) {
+  if (loss == "binary_cross_entropy") std::ranges::transform(z, z.begin(), sigmoid);
+  return z;
+}
+
+struct Score {
+  double loss;
+  std::uint8_t correct;
+};
+Score evaluate(const Loss& loss, const Numbers& z, const Numbers& target) {
+  Score score{};
+  loss.evaluate(z.data(), activated(loss.name(), z).data(), target.data(), 1, &score.loss, &score.correct);
+  return score;
+}
+Numbers gradient(const Loss& loss, const Numbers& z, const Numbers& target, double scale = 1.0) {
+  Numbers out(z.size());
+  loss.gradient(z.data(), activated(loss.name(), z).data(), target.data(), 1, scale, out.data());
+  return out;
+}
+std::string activation_of(const std::string& loss) { return loss == "binary_cross_entropy" ? "sigmoid" : "identity"; }
+
+/// A loss by hand: outputs (z for the last two), targets, loss, gradient with respect to a (z for the last two).
+struct ByHand {
+  const char* loss;
+  Numbers z, target;
+  double value;
+  Numbers gradient;
+};
+class LossByHand : public ::testing::TestWithParam<ByHand> {};
+const double e = std::exp(1.0);
+INSTANTIATE_TEST_SUITE_P(
+    Examples, LossByHand,
+    ::testing::Values(ByHand{"squared_error", {1, -2, 0.5}, {0, 1, 0.5}, 5.0, {1, -3, 0}},
+                      ByHand{"squared_error", {3}, {1}, 2.0, {2}},
+                      ByHand{"mean_squared_error", {1, -2, 0.5, 0}, {0, 1, 0.5, 2}, 14.0 / 4, {0.5, -1.5, 0, -1}},
+                      ByHand{"mean_squared_error", {3}, {1}, 4.0, {4}},
+                      ByHand{"softmax_cross_entropy", {0, 0}, {1, 0}, std::log(2.0), {-0.5, 0.5}},
+                      ByHand{"softmax_cross_entropy", {1, 0, 1}, {0, 1, 0}, std::log(2 * e + 1), {e / (2 * e + 1), 1 / (2 * e + 1) - 1, e / (2 * e + 1)}},
+                      ByHand{"softmax_cross_entropy", {1, 0}, {0.25, 0.75}, std::log(e + 1) - 0.25, {e / (e + 1) - 0.25, 1 / (e + 1) - 0.75}},
+                      // Targets that sum to 2: −Σ q ln p has the gradient 2 p − q.
+                      ByHand{"softmax_cross_entropy", {1, 0}, {1, 1}, 2 * std::log(e + 1) - 1, {2 * e / (e + 1) - 1, 2 / (e + 1) - 1}},
+                      ByHand{"binary_cross_entropy", {0}, {1}, std::log(2.0), {-0.5}},
+                      ByHand{"binary_cross_entropy", {0, 1}, {0, 1}, (std::log(2.0) + std::log(1 + 1 / e)) / 2, {0.25, (1 / (1 + 1 / e) - 1) / 2}},
+                      ByHand{"binary_cross_entropy", {-1}, {0.25}, std::log(1 + e) - 0.75, {1 / (1 + e) - 0.25}}));
+
+TEST_P(LossByHand, HasTheValueAndGradient) {
+  const ByHand& c = GetParam();
+  const Lab lab(model_with(c.loss, static_cast<int>(c.z.size()), activation_of(c.loss)));
+  // A handful of roundings in float64 separates two ways to compute these numbers of size 1 to 10.
+  EXPECT_NEAR(evaluate(lab.model.loss, c.z, c.target).loss, c.value, 1e-14);
+  const Numbers got = gradient(lab.model.loss, c.z, c.target), scaled = gradient(lab.model.loss, c.z, c.target, 0.25);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_NEAR(got[i], c.gradient[i], 1e-14) << "output " << i;
+    EXPECT_NEAR(scaled[i], c.gradient[i] / 4, 1e-14) << "output " << i << ", scale 1/4";
+  }
+}
+
+class LossNamed : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, LossNamed, ::testing::Values("squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(LossNamed, AgreesWithCentralDifferences) {
+  const std::string name = GetParam();
+  const Lab lab(model_with(name, 4, activation_of(name)));
+  const Numbers z{0.3, -1.2, 2.1, 0.7}, target{0.1, 0.2, 0.6, 0.1};
+  const Numbers got = gradient(lab.model.loss, z, target);
+  // The losses here see z or, without activation, a = z. A central difference of step h is off by h²/6 |f‴| ≤ 2e-11
+  // and by the rounding of f, 4e-16 / h = 4e-11; 1e-9 leaves a factor of ten.
+  const double h = 1e-5;
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    Numbers up = z, down = z;
+    up[i] += h, down[i] -= h;
+    const double slope = (evaluate(lab.model.loss, up, target).loss - evaluate(lab.model.loss, down, target).loss) / (2 * h);
+    EXPECT_NEAR(got[i], slope, 1e-9) << "output " << i;
+  }
+}
+
+TEST_P(LossNamed, StaysFiniteForExtremeLogits) {
+  const std::string name = GetParam();
+  const Lab lab(model_with(name, 3, activation_of(name)));
+  for (const Numbers& z : {Numbers{1000, -1000, 0}, Numbers{-1000, -1000, -1000}, Numbers{1000, 1000, 1000}, Numbers{-1000, 1000, -1000}})
+    for (const Numbers& target : {Numbers{1, 0, 0}, Numbers{0, 1, 0}, Numbers{0, 0, 1}}) {
+      EXPECT_TRUE(std::isfinite(evaluate(lab.model.loss, z, target).loss));
+      for (const double g : gradient(lab.model.loss, z, target)) EXPECT_TRUE(std::isfinite(g));
+    }
+}
+
+TEST(Loss, OfExtremeLogitsIsExact) {
+  const Lab softmax(model_with("softmax_cross_entropy", 2)), binary(model_with("binary_cross_entropy", 1, "sigmoid"));
+  EXPECT_EQ(evaluate(softmax.model.loss, {1000, -1000}, {1, 0}).loss, 0.0);
+  EXPECT_EQ(evaluate(softmax.model.loss, {1000, -1000}, {0, 1}).loss, 2000.0);
+  EXPECT_EQ(gradient(softmax.model.loss, {1000, -1000}, {0, 1}), (Numbers{1, -1}));
+  EXPECT_EQ(evaluate(binary.model.loss, {1000}, {1}).loss, 0.0);
+  EXPECT_EQ(evaluate(binary.model.loss, {1000}, {0}).loss, 1000.0);
+  EXPECT_EQ(evaluate(binary.model.loss, {-1000}, {1}).loss, 1000.0);
+}
+
+TEST(Loss, InFloat32StaysFiniteForExtremeLogits) {
+  const Lab lab(model_with("softmax_cross_entropy", 2));
+  const float z[] = {1000, -1000}, target[] = {0, 1};
+  float out[2];
+  double loss = 0;
+  std::uint8_t correct = 0;
+  lab.model.loss.evaluate(z, z, target, 1, &loss, &correct);
+  lab.model.loss.gradient(z, z, target, 1, 1.0, out);
+  EXPECT_EQ(loss, 2000.0);
+  EXPECT_EQ(out[0], 1.0f);
+  EXPECT_EQ(out[1], -1.0f);
+}
+
+TEST(Loss, OfSeveralRowsIsTheLossOfEach) {
+  const Lab lab(model_with("squared_error", 2));
+  const Numbers a{1, 0, 3, 4, 0, -2}, target(6, 0.0);
+  Numbers losses(3), out(6);
+  std::uint8_t correct[3];
+  lab.model.loss.evaluate(a.data(), a.data(), target.data(), 3, losses.data(), correct);
+  lab.model.loss.gradient(a.data(), a.data(), target.data(), 3, 0.5, out.data());
+  EXPECT_EQ(losses, (Numbers{0.5, 12.5, 2}));
+  EXPECT_EQ(out, (Numbers{0.5, 0, 1.5, 2, 0, -1}));
+}
+
+TEST(Loss, CountsTheMostProbableClassAsRight) {
+  const Lab lab(model_with("softmax_cross_entropy", 3, "identity", "labels: [0, 2]"));
+  ASSERT_TRUE(lab.model.loss.has_accuracy());
+  EXPECT_EQ(evaluate(lab.model.loss, {0, 2, 1}, {0, 1, 0}).correct, 1);
+  EXPECT_EQ(evaluate(lab.model.loss, {0, 2, 1}, {0, 0, 1}).correct, 0);
+}
+
+TEST(Loss, OfOneOutputTakesTheLabelAsTheNumber) {
+  Lab lab(model_with("binary_cross_entropy", 1, "sigmoid", "labels: [0, 1]"));
+  EXPECT_EQ(evaluate(lab.model.loss, {0.1}, {1}).correct, 1);
+  EXPECT_EQ(evaluate(lab.model.loss, {-0.1}, {1}).correct, 0);
+  EXPECT_EQ(evaluate(lab.model.loss, {-0.1}, {0}).correct, 1);
+  lab.trainer.evaluate(lab.model.data.train);
+  EXPECT_EQ(testing::widened(lab.trainer.executor().target(), 2, DType::float64), (Numbers{0, 1}));
+}
+
+TEST(Loss, OfSeveralOutputsTakesLabelsOneHot) {
+  Lab lab(model_with("squared_error", 3, "identity", "labels: [2, 0]"));
+  lab.trainer.evaluate(lab.model.data.train);
+  EXPECT_EQ(testing::widened(lab.trainer.executor().target(), 6, DType::float64), (Numbers{0, 0, 1, 1, 0, 0}));
+}
+
+TEST(Loss, HasNoAccuracyWithoutLabels) {
+  const Lab lab(model_with("squared_error", 2));
+  EXPECT_FALSE(lab.model.loss.has_accuracy());
+  EXPECT_EQ(evaluate(lab.model.loss, {1, 0}, {1, 0}).correct, 0);
+}
+
+TEST(Loss, SaysWhatDoesNotGoTogether) {
+  const std::pair<std::string, const char*> wrong[] = {
+      {model_with("softmax_cross_entropy", 2, "softmax"), "has activation 'softmax', but softmax_cross_entropy takes its z as it is"},
+      {model_with("binary_cross_entropy", 2), "has activation 'identity', but binary_cross_entropy needs probabilities"},
+      {model_with("softmax_cross_entropy", 1, "identity", "labels: [0, 1]"), "has one output, over which softmax is always 1"},
+      {model_with("softmax_cross_entropy", 2, "identity", "labels: [0, 2]"), "has 2 outputs, but the data has 3 classes"},
+      {model_with("binary_cross_entropy", 1, "sigmoid", "labels: [0, 2]"), "has 1 output, but the data has 3 classes"},
+      {model_with("squared_error", 2, "identity", "targets: [[1, 2, 3], [4, 5, 6]]"), "has 2 outputs, but each target has 3 numbers"},
+      {model_with("squared_error", 2, "identity", "targets: [1, 2]"), "has 2 outputs, but each target has 1 number"}};
+  for (const auto& [yaml, what] : wrong) {
+    const std::string error = user_error_of([&] { Lab lab(yaml); });
+    EXPECT_TRUE(error.starts_with("78 ") && error.find(std::string("the last layer 'last' ") + what) != std::string::npos) << error;
+  }
+}
+
+}  // namespace
+}  // namespace backplane
