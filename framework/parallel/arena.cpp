@@ -4,6 +4,7 @@
 #include <oneapi/tbb/parallel_for.h>
 
 #include "base/error.h"
+#include "parallel/race_annotations.h"
 
 namespace backplane {
 
@@ -17,14 +18,24 @@ Arena::Arena(int threads)
     : threads_(threads),
       limit_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
       arena_(threads),
-      observer_(arena_) {
+      observer_(arena_),
+      slots_(static_cast<std::size_t>(threads)) {
   BP_ASSERT(threads >= 1);
 }
 
 void Arena::for_each(std::int64_t n, const std::function<void(std::int64_t)>& body) {
-  arena_.execute([&] {
-    tbb::parallel_for(std::int64_t{0}, n, body, tbb::simple_partitioner());
-  });
+  [[maybe_unused]] const char begin = 0, end = 0;
+  BP_HAPPENS_BEFORE(&begin);
+  const auto run = [&](std::int64_t i) {
+    BP_HAPPENS_AFTER(&begin);
+    const char* slot = &slots_[static_cast<std::size_t>(worker())];  // what a slot owns passes from body to body
+    BP_HAPPENS_AFTER(slot);
+    body(i);
+    BP_HAPPENS_BEFORE(slot);
+    BP_HAPPENS_BEFORE(&end);
+  };
+  arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, n, run, tbb::simple_partitioner()); });
+  BP_HAPPENS_AFTER(&end);
 }
 
 int Arena::worker() {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace backplane {
 
@@ -38,6 +39,7 @@ class Arena {
   tbb::global_control limit_;  // lets the arena have more threads than cores
   tbb::task_arena arena_;
   OneKernelThread observer_;
+  std::vector<char> slots_;  // one address per slot, for race_annotations.h
 };
 
 }  // namespace backplane
