@@ -62,4 +62,11 @@ nlohmann::ordered_json describe_environment(const Registry& registry, int thread
   return environment;
 }
 
+std::string describe_versions(const Registry& registry) {
+  std::string text = "# Every default filled in; running this file again gives the same bits.\n# backplane " BACKPLANE_VERSION "\n";
+  for (const Library& library : registry.libraries())
+    text += fmt::format("# {} {}  sha256 {}\n", library.identity.id, library.identity.version, library.identity.sha256);
+  return text;
+}
+
 }  // namespace backplane

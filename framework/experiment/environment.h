@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "plugin_host/registry.h"
 
@@ -9,5 +10,8 @@ namespace backplane {
 /// What a run's bits may depend on besides its configuration: program, compiler, CPU, instruction set, libraries and
 /// plug-ins with their hashes. `threads` is recorded although no bit depends on it.
 nlohmann::ordered_json describe_environment(const Registry& registry, int threads);
+
+/// The versions among them, as comment lines at the head of config.yaml.
+std::string describe_versions(const Registry& registry);
 
 }  // namespace backplane

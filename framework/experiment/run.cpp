@@ -33,6 +33,7 @@ class Run {
       : experiment_(experiment),
         options_(options),
         environment_(describe_environment(registry, options.threads).dump(2)),
+        versions_(describe_versions(registry)),
         model_(build_model(experiment, registry)),
         directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
         arena_(options.threads),
@@ -43,7 +44,7 @@ class Run {
         trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
 
   RunSummary operator()() {
-    write_file_atomically(directory_.path("config.yaml"), config::to_yaml(experiment_.resolved));
+    write_file_atomically(directory_.path("config.yaml"), versions_ + config::to_yaml(experiment_.resolved));
     introduce();
     commit_checkpoint();  // also proves, before the long run, that checkpoints can be written
     train();
@@ -67,7 +68,7 @@ class Run {
       samples_ += batch.samples;
       epoch_samples_ += batch.samples;
       progress_.step(trainer_.state().step, batch, samples_);
-      if (trainer_.state().step % experiment_.metrics_every == 0) write_line("train", batch, false);
+      if (trainer_.state().step % experiment_.metrics_every == 0) write_line("train_batch", batch, false);
       if (trainer_.at_end_of_epoch()) end_epoch();
       if (is_checkpoint_due()) commit_checkpoint();
     }
@@ -92,7 +93,7 @@ class Run {
       summary_.validation = trainer_.evaluate(*model_.data.validation);
       trainer_.note_validation(*summary_.validation);
     }
-    metrics_.write({.step = trainer_.state().step, .epoch = epochs(), .split = "train_epoch", .score = summary_.train,
+    metrics_.write({.step = trainer_.state().step, .epoch = epochs(), .split = "train", .score = summary_.train,
                     .learning_rate = trainer_.learning_rate(trainer_.state().step), .samples_per_second = rate, .digest = model_.network.weights_digest()});
     if (summary_.validation) write_line("validation", *summary_.validation, false);
     progress_.epoch(trainer_.state().epoch, summary_.train, summary_.validation, rate);
@@ -166,7 +167,7 @@ class Run {
   const Clock::time_point start_ = Clock::now();
   const Experiment& experiment_;
   const RunOptions& options_;
-  const std::string environment_;
+  const std::string environment_, versions_;
   Model model_;
   RunDirectory directory_;  // made only when all that can be checked has been
   Arena arena_;

@@ -21,12 +21,6 @@ bool is_trainable(const Node& trainable, const std::string& parameter) {
   return trainable.is_map() ? trainable.at(parameter).as_bool() : trainable.as_bool();
 }
 
-/// What the user wrote for a parameter, or the plug-in's default by name.
-Node initializer_of(const LayerSpec& spec, const bp_parameter& declared) {
-  if (const Node* given = spec.settings.at("init").find(declared.name); given != nullptr && !given->is_null()) return *given;
-  return config::validate(Node::plain(declared.init), initializer_schema());
-}
-
 std::optional<Activation> make_activation(const Registry& registry, const Node& chosen, DType dtype) {
   if (chosen.chosen() == "identity") return std::nullopt;
   const auto found = registry.find_activation(chosen.chosen());
@@ -93,7 +87,7 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
                         .l1 = is_weight ? spec.l1.value_or(l1) : 0.0, .l2 = is_weight ? spec.l2.value_or(l2) : 0.0, .value = {}};
     parameter.value = Buffer(static_cast<std::size_t>(parameter.count) * size_of(dtype_));
     const Stream stream(seed_, Purpose::initialize, nodes_.size(), static_cast<std::uint64_t>(planned.declared));
-    initialize(initializer_of(spec, declared), stream, planned.shape, planned.fan_in, planned.fan_out, dtype_,
+    initialize(spec.settings.at("init").at(declared.name), stream, planned.shape, planned.fan_in, planned.fan_out, dtype_,
                parameter.value.data(), fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
     node.parameters.push_back(std::move(parameter));
   }

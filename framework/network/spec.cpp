@@ -29,12 +29,25 @@ Schema activation_schema(const Registry& registry) {
   return activations;
 }
 
+/// A parameter's default initialiser, which its plug-in names; one that does not exist is the plug-in's fault.
+std::string default_initializer(const bp_parameter& parameter, const bp_layer_type& type, const PluginIdentity& plugin) {
+  try {
+    config::validate(Node::plain(parameter.init), initializer_schema());
+  } catch (const UserError& error) {
+    throw UserError(ExitCode::internal,
+                    fmt::format("plug-in {}: layer type '{}': parameter '{}' has a default initialiser that cannot be used: {}", plugin.file, type.name,
+                                parameter.name, error.diagnostics().front().what),
+                    "it is a defect of the plug-in; see backplane/abi.h");
+  }
+  return parameter.init;
+}
+
 /// The keys that every layer has, and the plug-in's own.
-Schema layer_schema(const bp_layer_type& type, const Schema& activations) {
+Schema layer_schema(const bp_layer_type& type, const PluginIdentity& plugin, const Schema& activations) {
   Schema init = Schema::map(), trainable = Schema::map();
   for (std::uint32_t i = 0; i < type.parameter_count; ++i) {
     const bp_parameter& parameter = *type.parameters[i];
-    init.optional(parameter.name, initializer_schema(), std::nullopt, fmt::format("initialiser; default {}", parameter.init));
+    init.optional(parameter.name, initializer_schema(), default_initializer(parameter, type, plugin), "initialiser");
     trainable.optional(parameter.name, Schema::boolean(), "true", "false: stays as initialised");
   }
   Schema schema = Schema::map();
@@ -106,7 +119,7 @@ Schema network_schema(const Registry& registry) {
   Schema layer = Schema::choice("layer type").hint(kPluginHint);
   for (const Library& library : registry.libraries())
     for (const bp_layer_type& type : library.layers)
-      layer.alternative(type.name, layer_schema(type, activations), type.summary);
+      layer.alternative(type.name, layer_schema(type, library.identity, activations), type.summary);
   return Schema::map()
       .required("layers", Schema::list(layer).items(1), "the layers, in the order in which data flows")
       .required("loss",

@@ -108,7 +108,9 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
   void* object = nullptr;
   const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
   object_.reset(object);
-  if (status != BP_OK || object == nullptr)
+  if (status == BP_OK && object == nullptr)
+    fail(ExitCode::internal, "its creation succeeded and gave no layer, which is a defect of the plug-in");
+  if (status != BP_OK)
     fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal, complaint(context, status));
 }
 
@@ -134,6 +136,7 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   call.context = &context;
   const bp_status status = kernel(object_.get(), &call);
   if (status == BP_OK) return;
+  if (call.samples == 0) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
   fail(ExitCode::internal, fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step,
                                        call.sample_begin, call.sample_begin + call.samples - 1, complaint(context, status)));
 }
