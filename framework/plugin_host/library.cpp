@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <xmmintrin.h>
 
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
+#include <cfenv>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -23,11 +23,11 @@ namespace {
 /// Puts back the thread's floating-point mode: a library linked with fast-math switches denormals off for everybody.
 class KeepFloatingPointMode {
  public:
-  ~KeepFloatingPointMode() { _mm_setcsr((_mm_getcsr() & kStatusFlags) | (saved_ & ~kStatusFlags)); }
+  KeepFloatingPointMode() { std::fegetenv(&saved_); }
+  ~KeepFloatingPointMode() { std::fesetenv(&saved_); }
 
  private:
-  static constexpr unsigned kStatusFlags = 0x3F;
-  unsigned saved_ = _mm_getcsr();
+  std::fenv_t saved_{};
 };
 
 [[noreturn]] void reject(const std::string& path, const std::string& why, const std::string& hint) {

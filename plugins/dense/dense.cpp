@@ -8,8 +8,14 @@ using backplane::kernels::matmul;
 using backplane::kernels::Transpose;
 
 namespace {
+
 enum Parameter : std::uint32_t { kW, kB };
-}
+
+/// The leading dimension of the prepared Wᵀ. Rows a multiple of 2 KiB apart fall into the same few sets of the cache,
+/// which halves the speed of the product; a cache line between them spreads them out.
+std::int64_t leading(std::int64_t units) { return units % 512 == 0 ? units + 16 : units; }
+
+}  // namespace
 
 void Dense::describe(bp::About<Dense>& about) {
   about.name("dense").summary("fully connected: z = a·Wᵀ + b");
@@ -27,20 +33,21 @@ void Dense::plan(bp::Plan& plan) const {
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
   plan.gradient_units(units);
-  plan.prepared(units * inputs);
+  plan.prepared(leading(units) * inputs);
 }
 
 template <class T>
 void Dense::prepare(const bp::Call<T>& call) const {
   const auto W = call.parameter(kW);
   const std::int64_t I = W.columns();
-  T* Wt = call.prepared();  // (I, O)
+  const std::int64_t ld = leading(units);
+  T* Wt = call.prepared();  // (I, O), rows `ld` apart
   // Blocks keep both the rows read and the columns written in the first-level cache.
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t i0 = 0; i0 < I; i0 += kBlock)
     for (std::int64_t o0 = call.unit_begin(); o0 < call.unit_end(); o0 += kBlock)
       for (std::int64_t i = i0; i < std::min(i0 + kBlock, I); ++i)
-        for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * units + o] = W(o, i);
+        for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * ld + o] = W(o, i);
 }
 
 template <class T>
@@ -54,7 +61,7 @@ void Dense::forward(const bp::Call<T>& call) const {
     for (std::int64_t n = 0; n < N; ++n) std::copy_n(b.data(), O, z.data() + n * O);
     beta = T(1);
   }
-  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), O, beta, z.data(), O);
+  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), leading(O), beta, z.data(), O);
 }
 
 template <class T>

@@ -10,7 +10,8 @@
 ///
 ///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W += δᵀ·a     ∂C/∂b += Σₙ δₙ
 ///   needs      a
-///   prepared   Wᵀ (I, O): the kernels read it without repacking, once per step instead of once per slice
+///   prepared   Wᵀ (I, O), rows padded: the kernels read it without repacking, which is done once per step instead of
+///              once per slice
 ///   source     Rumelhart, Hinton, Williams 1986
 ///
 /// The input may have any shape; it is seen as (N, I) with I the product of its extents.
