@@ -1,5 +1,6 @@
 // The products of a dense layer with I = 784 inputs and O = 512 outputs, on one thread, for several numbers of rows:
-// forward from W as it is stored, forward from the prepared Wᵀ, backward to the inputs, backward to tiles of the weights.
+// forward from W as it is stored, forward from the prepared Wᵀ, backward to the inputs, backward to tiles of the
+// weights.
 
 #include <benchmark/benchmark.h>
 #include <omp.h>
@@ -21,7 +22,8 @@ Buffer filled(std::int64_t elements) {
 }
 
 /// Times C (M, N) = op(A)·op(B) with K terms a sum.
-void measure(benchmark::State& state, std::int64_t M, std::int64_t N, std::int64_t K, Transpose a, std::int64_t lda, Transpose b, std::int64_t ldb) {
+void measure(benchmark::State& state, std::int64_t M, std::int64_t N, std::int64_t K, Transpose a, std::int64_t lda,
+             Transpose b, std::int64_t ldb) {
   omp_set_num_threads(1);
   const Buffer A = filled(M * K), B = filled(std::max(K, N) * ldb);
   Buffer C = filled(M * N);
@@ -29,7 +31,8 @@ void measure(benchmark::State& state, std::int64_t M, std::int64_t N, std::int64
     matmul<float>(M, N, K, a, A.as<float>(), lda, b, B.as<float>(), ldb, 0.0f, C.as<float>(), N);
     benchmark::ClobberMemory();
   }
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * static_cast<double>(M * N * K), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * static_cast<double>(M * N * K), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void forward_from_stored_weights(benchmark::State& state) {

@@ -43,8 +43,10 @@ UserError::UserError(ExitCode code, Diagnostic diagnostic)
     : UserError(code, std::vector<Diagnostic>{std::move(diagnostic)}) {}
 
 UserError::UserError(ExitCode code, std::string what, std::string hint)
-    : UserError(code, Diagnostic{.place = {}, .what = std::move(what), .path = {}, .nearest = {}, .known = {},
-                                 .hint = std::move(hint)}) {}
+    : UserError(
+          code,
+          Diagnostic{
+              .place = {}, .what = std::move(what), .path = {}, .nearest = {}, .known = {}, .hint = std::move(hint)}) {}
 
 void fail_assertion(const char* condition, const char* file, int line) {
   throw InternalError(fmt::format("{}:{}: assertion failed: {}", file, line, condition));

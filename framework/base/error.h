@@ -58,9 +58,9 @@ class InternalError : public std::logic_error {
 };
 
 /// Throws InternalError naming file and line where `condition` is false. Never for user input.
-#define BP_ASSERT(condition)                                                              \
-  do {                                                                                    \
-    if (!(condition)) ::backplane::fail_assertion(#condition, __FILE__, __LINE__);        \
+#define BP_ASSERT(condition)                                                       \
+  do {                                                                             \
+    if (!(condition)) ::backplane::fail_assertion(#condition, __FILE__, __LINE__); \
   } while (false)
 
 [[noreturn]] void fail_assertion(const char* condition, const char* file, int line);

@@ -40,27 +40,32 @@ class ImageWriter {
     constexpr std::size_t kGrowth = 1 << 20;
     check(H5Pset_fapl_core(access.id(), kGrowth, false), "choose the in-memory driver");
     Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "make file creation properties");
-    check(H5Pset_link_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED), "track the order of links");
+    check(H5Pset_link_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+          "track the order of links");
     file_ = Handle(H5Fcreate("image", H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose, "make a file in memory");
     link_creation_ = Handle(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
     check(H5Pset_create_intermediate_group(link_creation_.id(), 1), "ask for intermediate groups");
     group_creation_ = Handle(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, "make group properties");
-    check(H5Pset_link_creation_order(group_creation_.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED), "track the order of links");
+    check(H5Pset_link_creation_order(group_creation_.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+          "track the order of links");
   }
 
   Handle group(const std::string& path) {
-    return Handle(H5Gcreate2(file_.id(), path.c_str(), link_creation_.id(), group_creation_.id(), H5P_DEFAULT), H5Gclose, "make a group");
+    return Handle(H5Gcreate2(file_.id(), path.c_str(), link_creation_.id(), group_creation_.id(), H5P_DEFAULT),
+                  H5Gclose, "make a group");
   }
 
   void attribute(hid_t object, const char* name, const std::string& value) {
     const Handle type = text_type(value.size());
     const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
-    const Handle attribute(H5Acreate2(object, name, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "make an attribute");
+    const Handle attribute(H5Acreate2(object, name, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+                           "make an attribute");
     check(H5Awrite(attribute.id(), type.id(), value.empty() ? "\0" : value.data()), "write an attribute");
   }
   void attribute(hid_t object, const char* name, std::int64_t value) {
     const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
-    const Handle attribute(H5Acreate2(object, name, H5T_STD_I64LE, space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "make an attribute");
+    const Handle attribute(H5Acreate2(object, name, H5T_STD_I64LE, space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+                           "make an attribute");
     check(H5Awrite(attribute.id(), H5T_NATIVE_INT64, &value), "write an attribute");
   }
 
@@ -68,7 +73,8 @@ class ImageWriter {
     const Handle type = text_type(value.size());
     const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
     const Handle dataset = make(path, type.id(), space.id(), H5P_DEFAULT);
-    check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, value.empty() ? "\0" : value.data()), "write a text");
+    check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, value.empty() ? "\0" : value.data()),
+          "write a text");
   }
 
   template <class T>
@@ -79,9 +85,12 @@ class ImageWriter {
   }
 
   /// Writes an array, checksummed by HDF5 chunk by chunk and by the manifest as a whole.
-  Handle array(const std::string& path, const Shape& shape, hid_t type, std::size_t element_bytes, const void* data, const char* dtype) {
+  Handle array(const std::string& path, const Shape& shape, hid_t type, std::size_t element_bytes, const void* data,
+               const char* dtype) {
     const std::vector<hsize_t> dims(shape.begin(), shape.end());
-    const Handle space(dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose, "make a data space");
+    const Handle space(
+        dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
+        H5Sclose, "make a data space");
     const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
     if (!dims.empty() && element_count(shape) > 0) {
       const std::vector<hsize_t> chunk = chunk_of(dims, element_bytes);
@@ -103,7 +112,8 @@ class ImageWriter {
 
   Handle tensor(const std::string& path, const StoredTensor& stored) {
     const bool is_single = stored.dtype == DType::float32;
-    Handle dataset = array(path, stored.shape, is_single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE, size_of(stored.dtype), stored.data.data(), name_of(stored.dtype).data());
+    Handle dataset = array(path, stored.shape, is_single ? H5T_IEEE_F32LE : H5T_IEEE_F64LE, size_of(stored.dtype),
+                           stored.data.data(), name_of(stored.dtype).data());
     for (const auto& [name, value] : stored.attributes) attribute(dataset.id(), name.c_str(), value);
     for (std::size_t axis = 0; axis < stored.axes.size(); ++axis)
       check(H5DSset_label(dataset.id(), static_cast<unsigned>(axis), stored.axes[axis].c_str()), "label an axis");
@@ -114,7 +124,8 @@ class ImageWriter {
     std::size_t longest = 1;
     for (const std::string& name : names) longest = std::max(longest, name.size());
     std::vector<char> packed(names.size() * longest, '\0');
-    for (std::size_t i = 0; i < names.size(); ++i) std::copy(names[i].begin(), names[i].end(), packed.begin() + static_cast<std::ptrdiff_t>(i * longest));
+    for (std::size_t i = 0; i < names.size(); ++i)
+      std::copy(names[i].begin(), names[i].end(), packed.begin() + static_cast<std::ptrdiff_t>(i * longest));
     const Handle type = text_type(longest);
     const hsize_t count = names.size();
     const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
@@ -142,13 +153,15 @@ class ImageWriter {
     const ssize_t size = H5Fget_file_image(file_.id(), nullptr, 0);
     if (size < 0) throw InternalError("HDF5 could not tell the size of the image");
     std::vector<std::byte> image(static_cast<std::size_t>(size));
-    if (H5Fget_file_image(file_.id(), image.data(), image.size()) != size) throw InternalError("HDF5 could not give the image");
+    if (H5Fget_file_image(file_.id(), image.data(), image.size()) != size)
+      throw InternalError("HDF5 could not give the image");
     return image;
   }
 
  private:
   Handle make(const std::string& path, hid_t type, hid_t space, hid_t creation) {
-    return Handle(H5Dcreate2(file_.id(), path.c_str(), type, space, link_creation_.id(), creation, H5P_DEFAULT), H5Dclose, "make a data set");
+    return Handle(H5Dcreate2(file_.id(), path.c_str(), type, space, link_creation_.id(), creation, H5P_DEFAULT),
+                  H5Dclose, "make a data set");
   }
 
   /// Whole rows up to about 1 MiB.
@@ -182,7 +195,8 @@ void write_layer(ImageWriter& writer, const StoredLayer& layer, std::int64_t ind
   }
   for (const auto& [name, tensor] : layer.tensors) {
     const Handle dataset = writer.tensor(fmt::format("{}/{}", path, name), tensor);
-    if (!tensor.axes.empty() && tensor.axes[0] == "sample") check(H5DSattach_scale(dataset.id(), sample_scale, 0), "attach a scale");
+    if (!tensor.axes.empty() && tensor.axes[0] == "sample")
+      check(H5DSattach_scale(dataset.id(), sample_scale, 0), "attach a scale");
   }
 }
 
@@ -202,7 +216,8 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   writer.names("/layer_names", names);
 
   const auto samples = static_cast<std::int64_t>(snapshot.sample_indices.size());
-  const Handle scale = writer.array("/scales/sample", {samples}, H5T_STD_I64LE, 8, snapshot.sample_indices.data(), "int64");
+  const Handle scale =
+      writer.array("/scales/sample", {samples}, H5T_STD_I64LE, 8, snapshot.sample_indices.data(), "int64");
   check(H5DSset_scale(scale.id(), "sample"), "make a scale");
   writer.attribute(scale.id(), "definition", std::string("index of the sample within the training split"));
   for (const auto& [path, tensor] : {std::pair{"/probe/input", &snapshot.input}, {"/probe/target", &snapshot.target}}) {
@@ -214,7 +229,8 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
 
   for (const auto& [name, value] : snapshot.integers) writer.scalar("/state/" + name, value);
   for (const auto& [name, value] : snapshot.numbers) writer.scalar("/state/" + name, value);
-  for (std::size_t i = 0; i < snapshot.layers.size(); ++i) write_layer(writer, snapshot.layers[i], static_cast<std::int64_t>(i), scale.id());
+  for (std::size_t i = 0; i < snapshot.layers.size(); ++i)
+    write_layer(writer, snapshot.layers[i], static_cast<std::int64_t>(i), scale.id());
   writer.write_manifest();
   return writer.bytes();
 }

@@ -16,7 +16,8 @@ namespace backplane {
 
 namespace fs = std::filesystem;
 
-CheckpointStore::CheckpointStore(std::string directory, std::int64_t keep) : directory_(std::move(directory)), keep_(keep) {
+CheckpointStore::CheckpointStore(std::string directory, std::int64_t keep)
+    : directory_(std::move(directory)), keep_(keep) {
   std::error_code error;
   fs::create_directories(directory_, error);
   if (error) throw UserError(ExitCode::io, fmt::format("{}: cannot be made: {}", directory_, error.message()));
@@ -24,7 +25,9 @@ CheckpointStore::CheckpointStore(std::string directory, std::int64_t keep) : dir
 
 CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot) {
   const std::vector<std::byte> image = build_image(snapshot);
-  CommittedCheckpoint checkpoint{.file = fmt::format("step-{:08}.h5", snapshot.step), .step = snapshot.step, .bytes = image.size(),
+  CommittedCheckpoint checkpoint{.file = fmt::format("step-{:08}.h5", snapshot.step),
+                                 .step = snapshot.step,
+                                 .bytes = image.size(),
                                  .sha256 = sha256_of(image.data(), image.size())};
   write_file_atomically((fs::path(directory_) / checkpoint.file).string(), image.data(), image.size());
   std::erase_if(committed_, [&](const CommittedCheckpoint& other) { return other.step == checkpoint.step; });
@@ -40,9 +43,13 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot) {
 }
 
 void CheckpointStore::write_manifest() const {
-  nlohmann::ordered_json manifest{{"format", "backplane-manifest"}, {"format_version", 1}, {"checkpoints", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json manifest{
+      {"format", "backplane-manifest"}, {"format_version", 1}, {"checkpoints", nlohmann::ordered_json::array()}};
   for (const CommittedCheckpoint& checkpoint : committed_)
-    manifest["checkpoints"].push_back({{"file", checkpoint.file}, {"step", checkpoint.step}, {"bytes", checkpoint.bytes}, {"sha256", checkpoint.sha256}});
+    manifest["checkpoints"].push_back({{"file", checkpoint.file},
+                                       {"step", checkpoint.step},
+                                       {"bytes", checkpoint.bytes},
+                                       {"sha256", checkpoint.sha256}});
   write_file_atomically((fs::path(directory_) / "MANIFEST.json").string(), manifest.dump(2) + "\n");
 }
 

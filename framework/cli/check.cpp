@@ -51,37 +51,50 @@ ExitCode check(const CheckWords& words, const Words& all) {
   options.seed = experiment.seed;
   const std::vector<GradientFinding> findings = check_gradients(model.network, model.data, model.loss, arena, options);
 
-  fmt::print("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name, std::min(options.samples, model.data.train.count));
-  fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks", "worst element", "all together", "verdict");
+  fmt::print("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name,
+             std::min(options.samples, model.data.train.count));
+  fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks",
+             "worst element", "all together", "verdict");
   bool is_good = true;
   for (const GradientFinding& finding : findings) {
-    const bool is_wrong = !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance) || finding.checked == 0;
+    const bool is_wrong =
+        !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance) || finding.checked == 0;
     is_good &= !is_wrong;
-    fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked, finding.at_kinks, finding.worst_error,
-               finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink", is_wrong ? "WRONG" : "ok");
+    fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked,
+               finding.at_kinks, finding.worst_error,
+               finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink",
+               is_wrong ? "WRONG" : "ok");
     if (is_wrong && finding.checked > 0)
-      fmt::print("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "", position(finding.worst_element, finding.shape), finding.analytic,
-                 finding.numeric, likely_cause(finding));
-    else if (is_wrong) fmt::print("{:16} every element looked at lies at a kink; try another seed or another activation\n", "");
+      fmt::print("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "",
+                 position(finding.worst_element, finding.shape), finding.analytic, finding.numeric,
+                 likely_cause(finding));
+    else if (is_wrong)
+      fmt::print("{:16} every element looked at lies at a kink; try another seed or another activation\n", "");
   }
-  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n", is_good ? "all gradients agree" : "gradients are WRONG", words.tolerance);
+  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n", is_good ? "all gradients agree" : "gradients are WRONG",
+             words.tolerance);
   return is_good ? ExitCode::ok : ExitCode::internal;
 }
 
 }  // namespace
 
 void add_check(CLI::App& app, const Words& all, Action& action) {
-  CLI::App* command = app.add_subcommand("check", "compare all gradients of an experiment's network with finite differences");
+  CLI::App* command =
+      app.add_subcommand("check", "compare all gradients of an experiment's network with finite differences");
   auto words = std::make_shared<CheckWords>();
   // CLI::PositiveNumber prints the largest double in full.
   const auto positive = [](const std::string& text) {
     double value = 0.0;
-    return CLI::detail::lexical_cast(text, value) && value > 0.0 ? std::string() : fmt::format("expected a number above 0, got {}", text);
+    return CLI::detail::lexical_cast(text, value) && value > 0.0
+               ? std::string()
+               : fmt::format("expected a number above 0, got {}", text);
   };
   words->experiment.add_to(*command);
   command->add_option("--threads", words->threads, "workers")->check(CLI::Range(1, 1024));
-  command->add_option("--samples", words->options.samples, "samples of the batch; default 8")->check(CLI::Range(1, 4096));
-  command->add_option("--elements", words->options.elements, "elements per parameter; default 48")->check(CLI::Range(1, 1'000'000));
+  command->add_option("--samples", words->options.samples, "samples of the batch; default 8")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--elements", words->options.elements, "elements per parameter; default 48")
+      ->check(CLI::Range(1, 1'000'000));
   command->add_option("--tolerance", words->tolerance, "largest relative error; default 1e-7")->check(positive);
   command->callback([&action, words, &all] { action = [words, &all] { return check(*words, all); }; });
 }

@@ -8,15 +8,20 @@ namespace backplane::cli {
 
 void ExperimentWords::add_to(CLI::App& command) {
   command.add_option("FILE", file, "the experiment's YAML")->required();
-  command.add_option("--set", overrides, "a.b=c: replace a value of the YAML; may be repeated")->take_all()->expected(1);
-  command.add_option("--plugin", plugins, "load a plug-in file before searching; may be repeated")->take_all()->expected(1);
+  command.add_option("--set", overrides, "a.b=c: replace a value of the YAML; may be repeated")
+      ->take_all()
+      ->expected(1);
+  command.add_option("--plugin", plugins, "load a plug-in file before searching; may be repeated")
+      ->take_all()
+      ->expected(1);
 }
 
 ExperimentRequest ExperimentWords::request(const Words& words) const {
   ExperimentRequest request{.file = file, .overrides = overrides, .override_words = {}, .plugins = plugins};
   auto from = words.begin();
   for (const std::string& override_ : overrides) {
-    const auto found = std::find_if(from, words.end(), [&](const std::string& word) { return word == override_ || word == "--set=" + override_; });
+    const auto found = std::find_if(
+        from, words.end(), [&](const std::string& word) { return word == override_ || word == "--set=" + override_; });
     from = found == words.end() ? words.begin() : found + 1;
     const auto number = found - words.begin() + 1;
     request.override_words.push_back(fmt::format("command line, word {} (--set {})", number, override_));

@@ -22,7 +22,8 @@ ExitCode inspect(const InspectWords& words) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("inspect", "what a checkpoint holds: weights, z, activation, delta and gradients of every layer");
+  CLI::App* command = app.add_subcommand(
+      "inspect", "what a checkpoint holds: weights, z, activation, delta and gradients of every layer");
   auto words = std::make_shared<InspectWords>();
   command->add_option("FILE", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required();
   command->callback([&action, words] { action = [words] { return inspect(*words); }; });

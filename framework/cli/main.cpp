@@ -15,7 +15,9 @@ constexpr const char* kFooter =
     "Exit codes: 0 ok, 64 usage, 65 bad data or checkpoint, 66 missing input, 70 plug-in or internal fault, 74 I/O,\n"
     "75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite, 78 bad configuration.";
 
-int exit_with(ExitCode code) { return static_cast<int>(code); }
+int exit_with(ExitCode code) {
+  return static_cast<int>(code);
+}
 
 constexpr const char* kUsageHint = "`backplane --help` and `backplane COMMAND --help` show what can be said";
 
@@ -74,7 +76,10 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
     return static_cast<int>(ExitCode::internal);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n", error.what());
+    fmt::print(
+        stderr,
+        "internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
+        error.what());
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -30,13 +30,15 @@ ExitCode list(const PluginWords& words) {
     const PluginIdentity& plugin = library.identity;
     fmt::print("{} {}   {}\n", plugin.id, plugin.version, plugin.summary);
     for (const bp_layer_type& type : library.layers) fmt::print("  layer       {:<12} {}\n", type.name, type.summary);
-    for (const bp_activation_type& type : library.activations) fmt::print("  activation  {:<12} {}\n", type.name, type.summary);
+    for (const bp_activation_type& type : library.activations)
+      fmt::print("  activation  {:<12} {}\n", type.name, type.summary);
     fmt::print("  file        {}\n\n", plugin.file);
   }
   for (const FailedPlugin& failed : registry.failed()) fmt::print("not loaded: {}\n", failed.why);
   fmt::print("searched: {}\n", fmt::join(registry.searched(), ", "));
   if (registry.libraries().empty())
-    throw UserError(ExitCode::no_input, "no plug-in was found", "name one with --plugin, or set BACKPLANE_PLUGIN_PATH to a directory of *.bp.so files");
+    throw UserError(ExitCode::no_input, "no plug-in was found",
+                    "name one with --plugin, or set BACKPLANE_PLUGIN_PATH to a directory of *.bp.so files");
   return ExitCode::ok;
 }
 
@@ -47,7 +49,8 @@ std::string default_text(const bp_attribute& attribute) {
     case BP_ATTRIBUTE_BOOL: return value.integer != 0 ? "true" : "false";
     case BP_ATTRIBUTE_INT: return fmt::format("{}", value.integer);
     case BP_ATTRIBUTE_FLOAT: return fmt::format("{}", value.number);
-    case BP_ATTRIBUTE_INT_LIST: return fmt::format("[{}]", fmt::join(value.integers, value.integers + value.integer, ", "));
+    case BP_ATTRIBUTE_INT_LIST:
+      return fmt::format("[{}]", fmt::join(value.integers, value.integers + value.integer, ", "));
     default: return fmt::format("\"{}\"", value.text == nullptr ? "" : value.text);
   }
 }
@@ -56,36 +59,43 @@ std::string range_text(const bp_attribute& attribute) {
   std::string text;
   if (std::isfinite(attribute.min)) text += fmt::format(" ≥ {}", attribute.min);
   if (std::isfinite(attribute.max)) text += fmt::format(" ≤ {}", attribute.max);
-  for (const char* const* choice = attribute.choices; choice != nullptr && *choice != nullptr; ++choice) text += fmt::format("{}{}", text.empty() ? " " : " | ", *choice);
+  for (const char* const* choice = attribute.choices; choice != nullptr && *choice != nullptr; ++choice)
+    text += fmt::format("{}{}", text.empty() ? " " : " | ", *choice);
   return text;
 }
 
 void print_attributes(const bp_attribute* const* attributes, std::uint32_t count) {
   constexpr const char* kKinds[] = {"?", "bool", "int", "float", "text", "int list"};
   for (std::uint32_t i = 0; i < count; ++i)
-    fmt::print("    {:<12} {:<9} {:<10} {}{}\n", attributes[i]->name, kKinds[attributes[i]->kind], default_text(*attributes[i]),
-               attributes[i]->summary == nullptr ? "" : attributes[i]->summary, range_text(*attributes[i]));
+    fmt::print("    {:<12} {:<9} {:<10} {}{}\n", attributes[i]->name, kKinds[attributes[i]->kind],
+               default_text(*attributes[i]), attributes[i]->summary == nullptr ? "" : attributes[i]->summary,
+               range_text(*attributes[i]));
 }
 
-std::string dtypes(bool f32, bool f64) { return f32 && f64 ? "float32, float64" : f32 ? "float32" : "float64"; }
+std::string dtypes(bool f32, bool f64) {
+  return f32 && f64 ? "float32, float64" : f32 ? "float32" : "float64";
+}
 
 void print_library(const Library& library) {
   const PluginIdentity& plugin = library.identity;
   fmt::print("plug-in     {} {}   {}\n", plugin.id, plugin.version, plugin.summary);
   fmt::print("file        {}\nsha256      {}\n", plugin.file, plugin.sha256);
-  fmt::print("ABI         built with {0}.{1}, needs {0}.{2}, this program speaks {0}.{3}\n", BP_ABI_MAJOR, plugin.abi_minor_built, plugin.abi_minor_needed, BP_ABI_MINOR);
+  fmt::print("ABI         built with {0}.{1}, needs {0}.{2}, this program speaks {0}.{3}\n", BP_ABI_MAJOR,
+             plugin.abi_minor_built, plugin.abi_minor_needed, BP_ABI_MINOR);
   fmt::print("licence     {}\n", plugin.licence);
   for (const bp_layer_type& type : library.layers) {
-    fmt::print("\nlayer       {}   {}   ({})\n", type.name, type.summary, dtypes(type.f32 != nullptr, type.f64 != nullptr));
+    fmt::print("\nlayer       {}   {}   ({})\n", type.name, type.summary,
+               dtypes(type.f32 != nullptr, type.f64 != nullptr));
     if (type.attribute_count > 0) fmt::print("  attributes\n");
     print_attributes(type.attributes, type.attribute_count);
     if (type.parameter_count > 0) fmt::print("  parameters\n");
     for (std::uint32_t i = 0; i < type.parameter_count; ++i)
-      fmt::print("    {:<12} {:<9} {:<15} {}\n", type.parameters[i]->name, type.parameters[i]->role, type.parameters[i]->init,
-                 type.parameters[i]->summary == nullptr ? "" : type.parameters[i]->summary);
+      fmt::print("    {:<12} {:<9} {:<15} {}\n", type.parameters[i]->name, type.parameters[i]->role,
+                 type.parameters[i]->init, type.parameters[i]->summary == nullptr ? "" : type.parameters[i]->summary);
   }
   for (const bp_activation_type& type : library.activations) {
-    fmt::print("\nactivation  {}   {}   ({})\n", type.name, type.summary, dtypes(type.f32 != nullptr, type.f64 != nullptr));
+    fmt::print("\nactivation  {}   {}   ({})\n", type.name, type.summary,
+               dtypes(type.f32 != nullptr, type.f64 != nullptr));
     print_attributes(type.attributes, type.attribute_count);
   }
 }
@@ -106,8 +116,11 @@ ExitCode inspect(const PluginWords& words) {
       return ExitCode::ok;
     }
   }
-  throw UserError(ExitCode::no_input, Diagnostic{.what = fmt::format("no plug-in, layer type or activation is called '{}'", words.name),
-                                                 .nearest = nearest_name(words.name, known), .known = known, .hint = "a file is named by a path with '/'"});
+  throw UserError(ExitCode::no_input,
+                  Diagnostic{.what = fmt::format("no plug-in, layer type or activation is called '{}'", words.name),
+                             .nearest = nearest_name(words.name, known),
+                             .known = known,
+                             .hint = "a file is named by a path with '/'"});
 }
 
 }  // namespace
@@ -118,7 +131,9 @@ void add_plugin(CLI::App& app, Action& action) {
   auto words = std::make_shared<PluginWords>();
   const auto add = [&](const char* name, const char* summary, ExitCode (*function)(const PluginWords&)) {
     CLI::App* sub = command->add_subcommand(name, summary);
-    sub->add_option("--plugin", words->plugins, "load a plug-in file before searching; may be repeated")->take_all()->expected(1);
+    sub->add_option("--plugin", words->plugins, "load a plug-in file before searching; may be repeated")
+        ->take_all()
+        ->expected(1);
     sub->callback([&action, words, function] { action = [words, function] { return function(*words); }; });
     return sub;
   };

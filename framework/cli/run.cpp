@@ -22,15 +22,16 @@ struct RunWords {
 
 void print_score(const char* split, const std::optional<Score>& score) {
   if (!score) return;
-  fmt::print("{:<12} loss {:.4f}{}\n", split, score->loss, score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
+  fmt::print("{:<12} loss {:.4f}{}\n", split, score->loss,
+             score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
 }
 
 void print_summary(const RunSummary& summary) {
   print_score("train", summary.train);
   print_score("validation", summary.validation);
   print_score("test", summary.test);
-  fmt::print("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds, summary.samples_per_second,
-             summary.threads, summary.threads == 1 ? "" : "s");
+  fmt::print("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds,
+             summary.samples_per_second, summary.threads, summary.threads == 1 ? "" : "s");
   fmt::print("{:<12} {}\n", "weights", summary.weights_digest);
   fmt::print("{:<12} {}\n", "files", summary.directory);
   fmt::print("look inside  backplane inspect {}\n", summary.last_checkpoint);
@@ -47,7 +48,8 @@ ExitCode run(const RunWords& words, const Words& all) {
   }
   const RunSummary summary = run_experiment(experiment, registry, {.threads = words.threads, .directory = words.out});
   print_summary(summary);
-  if (summary.code == ExitCode::stopped) fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n", summary.last_checkpoint);
+  if (summary.code == ExitCode::stopped)
+    fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n", summary.last_checkpoint);
   return summary.code;
 }
 
@@ -57,7 +59,8 @@ void add_run(CLI::App& app, const Words& all, Action& action) {
   CLI::App* command = app.add_subcommand("run", "train an experiment");
   auto words = std::make_shared<RunWords>();
   words->experiment.add_to(*command);
-  command->add_option("--threads", words->threads, "workers; changes the time and nothing else")->check(CLI::Range(1, 1024));
+  command->add_option("--threads", words->threads, "workers; changes the time and nothing else")
+      ->check(CLI::Range(1, 1024));
   command->add_option("--out", words->out, "run directory; default runs/<name>");
   command->add_flag("--dry-run", words->is_dry, "check everything, show the network, train nothing");
   command->callback([&action, words, &all] { action = [words, &all] { return run(*words, all); }; });

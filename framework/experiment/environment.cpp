@@ -54,16 +54,22 @@ nlohmann::ordered_json describe_environment(const Registry& registry, int thread
       {"cores", std::thread::hardware_concurrency()},
       {"threads", threads},
       {"libraries",
-       {{"oneDNN", dnnl_text()}, {"OpenBLAS", openblas_get_config()}, {"oneTBB", TBB_runtime_version()}, {"HDF5", H5_VERS_INFO}}},
+       {{"oneDNN", dnnl_text()},
+        {"OpenBLAS", openblas_get_config()},
+        {"oneTBB", TBB_runtime_version()},
+        {"HDF5", H5_VERS_INFO}}},
       {"plugins", nlohmann::ordered_json::array()}};
   for (const Library& library : registry.libraries())
-    environment["plugins"].push_back({{"id", library.identity.id}, {"version", library.identity.version},
-                                      {"sha256", library.identity.sha256}, {"file", library.identity.file}});
+    environment["plugins"].push_back({{"id", library.identity.id},
+                                      {"version", library.identity.version},
+                                      {"sha256", library.identity.sha256},
+                                      {"file", library.identity.file}});
   return environment;
 }
 
 std::string describe_versions(const Registry& registry) {
-  std::string text = "# Every default filled in; running this file again gives the same bits.\n# backplane " BACKPLANE_VERSION "\n";
+  std::string text =
+      "# Every default filled in; running this file again gives the same bits.\n# backplane " BACKPLANE_VERSION "\n";
   for (const Library& library : registry.libraries())
     text += fmt::format("# {} {}  sha256 {}\n", library.identity.id, library.identity.version, library.identity.sha256);
   return text;

@@ -14,14 +14,17 @@ using config::Schema;
 
 Schema experiment_schema(const Registry& registry) {
   const Schema taps = Schema::list(Schema::text_of({"z", "activation", "delta", "weights", "gradients"})).items(1);
-  const Schema record = Schema::map()
-                            .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32", "first samples of a batch whose z, activation and delta are stored")
-                            .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
-                            .optional("taps", taps, "[activation, delta, weights]", "what goes to trace.h5");
+  const Schema record =
+      Schema::map()
+          .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
+                    "first samples of a batch whose z, activation and delta are stored")
+          .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
+          .optional("taps", taps, "[activation, delta, weights]", "what goes to trace.h5");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
-  const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100", "steps between lines of the training split");
+  const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100",
+                                                "steps between lines of the training split");
   return Schema::map()
       .required("name", Schema::text(), "names the run directory")
       .optional("seed", Schema::integer().at_least(0), "0", "all random numbers are functions of it")
@@ -39,17 +42,25 @@ namespace {
 void check_run_name(const Node& name) {
   const std::string& text = name.as_text();
   const bool fit = !text.empty() && text.size() <= 100 && std::isalnum(static_cast<unsigned char>(text[0])) &&
-                   std::all_of(text.begin(), text.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.'; });
+                   std::all_of(text.begin(), text.end(), [](char c) {
+                     return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+                   });
   if (!fit)
-    throw UserError(ExitCode::bad_config, Diagnostic{.place = name.place, .what = fmt::format("'{}' is no name for a run", text), .path = "name",
-                                                     .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
+    throw UserError(
+        ExitCode::bad_config,
+        Diagnostic{
+            .place = name.place,
+            .what = fmt::format("'{}' is no name for a run", text),
+            .path = "name",
+            .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
 }
 
 }  // namespace
 
 Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
   Node root = config::parse_file(request.file);
-  for (std::size_t i = 0; i < request.overrides.size(); ++i) config::apply_override(root, request.overrides[i], request.override_words[i]);
+  for (std::size_t i = 0; i < request.overrides.size(); ++i)
+    config::apply_override(root, request.overrides[i], request.override_words[i]);
   Experiment experiment;
   experiment.resolved = config::validate(root, experiment_schema(registry));
   const Node& document = experiment.resolved;
@@ -65,13 +76,15 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
   for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back(tap.as_text());
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
-  experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")), .keep = document.at("checkpoint").at("keep").as_integer()};
+  experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
+                           .keep = document.at("checkpoint").at("keep").as_integer()};
   return experiment;
 }
 
 Model build_model(const Experiment& experiment, const Registry& registry) {
   DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
-  Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed, experiment.train.l1, experiment.train.l2);
+  Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
+                  experiment.train.l1, experiment.train.l2);
   Loss loss(experiment.network, network, data);
   return {std::move(data), std::move(network), std::move(loss)};
 }

@@ -45,8 +45,8 @@ struct Experiment {
   TrainOptions train;
   CheckpointOptions checkpoint;
   RecordOptions record;
-  std::int64_t metrics_every = 0;   ///< steps between lines of the training split
-  config::Node resolved;            ///< the whole document, every default filled in
+  std::int64_t metrics_every = 0;  ///< steps between lines of the training split
+  config::Node resolved;           ///< the whole document, every default filled in
 };
 
 /// The schema of a whole experiment file.

@@ -13,7 +13,8 @@ MetricsFile::MetricsFile(const std::string& path) : path_(path), file_(path, std
 }
 
 void MetricsFile::write(const Line& line) {
-  nlohmann::ordered_json json{{"step", line.step}, {"epoch", line.epoch}, {"split", line.split}, {"loss", line.score.loss}};
+  nlohmann::ordered_json json{
+      {"step", line.step}, {"epoch", line.epoch}, {"split", line.split}, {"loss", line.score.loss}};
   if (line.score.accuracy) json["accuracy"] = *line.score.accuracy;
   if (line.learning_rate) json["lr"] = *line.learning_rate;
   if (line.samples_per_second) json["samples_per_s"] = *line.samples_per_second;

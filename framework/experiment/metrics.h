@@ -16,12 +16,12 @@ class MetricsFile {
 
   struct Line {
     std::int64_t step = 0;
-    double epoch = 0.0;                        ///< epochs done, with the fraction of the one that runs
+    double epoch = 0.0;  ///< epochs done, with the fraction of the one that runs
     const char* split = "train";
     Score score;
     std::optional<double> learning_rate;
     std::optional<double> samples_per_second;
-    std::optional<std::string> digest;         ///< of the weights
+    std::optional<std::string> digest;  ///< of the weights
   };
   /// Throws UserError (io) where the line cannot be written.
   void write(const Line& line);

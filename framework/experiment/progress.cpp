@@ -10,7 +10,9 @@ namespace backplane {
 
 namespace {
 
-std::string accuracy_text(const Score& score) { return score.accuracy ? fmt::format("  accuracy {:.4f}", *score.accuracy) : ""; }
+std::string accuracy_text(const Score& score) {
+  return score.accuracy ? fmt::format("  accuracy {:.4f}", *score.accuracy) : "";
+}
 
 std::string time_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
@@ -21,7 +23,11 @@ std::string time_text(double seconds) {
 }  // namespace
 
 Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch)
-    : total_steps_(total_steps), steps_per_epoch_(steps_per_epoch), is_terminal_(::isatty(STDERR_FILENO) != 0), start_(Clock::now()), shown_(start_) {}
+    : total_steps_(total_steps),
+      steps_per_epoch_(steps_per_epoch),
+      is_terminal_(::isatty(STDERR_FILENO) != 0),
+      start_(Clock::now()),
+      shown_(start_) {}
 
 void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_done) {
   constexpr double kSmoothing = 0.02;
@@ -38,15 +44,17 @@ void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_
   constexpr int kWidth = 20;
   const int filled = static_cast<int>(done * kWidth);
   const std::string accuracy = batch.accuracy ? fmt::format("  acc {:.4f}", smoothed_accuracy_) : "";
-  const std::string line = fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  loss {:.4f}{}  {:.0f} samples/s  {} left", "", filled, "", kWidth - filled,
-                                       100.0 * done, (step - 1) / steps_per_epoch_ + 1, smoothed_loss_, accuracy,
-                                       static_cast<double>(samples_done) / elapsed, time_text(elapsed / done - elapsed));
+  const std::string line =
+      fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  loss {:.4f}{}  {:.0f} samples/s  {} left", "", filled, "",
+                  kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, smoothed_loss_, accuracy,
+                  static_cast<double>(samples_done) / elapsed, time_text(elapsed / done - elapsed));
   std::fputs(("\r\033[K" + line).c_str(), stderr);
   std::fflush(stderr);
   has_line_ = true;
 }
 
-void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation, double samples_per_second) {
+void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation,
+                     double samples_per_second) {
   std::string line = fmt::format("epoch {:3}  loss {:.4f}{}", epoch, train.loss, accuracy_text(train));
   if (validation) line += fmt::format("  |  validation loss {:.4f}{}", validation->loss, accuracy_text(*validation));
   say(fmt::format("{}  |  {:.0f} samples/s", line, samples_per_second));

@@ -24,7 +24,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// One run, from the first checkpoint to the summary. Members stand in the order in which data flows.
 class Run {
@@ -53,10 +55,12 @@ class Run {
 
  private:
   void introduce() {
-    if (!directory_.moved_aside().empty()) progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
-    progress_.say(fmt::format("{}: {} layers, {} parameters, {}, {} training samples, {} steps, {} thread{}", experiment_.name, model_.network.nodes().size(),
-                              model_.network.parameter_count(), name_of(experiment_.dtype), model_.data.train.count, trainer_.total_steps(), options_.threads,
-                              options_.threads == 1 ? "" : "s"));
+    if (!directory_.moved_aside().empty())
+      progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
+    progress_.say(fmt::format("{}: {} layers, {} parameters, {}, {} training samples, {} steps, {} thread{}",
+                              experiment_.name, model_.network.nodes().size(), model_.network.parameter_count(),
+                              name_of(experiment_.dtype), model_.data.train.count, trainer_.total_steps(),
+                              options_.threads, options_.threads == 1 ? "" : "s"));
   }
 
   void train() {
@@ -93,8 +97,13 @@ class Run {
       summary_.validation = trainer_.evaluate(*model_.data.validation);
       trainer_.note_validation(*summary_.validation);
     }
-    metrics_.write({.step = trainer_.state().step, .epoch = epochs(), .split = "train", .score = summary_.train,
-                    .learning_rate = trainer_.learning_rate(trainer_.state().step), .samples_per_second = rate, .digest = model_.network.weights_digest()});
+    metrics_.write({.step = trainer_.state().step,
+                    .epoch = epochs(),
+                    .split = "train",
+                    .score = summary_.train,
+                    .learning_rate = trainer_.learning_rate(trainer_.state().step),
+                    .samples_per_second = rate,
+                    .digest = model_.network.weights_digest()});
     if (summary_.validation) write_line("validation", *summary_.validation, false);
     progress_.epoch(trainer_.state().epoch, summary_.train, summary_.validation, rate);
     epoch_samples_ = 0;
@@ -110,7 +119,8 @@ class Run {
   /// Copies the state here and now; hashing and writing happen on the I/O thread while training goes on.
   void commit_checkpoint() {
     last_committed_ = trainer_.state().step;
-    auto snapshot = std::make_shared<const Snapshot>(take_snapshot(experiment_, model_.network, model_.data, trainer_, environment_));
+    auto snapshot = std::make_shared<const Snapshot>(
+        take_snapshot(experiment_, model_.network, model_.data, trainer_, environment_));
     io_.submit([this, snapshot] { store_.commit(*snapshot); });
     if (last_committed_ == 0) io_.drain();
   }
@@ -122,7 +132,9 @@ class Run {
     metrics_.write(line);
   }
 
-  double epochs() const { return static_cast<double>(trainer_.state().step) / static_cast<double>(trainer_.steps_per_epoch()); }
+  double epochs() const {
+    return static_cast<double>(trainer_.state().step) / static_cast<double>(trainer_.steps_per_epoch());
+  }
 
   RunSummary finish() {
     if (model_.data.test && !was_stopped_) {
@@ -146,7 +158,9 @@ class Run {
 
   void write_summary() const {
     nlohmann::ordered_json json{{"name", experiment_.name},
-                                {"status", was_stopped_ ? "stopped" : trainer_.has_stopped_early() ? "stopped_early" : "finished"},
+                                {"status", was_stopped_                   ? "stopped"
+                                           : trainer_.has_stopped_early() ? "stopped_early"
+                                                                          : "finished"},
                                 {"steps", summary_.steps},
                                 {"epochs", epochs()},
                                 {"train_loss", summary_.train.loss}};
@@ -154,7 +168,8 @@ class Run {
       if (value) json[name] = *value;
     };
     add("train_accuracy", summary_.train.accuracy);
-    if (summary_.validation) add("validation_loss", summary_.validation->loss), add("validation_accuracy", summary_.validation->accuracy);
+    if (summary_.validation)
+      add("validation_loss", summary_.validation->loss), add("validation_accuracy", summary_.validation->accuracy);
     if (summary_.test) add("test_loss", summary_.test->loss), add("test_accuracy", summary_.test->accuracy);
     json["samples_per_s"] = summary_.samples_per_second;
     json["threads"] = summary_.threads;

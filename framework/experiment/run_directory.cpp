@@ -36,14 +36,19 @@ int open_lock(const fs::path& directory, int flags) {
 /// Moves an earlier run away, or throws where what stands there is none of ours or still at work.
 std::string move_aside(const fs::path& directory) {
   const int descriptor = open_lock(directory, O_RDWR);
-  if (descriptor < 0 && errno == EWOULDBLOCK) fail(directory, "another run is writing here", "wait for it, or choose another directory with --out");
-  if (descriptor < 0) fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
+  if (descriptor < 0 && errno == EWOULDBLOCK)
+    fail(directory, "another run is writing here", "wait for it, or choose another directory with --out");
+  if (descriptor < 0)
+    fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
   fs::path target;
-  for (int number = 1; target.empty() || fs::exists(target); ++number) target = fmt::format("{}.{}", directory.string(), number);
+  for (int number = 1; target.empty() || fs::exists(target); ++number)
+    target = fmt::format("{}.{}", directory.string(), number);
   std::error_code error;
   fs::rename(directory, target, error);
   ::close(descriptor);
-  if (error) fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), error.message()), "choose another directory with --out");
+  if (error)
+    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), error.message()),
+         "choose another directory with --out");
   return target.string();
 }
 
@@ -52,10 +57,13 @@ std::string move_aside(const fs::path& directory) {
 RunDirectory::RunDirectory(const std::string& directory) : directory_(fs::path(directory).lexically_normal()) {
   if (!directory_.has_filename()) directory_ = directory_.parent_path();  // "runs/a/" means "runs/a"
   std::error_code error;
-  if (fs::exists(directory_, error) && !fs::is_directory(directory_, error)) fail(directory_, "is a file", "choose another directory with --out");
-  if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error) moved_aside_ = move_aside(directory_);
+  if (fs::exists(directory_, error) && !fs::is_directory(directory_, error))
+    fail(directory_, "is a file", "choose another directory with --out");
+  if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error)
+    moved_aside_ = move_aside(directory_);
   fs::create_directories(directory_, error);
-  if (error) fail(directory_, fmt::format("cannot be made: {}", error.message()), "choose another directory with --out");
+  if (error)
+    fail(directory_, fmt::format("cannot be made: {}", error.message()), "choose another directory with --out");
   lock();
 }
 

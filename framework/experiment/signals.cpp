@@ -29,6 +29,8 @@ StopSignals::~StopSignals() {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-bool StopSignals::is_stop_asked() { return stop_asked != 0; }
+bool StopSignals::is_stop_asked() {
+  return stop_asked != 0;
+}
 
 }  // namespace backplane

@@ -11,33 +11,51 @@ namespace backplane {
 
 namespace {
 
-StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::string> axes, std::map<std::string, std::string> attributes = {}) {
-  StoredTensor tensor{.shape = std::move(shape), .dtype = dtype, .data = {}, .axes = std::move(axes), .attributes = std::move(attributes)};
+StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::string> axes,
+                  std::map<std::string, std::string> attributes = {}) {
+  StoredTensor tensor{.shape = std::move(shape),
+                      .dtype = dtype,
+                      .data = {},
+                      .axes = std::move(axes),
+                      .attributes = std::move(attributes)};
   tensor.data = Buffer(static_cast<std::size_t>(element_count(tensor.shape)) * size_of(dtype));
   if (tensor.data.bytes() > 0) std::memcpy(tensor.data.data(), data, tensor.data.bytes());
   return tensor;
 }
 
-StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows, DType dtype, bool has_d_activation) {
+StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows, DType dtype,
+                       bool has_d_activation) {
   const PluginIdentity& plugin = node.layer.plugin();
-  StoredLayer layer{.name = node.name(), .type = node.layer.type().name, .activation = node.activation_name, .plugin = plugin.id,
-                    .plugin_version = plugin.version, .plugin_sha256 = plugin.sha256, .trainable = node.has_trainable(), .tensors = {}};
+  StoredLayer layer{.name = node.name(),
+                    .type = node.layer.type().name,
+                    .activation = node.activation_name,
+                    .plugin = plugin.id,
+                    .plugin_version = plugin.version,
+                    .plugin_sha256 = plugin.sha256,
+                    .trainable = node.has_trainable(),
+                    .tensors = {}};
   Executor& executor = trainer.executor();
   const auto per_sample = [&](const char* tap, const void* data) {
-    layer.tensors[tap] = copy(data, with_batch(rows, node.plan.output), dtype, sample_axes(node.plan.output), {{"definition", definition_of(tap)}});
+    layer.tensors[tap] = copy(data, with_batch(rows, node.plan.output), dtype, sample_axes(node.plan.output),
+                              {{"definition", definition_of(tap)}});
   };
   per_sample("z", executor.z(index));
   per_sample("activation", executor.activation(index));
   per_sample("delta", executor.delta(index));
   if (has_d_activation) per_sample("activation_gradient", executor.d_activation(index));
   for (std::size_t i = 0; i < node.plan.saved.size(); ++i)
-    layer.tensors[node.plan.saved[i].name] = copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
-                                                  sample_axes(node.plan.saved[i].sample_shape), {{"definition", "a tensor of the plug-in's own"}});
+    layer.tensors[node.plan.saved[i].name] =
+        copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
+             sample_axes(node.plan.saved[i].sample_shape), {{"definition", "a tensor of the plug-in's own"}});
   for (std::size_t p = 0; p < node.parameters.size(); ++p) {
     const Parameter& parameter = node.parameters[p];
     const auto axes = parameter_axes(parameter.shape);
-    layer.tensors["weights/" + parameter.name] = copy(parameter.value.data(), parameter.shape, dtype, axes, {{"definition", definition_of("weights")}, {"role", parameter.role}, {"trainable", parameter.trainable ? "true" : "false"}});
-    layer.tensors["gradients/" + parameter.name] = copy(executor.gradient(index, p), parameter.shape, dtype, axes, {{"definition", definition_of("gradients")}});
+    layer.tensors["weights/" + parameter.name] = copy(parameter.value.data(), parameter.shape, dtype, axes,
+                                                      {{"definition", definition_of("weights")},
+                                                       {"role", parameter.role},
+                                                       {"trainable", parameter.trainable ? "true" : "false"}});
+    layer.tensors["gradients/" + parameter.name] =
+        copy(executor.gradient(index, p), parameter.shape, dtype, axes, {{"definition", definition_of("gradients")}});
     for (std::size_t s = 0; s < trainer.optimizer().slots().size(); ++s)
       layer.tensors[fmt::format("optimizer/{}/{}", parameter.name, trainer.optimizer().slots()[s])] =
           copy(trainer.optimizer().slot(index, p, s).data(), parameter.shape, dtype, axes);
@@ -47,29 +65,43 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
 
 }  // namespace
 
-Snapshot take_snapshot(const Experiment& experiment, const Network& network, const DataSet& data, Trainer& trainer, const std::string& environment) {
+Snapshot take_snapshot(const Experiment& experiment, const Network& network, const DataSet& data, Trainer& trainer,
+                       const std::string& environment) {
   const std::vector<std::int64_t> batch = trainer.probe(experiment.record.samples);
   const std::int64_t rows = std::min<std::int64_t>(experiment.record.samples, static_cast<std::int64_t>(batch.size()));
   const Executor& executor = trainer.executor();
   const TrainState& state = trainer.state();
 
-  Snapshot snapshot{.step = state.step, .config = config::to_yaml(experiment.resolved), .environment = environment, .weights_digest = network.weights_digest()};
-  snapshot.integers = {{"step", state.step}, {"epoch", state.epoch}, {"position", state.position},
-                       {"seed", static_cast<std::int64_t>(experiment.seed)}, {"epoch_correct", state.epoch_correct},
-                       {"epoch_samples", state.epoch_samples}, {"best_step", state.best_step}, {"has_best", state.best ? 1 : 0},
-                       {"epochs_without_improvement", state.epochs_without_improvement}, {"batch_size", static_cast<std::int64_t>(batch.size())}};
+  Snapshot snapshot{.step = state.step,
+                    .config = config::to_yaml(experiment.resolved),
+                    .environment = environment,
+                    .weights_digest = network.weights_digest()};
+  snapshot.integers = {{"step", state.step},
+                       {"epoch", state.epoch},
+                       {"position", state.position},
+                       {"seed", static_cast<std::int64_t>(experiment.seed)},
+                       {"epoch_correct", state.epoch_correct},
+                       {"epoch_samples", state.epoch_samples},
+                       {"best_step", state.best_step},
+                       {"has_best", state.best ? 1 : 0},
+                       {"epochs_without_improvement", state.epochs_without_improvement},
+                       {"batch_size", static_cast<std::int64_t>(batch.size())}};
   double loss = 0.0;
   for (std::size_t n = 0; n < batch.size(); ++n) loss += executor.losses()[n];
-  snapshot.numbers = {{"epoch_loss_sum", state.epoch_loss_sum}, {"best", state.best.value_or(0.0)}, {"batch_loss", loss / static_cast<double>(batch.size())},
+  snapshot.numbers = {{"epoch_loss_sum", state.epoch_loss_sum},
+                      {"best", state.best.value_or(0.0)},
+                      {"batch_loss", loss / static_cast<double>(batch.size())},
                       {"learning_rate", trainer.learning_rate(state.step + 1)}};
   snapshot.sample_indices.assign(batch.begin(), batch.begin() + rows);
   snapshot.losses.assign(executor.losses(), executor.losses() + rows);
   const Shape target{network.output().output_size};
-  snapshot.input = copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), sample_axes(data.input_shape));
+  snapshot.input =
+      copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), sample_axes(data.input_shape));
   snapshot.target = copy(executor.target(), with_batch(rows, target), network.dtype(), sample_axes(target));
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const bool is_output_of_fused_loss = i + 1 == network.nodes().size() && trainer.loss().gives_delta();
-    snapshot.layers.push_back(copy_layer(network.nodes()[i], i, trainer, rows, network.dtype(), !is_output_of_fused_loss));
+    snapshot.layers.push_back(
+        copy_layer(network.nodes()[i], i, trainer, rows, network.dtype(), !is_output_of_fused_loss));
   }
   return snapshot;
 }

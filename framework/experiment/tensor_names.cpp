@@ -35,8 +35,9 @@ const std::string& definition_of(const std::string& tap) {
       {"z", "output of the layer before its activation"},
       {"activation", "a = sigma(z), what the next layer sees"},
       {"activation_gradient", "dC/da of this layer's activation a, C as in delta"},
-      {"delta", "dC/dz: z is this layer's output before its activation, C the mean over the whole batch of the loss of one "
-                "sample; same shape as z, batch axis first"},
+      {"delta",
+       "dC/dz: z is this layer's output before its activation, C the mean over the whole batch of the loss of one "
+       "sample; same shape as z, batch axis first"},
       {"weights", "parameter as it was when z, activation and delta beside it were computed"},
       {"gradients", "dC/dparameter over the whole batch, C as in delta, without penalties"}};
   return kDefinitions.at(tap);

@@ -7,8 +7,12 @@
 
 namespace backplane {
 
-Trace::Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer, IoThread& io)
-    : network_(network), trainer_(trainer), io_(io), samples_(std::min(experiment.record.samples, trainer.batch_size())) {
+Trace::Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer,
+             IoThread& io)
+    : network_(network),
+      trainer_(trainer),
+      io_(io),
+      samples_(std::min(experiment.record.samples, trainer.batch_size())) {
   if (!experiment.record.every) return;
   every_ = experiment.record.every->steps + experiment.record.every->epochs * trainer.steps_per_epoch();
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
@@ -16,12 +20,21 @@ Trace::Trace(const std::string& path, const Experiment& experiment, const Networ
     const std::string layer = "/layers/" + node.name() + "/";
     for (const std::string& tap : experiment.record.taps) {
       if (tap != "weights" && tap != "gradients") {
-        add(tap, i, 0, {.path = layer + tap, .shape = with_batch(samples_, node.plan.output), .axes = sample_axes(node.plan.output), .definition = definition_of(tap), .is_per_sample = true});
+        add(tap, i, 0,
+            {.path = layer + tap,
+             .shape = with_batch(samples_, node.plan.output),
+             .axes = sample_axes(node.plan.output),
+             .definition = definition_of(tap),
+             .is_per_sample = true});
         continue;
       }
       for (std::size_t p = 0; p < node.parameters.size(); ++p)
         if (tap == "weights" || node.parameters[p].trainable)
-          add(tap, i, p, {.path = layer + tap + "/" + node.parameters[p].name, .shape = node.parameters[p].shape, .axes = parameter_axes(node.parameters[p].shape), .definition = definition_of(tap)});
+          add(tap, i, p,
+              {.path = layer + tap + "/" + node.parameters[p].name,
+               .shape = node.parameters[p].shape,
+               .axes = parameter_axes(node.parameters[p].shape),
+               .definition = definition_of(tap)});
     }
   }
   io_.submit([this, path] { file_ = std::make_shared<TraceFile>(path, tensors_, samples_, network_.dtype()); });
@@ -56,9 +69,12 @@ void Trace::copy(const Source& source, std::size_t index, std::int64_t rows) {
   const LayerNode& node = network_.nodes()[source.node];
   const void* from = nullptr;
   std::size_t bytes = static_cast<std::size_t>(rows * node.output_size) * size_of(network_.dtype());
-  if (source.tap == "z") from = executor.z(source.node);
-  else if (source.tap == "activation") from = executor.activation(source.node);
-  else if (source.tap == "delta") from = executor.delta(source.node);
+  if (source.tap == "z")
+    from = executor.z(source.node);
+  else if (source.tap == "activation")
+    from = executor.activation(source.node);
+  else if (source.tap == "delta")
+    from = executor.delta(source.node);
   else {
     const Parameter& parameter = node.parameters[source.parameter];
     from = source.tap == "weights" ? parameter.value.data() : executor.gradient(source.node, source.parameter);

@@ -62,7 +62,9 @@ void sync_directory(const std::string& directory) {
   const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
-  if (!synced) throw UserError(ExitCode::io, fmt::format("{}: fsync of the directory failed: {}", directory, std::strerror(reason)));
+  if (!synced)
+    throw UserError(ExitCode::io,
+                    fmt::format("{}: fsync of the directory failed: {}", directory, std::strerror(reason)));
 }
 
 }  // namespace

@@ -12,14 +12,19 @@
 namespace backplane {
 
 namespace {
-EVP_MD_CTX* evp(const std::shared_ptr<void>& context) { return static_cast<EVP_MD_CTX*>(context.get()); }
+EVP_MD_CTX* evp(const std::shared_ptr<void>& context) {
+  return static_cast<EVP_MD_CTX*>(context.get());
+}
 }  // namespace
 
-Sha256::Sha256() : context_(EVP_MD_CTX_new(), [](void* context) { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context)); }) {
+Sha256::Sha256()
+    : context_(EVP_MD_CTX_new(), [](void* context) { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context)); }) {
   BP_ASSERT(EVP_DigestInit_ex(evp(context_), EVP_sha256(), nullptr) == 1);
 }
 
-void Sha256::add(const void* data, std::size_t bytes) { BP_ASSERT(EVP_DigestUpdate(evp(context_), data, bytes) == 1); }
+void Sha256::add(const void* data, std::size_t bytes) {
+  BP_ASSERT(EVP_DigestUpdate(evp(context_), data, bytes) == 1);
+}
 
 std::string Sha256::hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

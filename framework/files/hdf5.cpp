@@ -8,7 +8,8 @@ namespace {
 
 herr_t append_reason(unsigned, const H5E_error2_t* error, void* text) {
   auto& reason = *static_cast<std::string*>(text);
-  if (error->desc != nullptr && *error->desc != '\0') reason += fmt::format("{}{}", reason.empty() ? "" : "; ", error->desc);
+  if (error->desc != nullptr && *error->desc != '\0')
+    reason += fmt::format("{}{}", reason.empty() ? "" : "; ", error->desc);
   return 0;
 }
 

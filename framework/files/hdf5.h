@@ -46,12 +46,20 @@ void make_quiet_and_safe();
 template <class T>
 hid_t native();
 template <>
-inline hid_t native<float>() { return H5T_NATIVE_FLOAT; }
+inline hid_t native<float>() {
+  return H5T_NATIVE_FLOAT;
+}
 template <>
-inline hid_t native<double>() { return H5T_NATIVE_DOUBLE; }
+inline hid_t native<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
 template <>
-inline hid_t native<std::int64_t>() { return H5T_NATIVE_INT64; }
+inline hid_t native<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
 template <>
-inline hid_t native<std::uint8_t>() { return H5T_NATIVE_UINT8; }
+inline hid_t native<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
 
 }  // namespace backplane::h5

@@ -43,8 +43,8 @@ Primitive make_primitive(const dnnl::engine& engine, const Key& key) {
     add_to_c.append_sum(1.0f);
     attributes.set_post_ops(add_to_c);
   }
-  return {dnnl::matmul(dnnl::matmul::primitive_desc({a, b, c}, attributes, engine)),
-          dnnl::memory(a, engine, nullptr), dnnl::memory(b, engine, nullptr), dnnl::memory(c, engine, nullptr)};
+  return {dnnl::matmul(dnnl::matmul::primitive_desc({a, b, c}, attributes, engine)), dnnl::memory(a, engine, nullptr),
+          dnnl::memory(b, engine, nullptr), dnnl::memory(c, engine, nullptr)};
 }
 
 /// Primitives and their memory objects belong to a thread: they hold the operands of the call that runs. A thread
@@ -76,20 +76,19 @@ void matmul<float>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose tra
     return;
   }
   thread_local PrimitiveCache cache;
-  Primitive& primitive = cache.at({M, N, K, transpose_a == Transpose::yes, lda, transpose_b == Transpose::yes, ldb,
-                                   beta != 0.0f, ldc});
+  Primitive& primitive =
+      cache.at({M, N, K, transpose_a == Transpose::yes, lda, transpose_b == Transpose::yes, ldb, beta != 0.0f, ldc});
   primitive.a.set_data_handle(const_cast<float*>(A));
   primitive.b.set_data_handle(const_cast<float*>(B));
   primitive.c.set_data_handle(C);
-  primitive.run.execute(cache.stream(), {{DNNL_ARG_SRC, primitive.a},
-                                         {DNNL_ARG_WEIGHTS, primitive.b},
-                                         {DNNL_ARG_DST, primitive.c}});
+  primitive.run.execute(cache.stream(),
+                        {{DNNL_ARG_SRC, primitive.a}, {DNNL_ARG_WEIGHTS, primitive.b}, {DNNL_ARG_DST, primitive.c}});
 }
 
 template <>
 void matmul<double>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const double* A,
-                    std::int64_t lda, Transpose transpose_b, const double* B, std::int64_t ldb, double beta,
-                    double* C, std::int64_t ldc) {
+                    std::int64_t lda, Transpose transpose_b, const double* B, std::int64_t ldb, double beta, double* C,
+                    std::int64_t ldc) {
   if (M == 0 || N == 0) return;
   const auto flag = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
   const auto size = [](std::int64_t value) { return static_cast<blasint>(value); };
@@ -116,8 +115,7 @@ void matmul_reference(std::int64_t M, std::int64_t N, std::int64_t K, Transpose 
 
 template void matmul_reference<float>(std::int64_t, std::int64_t, std::int64_t, Transpose, const float*, std::int64_t,
                                       Transpose, const float*, std::int64_t, float, float*, std::int64_t);
-template void matmul_reference<double>(std::int64_t, std::int64_t, std::int64_t, Transpose, const double*,
-                                       std::int64_t, Transpose, const double*, std::int64_t, double, double*,
-                                       std::int64_t);
+template void matmul_reference<double>(std::int64_t, std::int64_t, std::int64_t, Transpose, const double*, std::int64_t,
+                                       Transpose, const double*, std::int64_t, double, double*, std::int64_t);
 
 }  // namespace backplane::kernels

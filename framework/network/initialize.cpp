@@ -83,12 +83,18 @@ std::vector<double> initial_values(const Node& initializer, const Stream& stream
   if (name == "orthogonal") return orthogonal(shape, options.at("gain").as_number(), stream);
 
   Element element;
-  if (name == "zeros") element = [](std::uint64_t) { return 0.0; };
-  else if (name == "ones") element = [](std::uint64_t) { return 1.0; };
-  else if (name == "constant") element = [value = options.at("value").as_number()](std::uint64_t) { return value; };
-  else if (name == "uniform") element = uniform_between(stream, options.at("low").as_number(), options.at("high").as_number());
-  else if (name == "normal") element = normal_around(stream, options.at("mean").as_number(), options.at("std").as_number());
-  else element = scaled(name, stream, static_cast<double>(fan_in), static_cast<double>(fan_out));
+  if (name == "zeros")
+    element = [](std::uint64_t) { return 0.0; };
+  else if (name == "ones")
+    element = [](std::uint64_t) { return 1.0; };
+  else if (name == "constant")
+    element = [value = options.at("value").as_number()](std::uint64_t) { return value; };
+  else if (name == "uniform")
+    element = uniform_between(stream, options.at("low").as_number(), options.at("high").as_number());
+  else if (name == "normal")
+    element = normal_around(stream, options.at("mean").as_number(), options.at("std").as_number());
+  else
+    element = scaled(name, stream, static_cast<double>(fan_in), static_cast<double>(fan_out));
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i) values[i] = element(i);
   return values;

@@ -34,8 +34,8 @@ bool LayerNode::has_trainable() const {
   return std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return p.trainable; });
 }
 
-Network::Network(const NetworkSpec& spec, const Registry& registry, const Shape& input, DType dtype,
-                 std::uint64_t seed, double l1, double l2)
+Network::Network(const NetworkSpec& spec, const Registry& registry, const Shape& input, DType dtype, std::uint64_t seed,
+                 double l1, double l2)
     : dtype_(dtype), input_(input), seed_(seed) {
   nodes_.reserve(spec.layers.size());
   for (const LayerSpec& layer : spec.layers) add_layer(layer, registry, l1, l2);
@@ -46,15 +46,19 @@ std::vector<int> Network::find_producers(const LayerSpec& spec) const {
   if (spec.inputs.empty()) return {static_cast<int>(nodes_.size()) - 1};  // the layer before, or kData for the first
   std::vector<int> producers;
   for (const std::string& name : spec.inputs) {
-    const auto found = std::find_if(nodes_.begin(), nodes_.end(), [&](const LayerNode& node) { return node.name() == name; });
+    const auto found =
+        std::find_if(nodes_.begin(), nodes_.end(), [&](const LayerNode& node) { return node.name() == name; });
     if (name != "data" && found == nodes_.end()) {
       std::vector<std::string> known{"data"};
       for (const LayerNode& node : nodes_) known.push_back(node.name());
-      throw UserError(ExitCode::bad_config,
-                      Diagnostic{.place = spec.settings.at("inputs").place,
-                                 .what = fmt::format("layer '{}' wants input '{}', but no layer before it has that name", spec.name, name),
-                                 .nearest = nearest_name(name, known), .known = known,
-                                 .hint = "a layer is fed by layers above it in the list, or by 'data'"});
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{
+              .place = spec.settings.at("inputs").place,
+              .what = fmt::format("layer '{}' wants input '{}', but no layer before it has that name", spec.name, name),
+              .nearest = nearest_name(name, known),
+              .known = known,
+              .hint = "a layer is fed by layers above it in the list, or by 'data'"});
     }
     producers.push_back(name == "data" ? LayerNode::kData : static_cast<int>(found - nodes_.begin()));
   }
@@ -68,7 +72,12 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
   LayerNode node{.layer = Layer(*found.type, *found.plugin, spec.name, spec.settings, dtype_),
                  .activation = make_activation(registry, activation, dtype_),
                  .activation_name = activation.chosen(),
-                 .plan = {}, .inputs = find_producers(spec), .input_shapes = {}, .output_size = 0, .parameters = {}, .prepared = {}};
+                 .plan = {},
+                 .inputs = find_producers(spec),
+                 .input_shapes = {},
+                 .output_size = 0,
+                 .parameters = {},
+                 .prepared = {}};
   for (const int producer : node.inputs) node.input_shapes.push_back(shape_of(producer));
   node.plan = node.layer.plan(node.input_shapes);
   node.output_size = element_count(node.plan.output);
@@ -82,13 +91,19 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
   for (const PlannedParameter& planned : node.plan.parameters) {
     const bp_parameter& declared = *node.layer.type().parameters[planned.declared];
     const bool is_weight = std::string_view(declared.role) == "weight";
-    Parameter parameter{.name = declared.name, .role = declared.role, .declared = planned.declared, .shape = planned.shape,
-                        .count = element_count(planned.shape), .trainable = is_trainable(trainable, declared.name),
-                        .l1 = is_weight ? spec.l1.value_or(l1) : 0.0, .l2 = is_weight ? spec.l2.value_or(l2) : 0.0, .value = {}};
+    Parameter parameter{.name = declared.name,
+                        .role = declared.role,
+                        .declared = planned.declared,
+                        .shape = planned.shape,
+                        .count = element_count(planned.shape),
+                        .trainable = is_trainable(trainable, declared.name),
+                        .l1 = is_weight ? spec.l1.value_or(l1) : 0.0,
+                        .l2 = is_weight ? spec.l2.value_or(l2) : 0.0,
+                        .value = {}};
     parameter.value = Buffer(static_cast<std::size_t>(parameter.count) * size_of(dtype_));
     const Stream stream(seed_, Purpose::initialize, nodes_.size(), static_cast<std::uint64_t>(planned.declared));
-    initialize(spec.settings.at("init").at(declared.name), stream, planned.shape, planned.fan_in, planned.fan_out, dtype_,
-               parameter.value.data(), fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
+    initialize(spec.settings.at("init").at(declared.name), stream, planned.shape, planned.fan_in, planned.fan_out,
+               dtype_, parameter.value.data(), fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
     node.parameters.push_back(std::move(parameter));
   }
 }
@@ -101,9 +116,11 @@ void Network::require_all_used() const {
       if (producer != LayerNode::kData) used[static_cast<std::size_t>(producer)] = true;
   for (std::size_t i = 0; i < nodes_.size(); ++i)
     if (!used[i])
-      throw UserError(ExitCode::bad_config,
-                      Diagnostic{.place = nodes_[i].layer.place(), .what = fmt::format("layer '{}' feeds no other layer", nodes_[i].name()),
-                                 .hint = "name it in another layer's `inputs`, or leave it out; the loss looks at the last layer"});
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = nodes_[i].layer.place(),
+                     .what = fmt::format("layer '{}' feeds no other layer", nodes_[i].name()),
+                     .hint = "name it in another layer's `inputs`, or leave it out; the loss looks at the last layer"});
 }
 
 std::int64_t Network::parameter_count() const {

@@ -32,11 +32,11 @@ struct LayerNode {
   std::optional<Activation> activation;  ///< empty: identity, a is z
   std::string activation_name;
   LayerPlan plan;
-  std::vector<int> inputs;         ///< indices of producers, always smaller than the node's own
-  std::vector<Shape> input_shapes; ///< of one sample
-  std::int64_t output_size = 0;    ///< numbers per sample of z, a and δ
+  std::vector<int> inputs;          ///< indices of producers, always smaller than the node's own
+  std::vector<Shape> input_shapes;  ///< of one sample
+  std::int64_t output_size = 0;     ///< numbers per sample of z, a and δ
   std::vector<Parameter> parameters;
-  Buffer prepared;                 ///< what the plug-in derived from the parameters
+  Buffer prepared;  ///< what the plug-in derived from the parameters
 
   const std::string& name() const { return layer.name(); }
   /// Numbers per row of an activation: the last axis of the output.
@@ -61,7 +61,9 @@ class Network {
   std::vector<LayerNode>& nodes() { return nodes_; }
   /// Whose activation the loss looks at: the last layer.
   const LayerNode& output() const { return nodes_.back(); }
-  const Shape& shape_of(int producer) const { return producer == LayerNode::kData ? input_ : nodes_[producer].plan.output; }
+  const Shape& shape_of(int producer) const {
+    return producer == LayerNode::kData ? input_ : nodes_[producer].plan.output;
+  }
   std::int64_t parameter_count() const;
 
   /// SHA-256 over all parameters in layer order, plain order, little-endian: equal iff all weights are equal.

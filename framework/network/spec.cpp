@@ -30,14 +30,16 @@ Schema activation_schema(const Registry& registry) {
 }
 
 /// A parameter's default initialiser, which its plug-in names; one that does not exist is the plug-in's fault.
-std::string default_initializer(const bp_parameter& parameter, const bp_layer_type& type, const PluginIdentity& plugin) {
+std::string default_initializer(const bp_parameter& parameter, const bp_layer_type& type,
+                                const PluginIdentity& plugin) {
   try {
     config::validate(Node::plain(parameter.init), initializer_schema());
   } catch (const UserError& error) {
-    throw UserError(ExitCode::internal,
-                    fmt::format("plug-in {}: layer type '{}': parameter '{}' has a default initialiser that cannot be used: {}", plugin.file, type.name,
-                                parameter.name, error.diagnostics().front().what),
-                    "it is a defect of the plug-in; see backplane/abi.h");
+    throw UserError(
+        ExitCode::internal,
+        fmt::format("plug-in {}: layer type '{}': parameter '{}' has a default initialiser that cannot be used: {}",
+                    plugin.file, type.name, parameter.name, error.diagnostics().front().what),
+        "it is a defect of the plug-in; see backplane/abi.h");
   }
   return parameter.init;
 }
@@ -57,7 +59,8 @@ Schema layer_schema(const bp_layer_type& type, const PluginIdentity& plugin, con
   add_attributes(schema, type.attributes, type.attribute_count);
   schema.optional("activation", activations, "identity", "σ, applied to the layer's z");
   schema.optional("init", init, "{}", "initial values of parameters");
-  schema.optional("trainable", Schema::either(Schema::boolean(), trainable), "true", "false: parameters stay as they are");
+  schema.optional("trainable", Schema::either(Schema::boolean(), trainable), "true",
+                  "false: parameters stay as they are");
   schema.optional("l1", Schema::number().at_least(0), std::nullopt, "factor of ‖W‖₁; default: train.l1");
   schema.optional("l2", Schema::number().at_least(0), std::nullopt, "factor of ½‖W‖²; default: train.l2");
   return schema;
@@ -65,12 +68,16 @@ Schema layer_schema(const bp_layer_type& type, const PluginIdentity& plugin, con
 
 void check_name(const std::string& name, const Place& place) {
   const bool fit = !name.empty() && name.size() <= 64 && name != "data" &&
-                   std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.'; }) &&
+                   std::all_of(name.begin(), name.end(),
+                               [](char c) {
+                                 return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+                               }) &&
                    std::isalnum(static_cast<unsigned char>(name[0]));
   if (!fit)
-    throw UserError(ExitCode::bad_config,
-                    Diagnostic{.place = place, .what = fmt::format("'{}' is no name for a layer", name),
-                               .hint = "up to 64 letters, digits, '_', '-' and '.', beginning with a letter or digit; 'data' is taken by the input"});
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = place,
+                                                     .what = fmt::format("'{}' is no name for a layer", name),
+                                                     .hint = "up to 64 letters, digits, '_', '-' and '.', beginning "
+                                                             "with a letter or digit; 'data' is taken by the input"});
 }
 
 std::vector<std::string> read_names(const Node& node) {
@@ -107,7 +114,8 @@ void complete_names(std::vector<LayerSpec>& layers) {
     if (!is_new)
       throw UserError(ExitCode::bad_config,
                       Diagnostic{.place = layer.settings.place,
-                                 .what = fmt::format("two layers are called '{}'; the first is at {}", layer.name, first->second->settings.place.text()),
+                                 .what = fmt::format("two layers are called '{}'; the first is at {}", layer.name,
+                                                     first->second->settings.place.text()),
                                  .hint = "names are keys in files: give each layer its own"});
   }
 }
@@ -122,9 +130,10 @@ Schema network_schema(const Registry& registry) {
       layer.alternative(type.name, layer_schema(type, library.identity, activations), type.summary);
   return Schema::map()
       .required("layers", Schema::list(layer).items(1), "the layers, in the order in which data flows")
-      .required("loss",
-                Schema::text_of({"squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"}),
-                "the loss of one sample, whose mean over the batch is minimised");
+      .required(
+          "loss",
+          Schema::text_of({"squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"}),
+          "the loss of one sample, whose mean over the batch is minimised");
 }
 
 NetworkSpec read_network(const Node& section) {

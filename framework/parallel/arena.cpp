@@ -12,7 +12,9 @@ Arena::OneKernelThread::OneKernelThread(tbb::task_arena& arena) : tbb::task_sche
   observe(true);
 }
 
-void Arena::OneKernelThread::on_scheduler_entry(bool) { omp_set_num_threads(1); }
+void Arena::OneKernelThread::on_scheduler_entry(bool) {
+  omp_set_num_threads(1);
+}
 
 Arena::Arena(int threads)
     : threads_(threads),

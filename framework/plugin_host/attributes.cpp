@@ -43,8 +43,10 @@ void add_attributes(config::Schema& map, const bp_attribute* const* attributes, 
   for (std::uint32_t i = 0; i < count; ++i) {
     const bp_attribute& attribute = *attributes[i];
     const std::string summary = attribute.summary == nullptr ? "" : attribute.summary;
-    if (attribute.required != 0) map.required(attribute.name, schema_of(attribute), summary);
-    else map.optional(attribute.name, schema_of(attribute), default_yaml(attribute), summary);
+    if (attribute.required != 0)
+      map.required(attribute.name, schema_of(attribute), summary);
+    else
+      map.optional(attribute.name, schema_of(attribute), default_yaml(attribute), summary);
   }
 }
 

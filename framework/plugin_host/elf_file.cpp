@@ -33,7 +33,8 @@ std::string why_not_loadable(const std::string& path) {
 
   Elf64_Ehdr header{};
   file.read(reinterpret_cast<char*>(&header), sizeof header);
-  if (size < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return "it is no shared library (no ELF header)";
+  if (size < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+    return "it is no shared library (no ELF header)";
   if (size < sizeof header) return cut_off(size, sizeof header);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != kMachine)
     return fmt::format("it was built for another kind of machine than this one ({})", kMachineName);

@@ -52,9 +52,9 @@ const bp_plan_api kPlanApi{
     .parameter =
         [](bp_plan* plan, std::uint32_t index, const std::int64_t* dims, std::uint32_t rank, std::int64_t fan_in,
            std::int64_t fan_out) {
-          plan->answer.parameters.push_back(
-              {static_cast<int>(index), checked_shape(plan, dims, rank, "a parameter has an impossible shape"),
-               fan_in, fan_out});
+          plan->answer.parameters.push_back({static_cast<int>(index),
+                                             checked_shape(plan, dims, rank, "a parameter has an impossible shape"),
+                                             fan_in, fan_out});
         },
     .needs = [](bp_plan* plan, std::uint32_t bits) { plan->answer.needs |= bits; },
     .saved =
@@ -82,7 +82,8 @@ std::string broken_rule(const bp_plan& plan, const bp_layer_type& type, bool has
       return "its plan names an undeclared parameter, or not in the order declared";
     previous = parameter.declared;
     if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
-      return fmt::format("parameter '{}' does not have the gradient units as its first axis", type.parameters[parameter.declared]->name);
+      return fmt::format("parameter '{}' does not have the gradient units as its first axis",
+                         type.parameters[parameter.declared]->name);
   }
   if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
   if (plan.answer.prepared > 0 && !has_prepare) return "its plan asks for prepared parameters, but it has no prepare";
@@ -111,22 +112,26 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
   if (status == BP_OK && object == nullptr)
     fail(ExitCode::internal, "its creation succeeded and gave no layer, which is a defect of the plug-in");
   if (status != BP_OK)
-    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal, complaint(context, status));
+    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal,
+         complaint(context, status));
 }
 
 LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
   if (inputs.size() < type_->inputs_min || inputs.size() > type_->inputs_max)
     fail(ExitCode::bad_config, fmt::format("layer type '{}' takes {} input{}, got {}", type_->name,
-                                           type_->inputs_min == type_->inputs_max ? fmt::format("{}", type_->inputs_min)
-                                                                                  : fmt::format("{} to {}", type_->inputs_min, type_->inputs_max),
+                                           type_->inputs_min == type_->inputs_max
+                                               ? fmt::format("{}", type_->inputs_min)
+                                               : fmt::format("{} to {}", type_->inputs_min, type_->inputs_max),
                                            type_->inputs_max == 1 ? "" : "s", inputs.size()));
   bp_plan plan{dtype_, &inputs, {}, false, {}};
   bp_context context;
   const bp_status status = type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan);
   if (status != BP_OK)
-    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal, complaint(context, status));
+    fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal,
+         complaint(context, status));
   if (const std::string rule = broken_rule(plan, *type_, has_prepare()); !rule.empty())
-    fail(ExitCode::internal, "the plug-in breaks its contract: " + rule, "it is a defect of the plug-in; see backplane/abi.h");
+    fail(ExitCode::internal, "the plug-in breaks its contract: " + rule,
+         "it is a defect of the plug-in; see backplane/abi.h");
   return std::move(plan.answer);
 }
 
@@ -137,15 +142,19 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   const bp_status status = kernel(object_.get(), &call);
   if (status == BP_OK) return;
   if (call.samples == 0) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
-  fail(ExitCode::internal, fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step,
-                                       call.sample_begin, call.sample_begin + call.samples - 1, complaint(context, status)));
+  fail(ExitCode::internal,
+       fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step, call.sample_begin,
+                   call.sample_begin + call.samples - 1, complaint(context, status)));
 }
 
 void Layer::fail(ExitCode code, const std::string& what, const std::string& hint) const {
   throw UserError(code, Diagnostic{.place = place_,
                                    .what = fmt::format("layer '{}': {}", name_, what),
-                                   .path = fmt::format("type {}, plug-in {} {} ({})", type_->name, plugin_->id, plugin_->version, plugin_->file),
-                                   .nearest = {}, .known = {}, .hint = hint});
+                                   .path = fmt::format("type {}, plug-in {} {} ({})", type_->name, plugin_->id,
+                                                       plugin_->version, plugin_->file),
+                                   .nearest = {},
+                                   .known = {},
+                                   .hint = hint});
 }
 
 Activation::Activation(const bp_activation_type& type, const PluginIdentity& plugin, const config::Node& attributes,
@@ -153,9 +162,10 @@ Activation::Activation(const bp_activation_type& type, const PluginIdentity& plu
     : type_(&type), plugin_(&plugin), object_(nullptr, type.destroy) {
   kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
   const auto fail = [&](ExitCode code, const std::string& what) {
-    throw UserError(code, Diagnostic{.place = attributes.place,
-                                     .what = fmt::format("activation '{}': {}", type.name, what),
-                                     .path = fmt::format("plug-in {} {} ({})", plugin.id, plugin.version, plugin.file)});
+    throw UserError(code,
+                    Diagnostic{.place = attributes.place,
+                               .what = fmt::format("activation '{}': {}", type.name, what),
+                               .path = fmt::format("plug-in {} {} ({})", plugin.id, plugin.version, plugin.file)});
   };
   if (kernels_ == nullptr) fail(ExitCode::bad_config, fmt::format("it has no kernels for {}", name_of(dtype)));
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
@@ -163,7 +173,8 @@ Activation::Activation(const bp_activation_type& type, const PluginIdentity& plu
   void* object = nullptr;
   const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
   object_.reset(object);
-  if (status != BP_OK) fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));
+  if (status != BP_OK)
+    fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));
 }
 
 }  // namespace backplane

@@ -75,7 +75,9 @@ bp_plugin_function find_entry(const std::string& path) {
   if (library.has(BP_PLUGIN_SYMBOL)) return library.get<const bp_plugin*(void)>(BP_PLUGIN_SYMBOL);
   for (int major = 0; major < 10; ++major)
     if (library.has(fmt::format("bp_plugin_v{}", major)))
-      reject(path, fmt::format("was built for plug-in ABI {}.x; this program speaks ABI {}.{}", major, BP_ABI_MAJOR, BP_ABI_MINOR),
+      reject(path,
+             fmt::format("was built for plug-in ABI {}.x; this program speaks ABI {}.{}", major, BP_ABI_MAJOR,
+                         BP_ABI_MINOR),
              major > BP_ABI_MAJOR ? "update Backplane, or rebuild the plug-in with this Backplane's SDK"
                                   : "rebuild the plug-in with this Backplane's SDK");
   reject(path, "is a shared library, but no Backplane plug-in (it exports no " BP_PLUGIN_SYMBOL ")",
@@ -85,13 +87,19 @@ bp_plugin_function find_entry(const std::string& path) {
 void check_versions(const std::string& path, const bp_plugin& plugin) {
   const std::string this_abi = fmt::format("{}.{}", BP_ABI_MAJOR, BP_ABI_MINOR);
   if (plugin.abi_major != BP_ABI_MAJOR)
-    reject(path, fmt::format("says ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
-           "rebuild the plug-in with this Backplane's SDK");
+    reject(
+        path,
+        fmt::format("says ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
+        "rebuild the plug-in with this Backplane's SDK");
   if (plugin.abi_minor_needed > BP_ABI_MINOR)
-    reject(path, fmt::format("needs plug-in ABI {}.{} or later; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_needed, this_abi),
+    reject(path,
+           fmt::format("needs plug-in ABI {}.{} or later; this program speaks ABI {}", plugin.abi_major,
+                       plugin.abi_minor_needed, this_abi),
            "update Backplane, or rebuild the plug-in with this Backplane's SDK");
   if (BP_ABI_MAJOR == 0 && plugin.abi_minor_built != BP_ABI_MINOR)
-    reject(path, fmt::format("was built with the older draft ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
+    reject(path,
+           fmt::format("was built with the older draft ABI {}.{}; this program speaks ABI {}", plugin.abi_major,
+                       plugin.abi_minor_built, this_abi),
            "drafts (0.x) are not compatible with each other: rebuild the plug-in with this Backplane's SDK");
 }
 
@@ -110,7 +118,8 @@ class TableCheck {
   void name(const char* value, const std::string& what) {
     if (!text(value, what)) return;
     const std::string_view name = value;
-    require(std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }),
+    require(std::all_of(name.begin(), name.end(),
+                        [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }),
             fmt::format("{} '{}' has characters other than letters, digits and '_'", what, name));
   }
   void attributes(const std::string& owner, const bp_attribute* const* attributes, std::uint32_t count, bool of_layer) {
@@ -121,7 +130,8 @@ class TableCheck {
       if (attribute == nullptr) continue;
       name(attribute->name, owner + ": the name of an attribute");
       if (attribute->name == nullptr) continue;
-      require(names.insert(attribute->name).second, fmt::format("{}: attribute '{}' is declared twice", owner, attribute->name));
+      require(names.insert(attribute->name).second,
+              fmt::format("{}: attribute '{}' is declared twice", owner, attribute->name));
       require(attribute->kind >= BP_ATTRIBUTE_BOOL && attribute->kind <= BP_ATTRIBUTE_INT_LIST,
               fmt::format("{}: attribute '{}' has an unknown kind {}", owner, attribute->name, attribute->kind));
       require(!of_layer || !is_common_layer_key(attribute->name),
@@ -149,10 +159,13 @@ void check_layer(TableCheck& check, const bp_layer_type& type) {
   check.require(type.create != nullptr, owner + ": create is NULL");
   check.require(type.destroy != nullptr, owner + ": destroy is NULL");
   check.require(type.plan != nullptr, owner + ": plan is NULL");
-  check.require(type.inputs_min >= 1 && type.inputs_min <= type.inputs_max, owner + ": the number of inputs makes no sense");
+  check.require(type.inputs_min >= 1 && type.inputs_min <= type.inputs_max,
+                owner + ": the number of inputs makes no sense");
   check.require(type.f32 != nullptr || type.f64 != nullptr, owner + ": it has kernels for neither float32 nor float64");
   for (const bp_kernels* kernels : {type.f32, type.f64})
-    if (kernels != nullptr) check.require(kernels->forward != nullptr && kernels->backward != nullptr, owner + ": forward or backward is NULL");
+    if (kernels != nullptr)
+      check.require(kernels->forward != nullptr && kernels->backward != nullptr,
+                    owner + ": forward or backward is NULL");
 }
 
 void check_activation(TableCheck& check, const bp_activation_type& type) {
@@ -162,7 +175,9 @@ void check_activation(TableCheck& check, const bp_activation_type& type) {
   check.require(type.create != nullptr && type.destroy != nullptr, owner + ": create or destroy is NULL");
   check.require(type.f32 != nullptr || type.f64 != nullptr, owner + ": it has kernels for neither float32 nor float64");
   for (const bp_activation_kernels* kernels : {type.f32, type.f64})
-    if (kernels != nullptr) check.require(kernels->forward != nullptr && kernels->backward != nullptr, owner + ": forward or backward is NULL");
+    if (kernels != nullptr)
+      check.require(kernels->forward != nullptr && kernels->backward != nullptr,
+                    owner + ": forward or backward is NULL");
 }
 
 }  // namespace
@@ -171,10 +186,11 @@ Library load_library(const std::string& given) {
   std::error_code error;
   const std::string path = std::filesystem::weakly_canonical(given, error).string();
   if (!std::filesystem::is_regular_file(path, error))
-    throw UserError(ExitCode::no_input,
-                    fmt::format("plug-in {}: {}", given,
-                                std::filesystem::exists(path, error) ? "this is not a regular file" : "there is no such file"),
-                    "`backplane plugin list` shows what was found and where");
+    throw UserError(
+        ExitCode::no_input,
+        fmt::format("plug-in {}: {}", given,
+                    std::filesystem::exists(path, error) ? "this is not a regular file" : "there is no such file"),
+        "`backplane plugin list` shows what was found and where");
   if (const std::string why = why_not_loadable(path); !why.empty())
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 
@@ -187,17 +203,24 @@ Library load_library(const std::string& given) {
   check.text(plugin.id, "the plug-in's id");
   check.text(plugin.version, "the plug-in's version");
   Library library;
-  for (std::uint32_t i = 0; i < plugin.layer_count; ++i) check_layer(check, library.layers.emplace_back(copy_table(plugin.layers[i])));
+  for (std::uint32_t i = 0; i < plugin.layer_count; ++i)
+    check_layer(check, library.layers.emplace_back(copy_table(plugin.layers[i])));
   for (std::uint32_t i = 0; i < plugin.activation_count; ++i)
     check_activation(check, library.activations.emplace_back(copy_table(plugin.activations[i])));
   check.require(plugin.layer_count + plugin.activation_count > 0, "it has neither layers nor activations");
   if (!check.findings().empty())
-    reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")), "it is a defect of the plug-in; see backplane/abi.h");
+    reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")),
+           "it is a defect of the plug-in; see backplane/abi.h");
 
   const auto or_empty = [](const char* text) { return std::string(text == nullptr ? "" : text); };
-  library.identity = {.id = plugin.id, .version = plugin.version, .summary = or_empty(plugin.summary),
-                      .licence = or_empty(plugin.licence), .file = path, .sha256 = sha256_of_file(path),
-                      .abi_minor_built = plugin.abi_minor_built, .abi_minor_needed = plugin.abi_minor_needed};
+  library.identity = {.id = plugin.id,
+                      .version = plugin.version,
+                      .summary = or_empty(plugin.summary),
+                      .licence = or_empty(plugin.licence),
+                      .file = path,
+                      .sha256 = sha256_of_file(path),
+                      .abi_minor_built = plugin.abi_minor_built,
+                      .abi_minor_needed = plugin.abi_minor_needed};
   return library;
 }
 

@@ -30,7 +30,8 @@ std::vector<std::string> search_directories() {
 }
 
 template <class Type>
-Registered<Type> find(const std::deque<Library>& libraries, std::vector<Type> Library::* types, const std::string& name) {
+Registered<Type> find(const std::deque<Library>& libraries, std::vector<Type> Library::*types,
+                      const std::string& name) {
   for (const Library& library : libraries)
     for (const Type& type : library.*types)
       if (name == type.name) return {&type, &library.identity};
@@ -51,14 +52,15 @@ void Registry::load(const std::string& file) {
   const auto reject_taken = [&](const char* noun, const std::string& name, const PluginIdentity* owner) {
     if (owner == nullptr) return;
     throw UserError(ExitCode::internal,
-                    fmt::format("plug-in {}: {} '{}' is already defined by plug-in {} {} ({})", library.identity.file, noun, name,
-                                owner->id, owner->version, owner->file),
+                    fmt::format("plug-in {}: {} '{}' is already defined by plug-in {} {} ({})", library.identity.file,
+                                noun, name, owner->id, owner->version, owner->file),
                     "names must be unique: rename the type, or leave one of the two plug-ins out");
   };
   for (const Library& other : libraries_)
     if (other.identity.id == library.identity.id) reject_taken("id", other.identity.id, &other.identity);
   for (const bp_layer_type& type : library.layers) reject_taken("layer type", type.name, find_layer(type.name).plugin);
-  for (const bp_activation_type& type : library.activations) reject_taken("activation", type.name, find_activation(type.name).plugin);
+  for (const bp_activation_type& type : library.activations)
+    reject_taken("activation", type.name, find_activation(type.name).plugin);
   libraries_.push_back(std::move(library));
 }
 
@@ -71,7 +73,8 @@ void Registry::scan(const std::string& directory) {
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
     const std::string real = fs::weakly_canonical(file, error).string();
-    if (std::any_of(libraries_.begin(), libraries_.end(), [&](const Library& l) { return l.identity.file == real; })) continue;
+    if (std::any_of(libraries_.begin(), libraries_.end(), [&](const Library& l) { return l.identity.file == real; }))
+      continue;
     try {
       load(file);
     } catch (const UserError& failure) {

@@ -18,10 +18,9 @@ Stream::Stream(std::uint64_t seed, Purpose purpose, std::uint64_t a, std::uint64
 }
 
 std::array<std::uint32_t, 4> Stream::block(std::uint64_t index) const {
-  const r123::Philox4x32::key_type key{
-      {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
-  const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(index),
-                                            static_cast<std::uint32_t>(index >> 32) << 24 | b_, a_, purpose_}};
+  const r123::Philox4x32::key_type key{{static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)}};
+  const r123::Philox4x32::ctr_type counter{
+      {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32) << 24 | b_, a_, purpose_}};
   const r123::Philox4x32::ctr_type block = r123::Philox4x32()(counter, key);
   return {block[0], block[1], block[2], block[3]};
 }
@@ -31,7 +30,9 @@ std::uint64_t Stream::bits(std::uint64_t index) const {
   return static_cast<std::uint64_t>(words[1]) << 32 | words[0];
 }
 
-double Stream::uniform(std::uint64_t index) const { return static_cast<double>(bits(index) >> 11) * 0x1.0p-53; }
+double Stream::uniform(std::uint64_t index) const {
+  return static_cast<double>(bits(index) >> 11) * 0x1.0p-53;
+}
 
 double Stream::normal(std::uint64_t index) const {
   const auto words = block(index);

@@ -11,8 +11,12 @@ using h5::Handle;
 
 namespace {
 
-hid_t native_type(DType dtype) { return dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE; }
-hid_t file_type(DType dtype) { return dtype == DType::float32 ? H5T_IEEE_F32LE : H5T_IEEE_F64LE; }
+hid_t native_type(DType dtype) {
+  return dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+}
+hid_t file_type(DType dtype) {
+  return dtype == DType::float32 ? H5T_IEEE_F32LE : H5T_IEEE_F64LE;
+}
 
 /// One step a chunk, and whole rows up to about 1 MiB.
 std::vector<hsize_t> chunk_of(const Shape& shape) {
@@ -21,7 +25,8 @@ std::vector<hsize_t> chunk_of(const Shape& shape) {
   std::int64_t inner = element_count(shape);
   for (const std::int64_t extent : shape) {
     inner /= extent;
-    chunk.push_back(static_cast<hsize_t>(std::clamp<std::int64_t>(kElements / std::max<std::int64_t>(inner, 1), 1, extent)));
+    chunk.push_back(
+        static_cast<hsize_t>(std::clamp<std::int64_t>(kElements / std::max<std::int64_t>(inner, 1), 1, extent)));
   }
   return chunk;
 }
@@ -39,7 +44,8 @@ TraceFile::TraceFile(const std::string& path, std::vector<TraceTensor> tensors, 
   samples_ = make("/scales/sample", sample_shape_, H5T_STD_I64LE, {"sample"});
   for (const TraceTensor& tensor : tensors_) {
     datasets_.push_back(make(tensor.path, tensor.shape, file_type(dtype), tensor.axes));
-    check(H5LTset_attribute_string(datasets_.back().id(), ".", "definition", tensor.definition.c_str()), "write an attribute");
+    check(H5LTset_attribute_string(datasets_.back().id(), ".", "definition", tensor.definition.c_str()),
+          "write an attribute");
     check(H5DSattach_scale(datasets_.back().id(), steps_.id(), 0), "attach a scale");
   }
   check(H5Fstart_swmr_write(file_.id()), "let readers in");
@@ -47,8 +53,10 @@ TraceFile::TraceFile(const std::string& path, std::vector<TraceTensor> tensors, 
 
 Handle TraceFile::make(const std::string& path, const Shape& shape, hid_t type, const std::vector<std::string>& axes) {
   std::vector<hsize_t> dims{0}, limits{H5S_UNLIMITED};
-  for (const std::int64_t extent : shape) dims.push_back(static_cast<hsize_t>(extent)), limits.push_back(static_cast<hsize_t>(extent));
-  const Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), limits.data()), H5Sclose, "make a data space");
+  for (const std::int64_t extent : shape)
+    dims.push_back(static_cast<hsize_t>(extent)), limits.push_back(static_cast<hsize_t>(extent));
+  const Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), limits.data()), H5Sclose,
+                     "make a data space");
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
   const std::vector<hsize_t> chunk = shape.empty() ? std::vector<hsize_t>{1024} : chunk_of(shape);
   check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "set chunks");
@@ -57,7 +65,8 @@ Handle TraceFile::make(const std::string& path, const Shape& shape, hid_t type, 
   check(H5Pset_fletcher32(creation.id()), "ask for checksums");
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
   check(H5Pset_create_intermediate_group(links.id(), 1), "ask for intermediate groups");
-  Handle dataset(H5Dcreate2(file_.id(), path.c_str(), type, space.id(), links.id(), creation.id(), H5P_DEFAULT), H5Dclose, "make a data set");
+  Handle dataset(H5Dcreate2(file_.id(), path.c_str(), type, space.id(), links.id(), creation.id(), H5P_DEFAULT),
+                 H5Dclose, "make a data set");
   check(H5DSset_label(dataset.id(), 0, "step"), "label an axis");
   for (std::size_t axis = 0; axis < axes.size(); ++axis)
     check(H5DSset_label(dataset.id(), static_cast<unsigned>(axis + 1), axes[axis].c_str()), "label an axis");
@@ -74,11 +83,14 @@ void TraceFile::append(const TraceRecord& record) {
 
 void TraceFile::extend_and_write(const Handle& dataset, const Shape& shape, hid_t type, const void* data) {
   std::vector<hsize_t> dims{static_cast<hsize_t>(records_ + 1)}, begin{static_cast<hsize_t>(records_)}, count{1};
-  for (const std::int64_t extent : shape) dims.push_back(static_cast<hsize_t>(extent)), begin.push_back(0), count.push_back(static_cast<hsize_t>(extent));
+  for (const std::int64_t extent : shape)
+    dims.push_back(static_cast<hsize_t>(extent)), begin.push_back(0), count.push_back(static_cast<hsize_t>(extent));
   check(H5Dset_extent(dataset.id(), dims.data()), "extend a data set of the trace");
   const Handle file_space(H5Dget_space(dataset.id()), H5Sclose, "get a data space");
-  check(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr), "select a record");
-  const Handle memory_space(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose, "make a data space");
+  check(H5Sselect_hyperslab(file_space.id(), H5S_SELECT_SET, begin.data(), nullptr, count.data(), nullptr),
+        "select a record");
+  const Handle memory_space(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose,
+                            "make a data space");
   check(H5Dwrite(dataset.id(), type, memory_space.id(), file_space.id(), H5P_DEFAULT, data), "write a record");
   check(H5Dflush(dataset.id()), "flush a record");
 }

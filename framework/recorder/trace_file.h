@@ -17,7 +17,7 @@ struct TraceTensor {
   Shape shape;                    ///< of one record
   std::vector<std::string> axes;  ///< one label per axis of `shape`
   std::string definition;
-  bool is_per_sample = false;     ///< whether the first axis of `shape` are samples
+  bool is_per_sample = false;  ///< whether the first axis of `shape` are samples
 };
 
 /// What is recorded at one step: one buffer for each TraceTensor, in their order.

@@ -21,16 +21,20 @@ class Buffer {
     std::swap(bytes_, other.bytes_);
     return *this;
   }
-  ~Buffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+  ~Buffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
 
   std::size_t bytes() const { return bytes_; }
   void* data() { return data_; }
   const void* data() const { return data_; }
 
   template <class T>
-  T* as() { return static_cast<T*>(data_); }
+  T* as() {
+    return static_cast<T*>(data_);
+  }
   template <class T>
-  const T* as() const { return static_cast<const T*>(data_); }
+  const T* as() const {
+    return static_cast<const T*>(data_);
+  }
 
  private:
   void* data_ = nullptr;

@@ -13,12 +13,15 @@ std::int64_t element_count(const Shape& shape) {
   for (const std::int64_t extent : shape) {
     BP_ASSERT(extent >= 0);
     if (extent != 0 && count > kMost / extent)
-      throw UserError(ExitCode::bad_config, fmt::format("a tensor of shape {} has too many elements", to_string(shape)));
+      throw UserError(ExitCode::bad_config,
+                      fmt::format("a tensor of shape {} has too many elements", to_string(shape)));
     count *= extent;
   }
   return count;
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 }  // namespace backplane

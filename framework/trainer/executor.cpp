@@ -17,7 +17,9 @@ bool is_wanted(const Parameter& parameter, Gradients wanted) {
   return wanted == Gradients::all || parameter.trainable;
 }
 
-std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 /// [0, count) cut into at most `parts` ranges of a multiple of `grain`.
 template <class Body>
@@ -35,7 +37,12 @@ std::int64_t Executor::default_slice_rows(std::int64_t batch_size) {
 }
 
 Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows)
-    : network_(network), loss_(loss), arena_(arena), capacity_(capacity), slice_rows_(slice_rows), element_(size_of(network.dtype())) {
+    : network_(network),
+      loss_(loss),
+      arena_(arena),
+      capacity_(capacity),
+      slice_rows_(slice_rows),
+      element_(size_of(network.dtype())) {
   make_tensors();
   make_tiles();
   make_workers();
@@ -43,7 +50,9 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
 }
 
 void Executor::make_tensors() {
-  const auto per_sample = [&](std::int64_t size) { return Buffer(static_cast<std::size_t>(capacity_ * size) * element_); };
+  const auto per_sample = [&](std::int64_t size) {
+    return Buffer(static_cast<std::size_t>(capacity_ * size) * element_);
+  };
   input_ = per_sample(element_count(network_.input_shape()));
   target_ = per_sample(loss_.outputs());
   losses_.resize(static_cast<std::size_t>(capacity_));
@@ -53,7 +62,8 @@ void Executor::make_tensors() {
     tensors.z = per_sample(node.output_size);
     if (node.activation) tensors.a = per_sample(node.output_size);
     tensors.delta = per_sample(node.output_size);
-    for (const SavedTensor& saved : node.plan.saved) tensors.saved.push_back(per_sample(element_count(saved.sample_shape)));
+    for (const SavedTensor& saved : node.plan.saved)
+      tensors.saved.push_back(per_sample(element_count(saved.sample_shape)));
     tensors.gradients.resize(static_cast<std::size_t>(node.is_batch_wide() ? 1 : slices(capacity_)));
     for (auto& gradients : tensors.gradients)
       for (const Parameter& parameter : node.parameters) gradients.emplace_back(parameter.value.bytes());
@@ -95,7 +105,8 @@ void Executor::make_workers() {
   std::int64_t widest = 0;
   for (const LayerNode& node : network_.nodes()) {
     const std::int64_t rows = node.is_batch_wide() ? capacity_ : slice_rows_;
-    workspace = std::max(workspace, node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows));
+    workspace = std::max(workspace,
+                         node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows));
     widest = std::max(widest, node.output_size);
   }
   workers_.resize(static_cast<std::size_t>(arena_.threads()));
@@ -162,15 +173,18 @@ void Executor::forward_slice(Rows rows, std::uint64_t step, bool training) {
 void Executor::evaluate_loss(Rows rows) {
   const std::int64_t F = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
-    loss_.evaluate(tensors_.back().z.as<T>() + rows.begin * F, static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
-                   target_.as<T>() + rows.begin * F, rows.count, losses_.data() + rows.begin, correct_.data() + rows.begin);
+    loss_.evaluate(tensors_.back().z.as<T>() + rows.begin * F,
+                   static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
+                   target_.as<T>() + rows.begin * F, rows.count, losses_.data() + rows.begin,
+                   correct_.data() + rows.begin);
   });
 }
 
 void Executor::loss_gradient(Rows rows, std::int64_t batch_rows) {
   const std::int64_t F = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
-    loss_.gradient(tensors_.back().z.as<T>() + rows.begin * F, static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
+    loss_.gradient(tensors_.back().z.as<T>() + rows.begin * F,
+                   static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
                    target_.as<T>() + rows.begin * F, rows.count, 1.0 / static_cast<double>(batch_rows),
                    tensors_.back().delta.as<T>() + rows.begin * F);
   });
@@ -187,12 +201,14 @@ BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step)
   return sum_up(batch.count);
 }
 
-BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, std::int64_t capture_rows) {
+BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted,
+                                       std::int64_t capture_rows) {
   rows_ = batch.count;
   step_ = step;
   if (capture_rows > 0)
     for (std::size_t i = 0; i < tensors_.size(); ++i)
-      tensors_[i].d_activation = Buffer(static_cast<std::size_t>(capture_rows * network_.nodes()[i].output_size) * element_);
+      tensors_[i].d_activation =
+          Buffer(static_cast<std::size_t>(capture_rows * network_.nodes()[i].output_size) * element_);
   arena_.for_each(slices(batch.count), [&](std::int64_t index) {
     const Rows rows = slice(index, batch.count);
     gather(batch, rows);
@@ -204,7 +220,8 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
   return sum_up(batch.count);
 }
 
-void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step, Gradients wanted, std::int64_t capture_rows) {
+void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step, Gradients wanted,
+                              std::int64_t capture_rows) {
   for (std::size_t i = tensors_.size(); i-- > 0;) {
     const LayerNode& node = network_.nodes()[i];
     Tensors& tensors = tensors_[i];
@@ -212,7 +229,8 @@ void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step,
     const bool is_delta_already = i + 1 == tensors_.size() && loss_.gives_delta();
     // δ = ∂C/∂a ⊙ σ'(z), in place; the loss may have given δ of the last layer itself.
     if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0 && !is_delta_already)
-      std::memcpy(rows_of(tensors.d_activation), rows_of(tensors.delta), static_cast<std::size_t>(kept * node.output_size) * element_);
+      std::memcpy(rows_of(tensors.d_activation), rows_of(tensors.delta),
+                  static_cast<std::size_t>(kept * node.output_size) * element_);
     if (node.activation && !is_delta_already)
       node.activation->backward(rows_of(tensors.z), rows_of(tensors.a), rows_of(tensors.delta), rows_of(tensors.delta),
                                 rows.count * node.output_size / node.features(), node.features());
@@ -220,7 +238,8 @@ void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step,
   }
 }
 
-void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, std::uint64_t step, Gradients wanted) {
+void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, std::uint64_t step,
+                              Gradients wanted) {
   const LayerNode& node = network_.nodes()[index];
   Tensors& tensors = tensors_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
@@ -270,7 +289,8 @@ void Executor::gradient_of(const Tile& tile, Gradients wanted) {
       if (is_wanted(node.parameters[range.parameter], wanted))
         dispatch(network_.dtype(), [&]<class T>(T) {
           std::vector<T*> parts;
-          for (std::int64_t s = 0; s < slices(rows_); ++s) parts.push_back(tensors.gradients[static_cast<std::size_t>(s)][range.parameter].template as<T>());
+          for (std::int64_t s = 0; s < slices(rows_); ++s)
+            parts.push_back(tensors.gradients[static_cast<std::size_t>(s)][range.parameter].template as<T>());
           tree_sum(parts.data(), slices(rows_), range.begin, range.end);
         });
     return;
@@ -290,7 +310,8 @@ void Executor::gradient_of(const Tile& tile, Gradients wanted) {
 void Executor::for_each_gradient_tile(Gradients wanted, const std::function<void(const Tile&)>& use) {
   for_each_tile([&](const Tile& tile) {
     const LayerNode& node = network_.nodes()[tile.node];
-    if (std::none_of(tile.ranges.begin(), tile.ranges.end(), [&](const Tile::Range& r) { return is_wanted(node.parameters[r.parameter], wanted); }))
+    if (std::none_of(tile.ranges.begin(), tile.ranges.end(),
+                     [&](const Tile::Range& r) { return is_wanted(node.parameters[r.parameter], wanted); }))
       return;
     gradient_of(tile, wanted);
     use(tile);
@@ -298,7 +319,8 @@ void Executor::for_each_gradient_tile(Gradients wanted, const std::function<void
 }
 
 void Executor::for_each_tile(const std::function<void(const Tile&)>& use) {
-  arena_.for_each(static_cast<std::int64_t>(tiles_.size()), [&](std::int64_t i) { use(tiles_[static_cast<std::size_t>(i)]); });
+  arena_.for_each(static_cast<std::int64_t>(tiles_.size()),
+                  [&](std::int64_t i) { use(tiles_[static_cast<std::size_t>(i)]); });
 }
 
 void Executor::prepare(const Tile& tile) {
@@ -312,7 +334,9 @@ void Executor::prepare(const Tile& tile) {
 
 void Executor::prepare_layer(std::size_t index) {
   if (network_.nodes()[index].plan.prepared > 0)
-    arena_.for_each(1, [&](std::int64_t) { network_.nodes()[index].layer.prepare(start_call(index, {0, 0}, step_, true)); });
+    arena_.for_each(1, [&](std::int64_t) {
+      network_.nodes()[index].layer.prepare(start_call(index, {0, 0}, step_, true));
+    });
 }
 
 void Executor::prepare_untiled_layers() {
@@ -345,7 +369,8 @@ std::string Executor::first_non_finite(std::int64_t rows) const {
         return fmt::format("{} of layer '{}', sample {} of the batch", tensor, node.name(), element / node.output_size);
       };
       if (const std::int64_t element = find(z(i), rows * node.output_size); element >= 0) return in_batch("z", element);
-      if (const std::int64_t element = find(activation(i), rows * node.output_size); element >= 0) return in_batch("activation", element);
+      if (const std::int64_t element = find(activation(i), rows * node.output_size); element >= 0)
+        return in_batch("activation", element);
     }
     return {};
   });

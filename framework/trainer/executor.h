@@ -101,8 +101,8 @@ class Executor {
  private:
   /// The batch's tensors of one layer.
   struct Tensors {
-    Buffer z, a;  ///< a is empty where the activation is the identity
-    Buffer delta; ///< first ∂C/∂a as consumers write it, then δ in its place
+    Buffer z, a;   ///< a is empty where the activation is the identity
+    Buffer delta;  ///< first ∂C/∂a as consumers write it, then δ in its place
     Buffer d_activation;
     std::vector<Buffer> saved;
     /// [slice][parameter]; batch-wide layers have one slice only. [0] ends as the gradient.

@@ -34,11 +34,15 @@ std::optional<double> derivative(const std::function<double(double)>& C, double 
 
 class GradientCheck {
  public:
-  GradientCheck(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const GradientCheckOptions& options)
+  GradientCheck(Network& network, const DataSet& data, const Loss& loss, Arena& arena,
+                const GradientCheckOptions& options)
       : network_(network),
         options_(options),
         indices_(static_cast<std::size_t>(std::min(options.samples, data.train.count))),
-        batch_{.data = &data, .samples = &data.train, .indices = indices_.data(), .count = static_cast<std::int64_t>(indices_.size())},
+        batch_{.data = &data,
+               .samples = &data.train,
+               .indices = indices_.data(),
+               .count = static_cast<std::int64_t>(indices_.size())},
         executor_(network, loss, arena, batch_.count, kSliceRows) {
     BP_ASSERT(network.dtype() == DType::float64);
     std::iota(indices_.begin(), indices_.end(), 0);
@@ -107,7 +111,9 @@ class GradientCheck {
         scale);
     std::copy(original.begin(), original.end(), values.begin());
     finding.is_direction_checked = numeric.has_value();
-    if (numeric) finding.direction_error = std::abs(analytic - *numeric) / std::max({std::abs(analytic), std::abs(*numeric), scale});
+    if (numeric)
+      finding.direction_error =
+          std::abs(analytic - *numeric) / std::max({std::abs(analytic), std::abs(*numeric), scale});
   }
 
   /// C with the parameters of layer `changed` as they are now.
@@ -138,7 +144,8 @@ class GradientCheck {
 
 }  // namespace
 
-std::vector<GradientFinding> check_gradients(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const GradientCheckOptions& options) {
+std::vector<GradientFinding> check_gradients(Network& network, const DataSet& data, const Loss& loss, Arena& arena,
+                                             const GradientCheckOptions& options) {
   return GradientCheck(network, data, loss, arena, options)();
 }
 

@@ -37,16 +37,23 @@ Loss::Kind Loss::kind_of(const std::string& name) {
 }
 
 Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
-    : name_(spec.loss), kind_(kind_of(spec.loss)), outputs_(network.output().output_size), has_accuracy_(data.train.has_labels()) {
+    : name_(spec.loss),
+      kind_(kind_of(spec.loss)),
+      outputs_(network.output().output_size),
+      has_accuracy_(data.train.has_labels()) {
   const LayerNode& last = network.output();
   const auto fail = [&](const std::string& what, const std::string& hint) {
-    throw UserError(ExitCode::bad_config, Diagnostic{.place = last.layer.place(), .what = what, .path = "network.loss: " + name_, .hint = hint});
+    throw UserError(
+        ExitCode::bad_config,
+        Diagnostic{.place = last.layer.place(), .what = what, .path = "network.loss: " + name_, .hint = hint});
   };
   if (kind_ == Kind::softmax_cross_entropy && last.activation)
-    fail(fmt::format("the last layer '{}' has activation '{}', but softmax_cross_entropy takes its z as it is", last.name(), last.activation_name),
+    fail(fmt::format("the last layer '{}' has activation '{}', but softmax_cross_entropy takes its z as it is",
+                     last.name(), last.activation_name),
          "leave the activation of the last layer out: softmax is part of this loss");
   if (kind_ == Kind::binary_cross_entropy && last.activation_name != "sigmoid")
-    fail(fmt::format("the last layer '{}' has activation '{}', but binary_cross_entropy needs probabilities", last.name(), last.activation_name),
+    fail(fmt::format("the last layer '{}' has activation '{}', but binary_cross_entropy needs probabilities",
+                     last.name(), last.activation_name),
          "give the last layer activation: sigmoid");
   if (data.train.has_labels()) {
     if (kind_ == Kind::softmax_cross_entropy && outputs_ < 2)
@@ -54,7 +61,8 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
            fmt::format("give it {} units, one a class; or use binary_cross_entropy", data.classes));
     const std::int64_t representable = outputs_ == 1 ? 2 : outputs_;
     if (data.classes > representable)
-      fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), outputs_, outputs_ == 1 ? "" : "s", data.classes),
+      fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), outputs_,
+                       outputs_ == 1 ? "" : "s", data.classes),
            fmt::format("give it {} units", data.classes));
   } else if (data.target_size != outputs_) {
     fail(fmt::format("the last layer '{}' has {} output{}, but each target has {} number{}", last.name(), outputs_,
@@ -64,7 +72,8 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
 }
 
 template <class T>
-void Loss::evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses, std::uint8_t* correct) const {
+void Loss::evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses,
+                    std::uint8_t* correct) const {
   const std::int64_t F = outputs_;
   for (std::int64_t n = 0; n < rows; ++n, z += F, a += F, target += F) {
     double loss = 0.0;
@@ -82,7 +91,8 @@ void Loss::evaluate(const T* z, const T* a, const T* target, std::int64_t rows, 
       case Kind::binary_cross_entropy:
         // numerics: −y ln a − (1−y) ln(1−a) with a = 1/(1+e⁻ᶻ) is max(z, 0) − y z + ln(1 + e^−|z|).
         for (std::int64_t i = 0; i < F; ++i)
-          loss += std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
+          loss +=
+              std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
         loss /= static_cast<double>(F);
         break;
     }
@@ -103,7 +113,8 @@ void Loss::gradient(const T* z, const T* a, const T* target, std::int64_t rows, 
       const double normalizer = log_sum_exp(z, F);
       double total = 0.0;
       for (std::int64_t i = 0; i < F; ++i) total += target[i];
-      for (std::int64_t i = 0; i < F; ++i) out[i] = static_cast<T>(factor * (std::exp(z[i] - normalizer) * total - target[i]));
+      for (std::int64_t i = 0; i < F; ++i)
+        out[i] = static_cast<T>(factor * (std::exp(z[i] - normalizer) * total - target[i]));
     } else {
       for (std::int64_t i = 0; i < F; ++i) out[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
     }

@@ -32,7 +32,8 @@ class Loss {
   /// For `rows` samples of outputs() numbers each: the loss of each sample, and 1 where the most probable class is the
   /// right one (0 where there are no labels). Sums run in float64.
   template <class T>
-  void evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses, std::uint8_t* correct) const;
+  void evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses,
+                std::uint8_t* correct) const;
 
   /// scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta); `scale` is 1/N for C.
   template <class T>

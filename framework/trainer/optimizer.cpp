@@ -32,9 +32,12 @@ Schema optimizer_schema() {
       .alternative("momentum", momentum(rule("0.01")), "heavy ball")
       .alternative("nesterov", momentum(rule("0.01")), "Nesterov's momentum")
       .alternative("adagrad", epsilon(rule("0.01"), "1e-10"), "AdaGrad")
-      .alternative("rmsprop", epsilon(rule("0.001").optional("decay", Schema::number().at_least(0).below(1), "0.99", "ρ"), "1e-8"), "RMSProp")
+      .alternative("rmsprop",
+                   epsilon(rule("0.001").optional("decay", Schema::number().at_least(0).below(1), "0.99", "ρ"), "1e-8"),
+                   "RMSProp")
       .alternative("adam", adam(), "Adam")
-      .alternative("adamw", adam().optional("weight_decay", Schema::number().at_least(0), "0.01", "λ, of weights"), "Adam with decoupled weight decay");
+      .alternative("adamw", adam().optional("weight_decay", Schema::number().at_least(0), "0.01", "λ, of weights"),
+                   "Adam with decoupled weight decay");
 }
 
 /// The numbers of one update of one parameter, in float64.
@@ -69,7 +72,8 @@ BP_MULTIVERSION void step_sgd(T* __restrict w, Regularized<T> g, T rate, std::in
 }
 
 template <class T>
-BP_MULTIVERSION void step_momentum(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_momentum(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum,
+                                   std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     v[i] = momentum * v[i] + g(i, w[i]);
     w[i] -= rate * v[i];
@@ -77,7 +81,8 @@ BP_MULTIVERSION void step_momentum(T* __restrict w, Regularized<T> g, T* __restr
 }
 
 template <class T>
-BP_MULTIVERSION void step_nesterov(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_nesterov(T* __restrict w, Regularized<T> g, T* __restrict v, T rate, T momentum,
+                                   std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const T gradient = g(i, w[i]);
     v[i] = momentum * v[i] + gradient;
@@ -87,7 +92,8 @@ BP_MULTIVERSION void step_nesterov(T* __restrict w, Regularized<T> g, T* __restr
 
 /// AdaGrad (kept 1, added 1) and RMSProp (kept ρ, added 1 − ρ).
 template <class T>
-BP_MULTIVERSION void step_scaled(T* __restrict w, Regularized<T> g, T* __restrict s, T rate, T kept, T added, T epsilon, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_scaled(T* __restrict w, Regularized<T> g, T* __restrict s, T rate, T kept, T added, T epsilon,
+                                 std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const T gradient = g(i, w[i]);
     s[i] = kept * s[i] + added * gradient * gradient;
@@ -97,8 +103,9 @@ BP_MULTIVERSION void step_scaled(T* __restrict w, Regularized<T> g, T* __restric
 
 /// Adam, and AdamW with shrink < 1.
 template <class T>
-BP_MULTIVERSION void step_adam(T* __restrict w, Regularized<T> g, T* __restrict m, T* __restrict v, T rate, T beta1, T beta2, T mean_correction,
-                               T variance_correction, T epsilon, T shrink, std::int64_t begin, std::int64_t end) {
+BP_MULTIVERSION void step_adam(T* __restrict w, Regularized<T> g, T* __restrict m, T* __restrict v, T rate, T beta1,
+                               T beta2, T mean_correction, T variance_correction, T epsilon, T shrink,
+                               std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const T gradient = g(i, w[i]);
     m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
@@ -121,8 +128,12 @@ Optimizer::Optimizer(const config::Node& choice, const Network& network) : name_
   std::tie(rule_, slot_names_) = kRules.at(name_);
   const config::Node& options = choice.choice();
   rate_ = options.at("lr").as_number();
-  for (const auto& [key, member] : {std::pair{"momentum", &momentum_}, {"decay", &decay_}, {"beta1", &beta1_}, {"beta2", &beta2_},
-                                    {"epsilon", &epsilon_}, {"weight_decay", &weight_decay_}})
+  for (const auto& [key, member] : {std::pair{"momentum", &momentum_},
+                                    {"decay", &decay_},
+                                    {"beta1", &beta1_},
+                                    {"beta2", &beta2_},
+                                    {"epsilon", &epsilon_},
+                                    {"weight_decay", &weight_decay_}})
     if (const config::Node* given = options.find(key)) *member = given->as_number();
   for (const LayerNode& node : network.nodes()) {
     auto& layer = slots_.emplace_back();
@@ -139,19 +150,29 @@ void Optimizer::update(Network& network, Executor& executor, const Tile& tile, c
     Parameter& parameter = node.parameters[range.parameter];
     if (!parameter.trainable) continue;
     const auto t = static_cast<double>(step.number);
-    const Factors factors{.rate = step.rate, .scale = step.gradient_scale, .clip = step.clip_value > 0.0 ? step.clip_value : std::numeric_limits<double>::infinity(), .l1 = parameter.l1, .l2 = parameter.l2,
-                          .momentum = momentum_, .decay = decay_, .beta1 = beta1_, .beta2 = beta2_, .epsilon = epsilon_,
+    const Factors factors{.rate = step.rate,
+                          .scale = step.gradient_scale,
+                          .clip = step.clip_value > 0.0 ? step.clip_value : std::numeric_limits<double>::infinity(),
+                          .l1 = parameter.l1,
+                          .l2 = parameter.l2,
+                          .momentum = momentum_,
+                          .decay = decay_,
+                          .beta1 = beta1_,
+                          .beta2 = beta2_,
+                          .epsilon = epsilon_,
                           .mean_correction = 1.0 / (1.0 - std::pow(beta1_, t)),
                           .variance_correction = 1.0 / (1.0 - std::pow(beta2_, t)),
                           .shrink = 1.0 - (parameter.role == "weight" ? step.rate * weight_decay_ : 0.0)};
     dispatch(network.dtype(), [&]<class T>(T) {
-      update_range(parameter, static_cast<T*>(executor.gradient(tile.node, range.parameter)), slots_[tile.node][range.parameter], range, factors);
+      update_range(parameter, static_cast<T*>(executor.gradient(tile.node, range.parameter)),
+                   slots_[tile.node][range.parameter], range, factors);
     });
   }
 }
 
 template <class T>
-void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range, const Factors& f) {
+void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range,
+                             const Factors& f) {
   const auto as = [](double value) { return static_cast<T>(value); };
   T* w = parameter.value.as<T>();
   const Regularized<T> g{gradient, as(f.scale), as(f.clip), as(f.l1), as(f.l2)};
@@ -160,9 +181,11 @@ void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buff
     case Rule::sgd: return step_sgd(w, g, as(f.rate), range.begin, range.end);
     case Rule::momentum: return step_momentum(w, g, slot(0), as(f.rate), as(f.momentum), range.begin, range.end);
     case Rule::nesterov: return step_nesterov(w, g, slot(0), as(f.rate), as(f.momentum), range.begin, range.end);
-    case Rule::adagrad: return step_scaled(w, g, slot(0), as(f.rate), T(1), T(1), as(f.epsilon), range.begin, range.end);
+    case Rule::adagrad:
+      return step_scaled(w, g, slot(0), as(f.rate), T(1), T(1), as(f.epsilon), range.begin, range.end);
     case Rule::rmsprop:
-      return step_scaled(w, g, slot(0), as(f.rate), as(f.decay), as(1.0 - f.decay), as(f.epsilon), range.begin, range.end);
+      return step_scaled(w, g, slot(0), as(f.rate), as(f.decay), as(1.0 - f.decay), as(f.epsilon), range.begin,
+                         range.end);
     case Rule::adam:
     case Rule::adamw:
       return step_adam(w, g, slot(0), slot(1), as(f.rate), as(f.beta1), as(f.beta2), as(f.mean_correction),

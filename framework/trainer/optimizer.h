@@ -36,7 +36,9 @@ class Optimizer {
   double base_rate() const { return rate_; }
   /// Names of the tensors kept for each parameter ("velocity"; "mean", "variance").
   const std::vector<std::string>& slots() const { return slot_names_; }
-  const Buffer& slot(std::size_t node, std::size_t parameter, std::size_t slot) const { return slots_[node][parameter][slot]; }
+  const Buffer& slot(std::size_t node, std::size_t parameter, std::size_t slot) const {
+    return slots_[node][parameter][slot];
+  }
 
   /// One step of one tile: gradient · gradient_scale, clipped by value, with penalties, into the parameters.
   /// Frozen parameters are left alone. [compute: tiles of one step may run at the same time]
@@ -44,7 +46,7 @@ class Optimizer {
     std::uint64_t number = 1;  ///< t
     double rate = 0.0;         ///< η of this step
     double gradient_scale = 1.0;
-    double clip_value = 0.0;   ///< each element of g is held within ± this; 0: not clipped
+    double clip_value = 0.0;  ///< each element of g is held within ± this; 0: not clipped
   };
   void update(Network& network, Executor& executor, const Tile& tile, const Step& step);
 
@@ -52,7 +54,8 @@ class Optimizer {
   enum class Rule { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw };
   struct Factors;
   template <class T>
-  void update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range, const Factors& factors);
+  void update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range,
+                    const Factors& factors);
 
   std::string name_;
   Rule rule_;

@@ -10,18 +10,23 @@ using config::Node;
 using config::Schema;
 
 Schema train_schema() {
-  const Schema stopping = Schema::map()
-                              .optional("metric", Schema::text_of({"loss", "accuracy"}), "loss", "of the validation split")
-                              .required("patience", Schema::integer().at_least(1), "epochs without improvement before the run ends")
-                              .optional("min_delta", Schema::number().at_least(0), "0", "least change that counts as improvement");
-  const Schema clip = Schema::map()
-                          .optional("norm", Schema::number().above(0), std::nullopt, "largest norm of all gradients together")
-                          .optional("value", Schema::number().above(0), std::nullopt, "largest magnitude of an element");
+  const Schema stopping =
+      Schema::map()
+          .optional("metric", Schema::text_of({"loss", "accuracy"}), "loss", "of the validation split")
+          .required("patience", Schema::integer().at_least(1), "epochs without improvement before the run ends")
+          .optional("min_delta", Schema::number().at_least(0), "0", "least change that counts as improvement");
+  const Schema clip =
+      Schema::map()
+          .optional("norm", Schema::number().above(0), std::nullopt, "largest norm of all gradients together")
+          .optional("value", Schema::number().above(0), std::nullopt, "largest magnitude of an element");
   return Schema::map()
-      .optional("epochs", Schema::integer().at_least(1).at_most(1'000'000), std::nullopt, "passes over the training split")
-      .optional("steps", Schema::integer().at_least(1).at_most(1'000'000'000'000), std::nullopt, "optimizer steps; whichever of epochs and steps ends first")
+      .optional("epochs", Schema::integer().at_least(1).at_most(1'000'000), std::nullopt,
+                "passes over the training split")
+      .optional("steps", Schema::integer().at_least(1).at_most(1'000'000'000'000), std::nullopt,
+                "optimizer steps; whichever of epochs and steps ends first")
       .optional("batch_size", Schema::integer().at_least(1).at_most(1 << 20), "32", "samples per optimizer step")
-      .optional("slice", Schema::integer().at_least(1), std::nullopt, "rows that one task carries; default: from the batch size")
+      .optional("slice", Schema::integer().at_least(1), std::nullopt,
+                "rows that one task carries; default: from the batch size")
       .optional("shuffle", Schema::boolean(), "true", "a new order of samples each epoch, a function of seed and epoch")
       .required("optimizer", optimizer_schema(), "how gradients become steps")
       .optional("schedule", schedule_schema(), "constant", "how the learning rate changes")
@@ -41,7 +46,9 @@ TrainOptions read_train(const Node& section) {
   options.epochs = integer("epochs");
   options.steps = integer("steps");
   if (!options.epochs && !options.steps)
-    throw UserError(ExitCode::bad_config, Diagnostic{.place = section.place, .what = "nothing says how long to train", .path = "train",
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = section.place,
+                                                     .what = "nothing says how long to train",
+                                                     .path = "train",
                                                      .hint = "set epochs: N or steps: N"});
   options.batch_size = section.at("batch_size").as_integer();
   options.slice_rows = integer("slice").value_or(Executor::default_slice_rows(options.batch_size));

@@ -13,9 +13,9 @@ config::Schema train_schema();
 
 /// Stop when a metric has not improved for a while.
 struct EarlyStopping {
-  bool by_accuracy = false;  ///< else by loss
-  std::int64_t patience = 0; ///< epochs without improvement
-  double min_delta = 0.0;    ///< what counts as one
+  bool by_accuracy = false;   ///< else by loss
+  std::int64_t patience = 0;  ///< epochs without improvement
+  double min_delta = 0.0;     ///< what counts as one
 };
 
 /// The section `train:`, read. Optimizer and schedule stay nodes: they have readers of their own.
@@ -24,7 +24,7 @@ struct TrainOptions {
   std::int64_t batch_size = 0;
   std::int64_t slice_rows = 0;
   bool shuffle = true;
-  double clip_norm = 0.0, clip_value = 0.0;   ///< 0: off
+  double clip_norm = 0.0, clip_value = 0.0;  ///< 0: off
   double l1 = 0.0, l2 = 0.0;
   std::optional<EarlyStopping> early_stopping;
   config::Duration warmup;

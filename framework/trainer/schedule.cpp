@@ -18,7 +18,9 @@ Schema schedule_schema() {
       .alternative("constant", Schema::map(), "the rate stays")
       .alternative("step", decay("0.1"), "multiplied once every so often")
       .alternative("exponential", decay("0.95"), "the same, smoothly")
-      .alternative("cosine", Schema::map().optional("final", Schema::number().at_least(0).at_most(1), "0", "the last rate, as a part of the first"),
+      .alternative("cosine",
+                   Schema::map().optional("final", Schema::number().at_least(0).at_most(1), "0",
+                                          "the last rate, as a part of the first"),
                    "half a cosine down to `final`");
 }
 
@@ -28,7 +30,8 @@ std::int64_t in_steps(config::Duration duration, std::int64_t steps_per_epoch) {
 }
 }  // namespace
 
-Schedule::Schedule(const config::Node& choice, config::Duration warmup, std::int64_t steps_per_epoch, std::int64_t total_steps)
+Schedule::Schedule(const config::Node& choice, config::Duration warmup, std::int64_t steps_per_epoch,
+                   std::int64_t total_steps)
     : warmup_(in_steps(warmup, steps_per_epoch)), total_(total_steps) {
   const std::string& name = choice.chosen();
   const config::Node& options = choice.choice();
@@ -51,7 +54,8 @@ double Schedule::factor(std::int64_t step) const {
     case Kind::step: return std::pow(factor_, static_cast<double>(u / every_));
     case Kind::exponential: return std::pow(factor_, static_cast<double>(u) / static_cast<double>(every_));
     case Kind::cosine: {
-      const double part = std::min(1.0, static_cast<double>(u) / static_cast<double>(std::max<std::int64_t>(1, total_ - warmup_)));
+      const double part =
+          std::min(1.0, static_cast<double>(u) / static_cast<double>(std::max<std::int64_t>(1, total_ - warmup_)));
       return final_ + (1.0 - final_) * 0.5 * (1.0 + std::cos(std::numbers::pi * part));
     }
   }

@@ -21,12 +21,15 @@ std::int64_t steps_in_all(const TrainOptions& options, std::int64_t steps_per_ep
 
 Score make_score(double loss_sum, std::int64_t correct, std::int64_t samples, bool has_accuracy) {
   const auto n = static_cast<double>(samples);
-  return {.loss = loss_sum / n, .accuracy = has_accuracy ? std::optional(static_cast<double>(correct) / n) : std::nullopt, .samples = samples};
+  return {.loss = loss_sum / n,
+          .accuracy = has_accuracy ? std::optional(static_cast<double>(correct) / n) : std::nullopt,
+          .samples = samples};
 }
 
 }  // namespace
 
-Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options, std::uint64_t seed)
+Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options,
+                 std::uint64_t seed)
     : network_(network),
       data_(data),
       loss_(loss),
@@ -34,14 +37,16 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       seed_(seed),
       steps_per_epoch_((data.train.count + options.batch_size - 1) / options.batch_size),
       total_steps_(steps_in_all(options, steps_per_epoch_)),
-      executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})), options.slice_rows),
+      executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
+                options.slice_rows),
       optimizer_(options.optimizer, network),
       schedule_(options.schedule, options.warmup, steps_per_epoch_, total_steps_) {}
 
 Batch Trainer::next_batch() {
   if (ordered_epoch_ != state_.epoch) {
     if (options_.shuffle) {
-      order_ = permutation(data_.train.count, Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
+      order_ =
+          permutation(data_.train.count, Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
     } else if (order_.empty()) {
       order_.resize(static_cast<std::size_t>(data_.train.count));
       std::iota(order_.begin(), order_.end(), 0);
@@ -49,12 +54,16 @@ Batch Trainer::next_batch() {
     ordered_epoch_ = state_.epoch;
   }
   const std::int64_t begin = state_.position * options_.batch_size;
-  return {.data = &data_, .samples = &data_.train, .indices = order_.data() + begin, .count = std::min(options_.batch_size, data_.train.count - begin)};
+  return {.data = &data_,
+          .samples = &data_.train,
+          .indices = order_.data() + begin,
+          .count = std::min(options_.batch_size, data_.train.count - begin)};
 }
 
 Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   const Batch batch = next_batch();
-  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
+  const BatchResult result =
+      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
   if (before_update) before_update(batch);
   update();
@@ -76,7 +85,9 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
 }
 
 void Trainer::update() {
-  Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1), .rate = learning_rate(state_.step + 1), .clip_value = options_.clip_value};
+  Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1),
+                       .rate = learning_rate(state_.step + 1),
+                       .clip_value = options_.clip_value};
   const auto update_tile = [&](const Tile& tile) {
     optimizer_.update(network_, executor_, tile, step);
     executor_.prepare(tile);
@@ -101,7 +112,8 @@ double Trainer::gradient_norm() {
       if (!network_.nodes()[tile.node].parameters[range.parameter].trainable) continue;
       dispatch(network_.dtype(), [&]<class T>(T) {
         const T* g = static_cast<const T*>(executor_.gradient(tile.node, range.parameter));
-        for (std::int64_t i = range.begin; i < range.end; ++i) sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+        for (std::int64_t i = range.begin; i < range.end; ++i)
+          sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
       });
     }
     squares[static_cast<std::size_t>(&tile - first)] = sum;
@@ -111,11 +123,14 @@ double Trainer::gradient_norm() {
 
 Score Trainer::evaluate(const Samples& samples) {
   const auto count = static_cast<std::size_t>(samples.count);
-  for (auto next = static_cast<std::int64_t>(in_order_.size()); in_order_.size() < count; ++next) in_order_.push_back(next);
+  for (auto next = static_cast<std::int64_t>(in_order_.size()); in_order_.size() < count; ++next)
+    in_order_.push_back(next);
   double loss_sum = 0.0;
   std::int64_t correct = 0;
   for (std::int64_t begin = 0; begin < samples.count; begin += batch_size()) {
-    const BatchResult result = executor_.forward({.data = &data_, .samples = &samples, .indices = in_order_.data() + begin,
+    const BatchResult result = executor_.forward({.data = &data_,
+                                                  .samples = &samples,
+                                                  .indices = in_order_.data() + begin,
                                                   .count = std::min(batch_size(), samples.count - begin)});
     loss_sum += result.loss_sum;
     correct += result.correct;
@@ -127,7 +142,8 @@ void Trainer::note_validation(const Score& score) {
   if (!options_.early_stopping) return;
   const EarlyStopping& rule = *options_.early_stopping;
   const double value = rule.by_accuracy ? score.accuracy.value_or(0.0) : score.loss;
-  const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta : value < *state_.best - rule.min_delta);
+  const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
+                                                           : value < *state_.best - rule.min_delta);
   if (is_better) {
     state_.best = value;
     state_.best_step = state_.step;
@@ -149,7 +165,8 @@ void Trainer::report_divergence(std::int64_t rows) const {
   std::string where = executor_.first_non_finite(rows);
   if (where.empty()) where = "the loss itself";
   throw UserError(ExitCode::diverged,
-                  fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}", state_.step + 1, state_.epoch + 1, where),
+                  fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}",
+                              state_.step + 1, state_.epoch + 1, where),
                   "a lower learning rate, train.clip or scaled inputs help most often; the step was not taken");
 }
 

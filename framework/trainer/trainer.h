@@ -27,13 +27,13 @@ struct Score {
 /// Where a run stands. Together with parameters and optimizer slots it is all that the rest of the run depends on:
 /// orders of samples and random numbers are functions of it and of the seed.
 struct TrainState {
-  std::int64_t step = 0;      ///< optimizer steps done
-  std::int64_t epoch = 0;     ///< epochs completed
-  std::int64_t position = 0;  ///< batches done in the epoch that runs
-  double epoch_loss_sum = 0.0;      ///< over the samples of that epoch so far
+  std::int64_t step = 0;        ///< optimizer steps done
+  std::int64_t epoch = 0;       ///< epochs completed
+  std::int64_t position = 0;    ///< batches done in the epoch that runs
+  double epoch_loss_sum = 0.0;  ///< over the samples of that epoch so far
   std::int64_t epoch_correct = 0;
   std::int64_t epoch_samples = 0;
-  std::optional<double> best;       ///< best validation metric so far
+  std::optional<double> best;  ///< best validation metric so far
   std::int64_t best_step = 0;
   std::int64_t epochs_without_improvement = 0;
 };
@@ -43,7 +43,8 @@ struct TrainState {
 class Trainer {
  public:
   /// References must outlive the trainer.
-  Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options, std::uint64_t seed);
+  Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options,
+          std::uint64_t seed);
 
   const TrainState& state() const { return state_; }
   const Optimizer& optimizer() const { return optimizer_; }
@@ -98,9 +99,9 @@ class Trainer {
   TrainState state_;
   Score epoch_score_;
   bool stopped_early_ = false;
-  std::int64_t ordered_epoch_ = -1;    ///< the epoch that order_ belongs to
-  std::vector<std::int64_t> order_;    ///< of the training samples
-  std::vector<std::int64_t> in_order_; ///< 0, 1, 2, …: for evaluation
+  std::int64_t ordered_epoch_ = -1;     ///< the epoch that order_ belongs to
+  std::vector<std::int64_t> order_;     ///< of the training samples
+  std::vector<std::int64_t> in_order_;  ///< 0, 1, 2, …: for evaluation
 };
 
 }  // namespace backplane

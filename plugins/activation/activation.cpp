@@ -83,8 +83,7 @@ struct Softmax {
     softmax(z, a, rows, features);
   }
   template <class T>
-  void backward(const T*, const T* a, const T* d_activation, T* delta, std::int64_t rows,
-                std::int64_t features) const {
+  void backward(const T*, const T* a, const T* d_activation, T* delta, std::int64_t rows, std::int64_t features) const {
     softmax_backward(a, d_activation, delta, rows, features);
   }
 };

@@ -30,8 +30,7 @@ V normal_distribution(D d, V z) {
   using T = hn::TFromD<D>;
   HWY_ALIGN T lanes[hn::MaxLanes(d)];
   hn::Store(z, d, lanes);
-  for (std::size_t i = 0; i < hn::Lanes(d); ++i)
-    lanes[i] = T(0.5) * std::erfc(-lanes[i] / std::numbers::sqrt2_v<T>);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = T(0.5) * std::erfc(-lanes[i] / std::numbers::sqrt2_v<T>);
   return hn::Load(d, lanes);
 }
 
@@ -122,7 +121,7 @@ void map(Function function, double parameter, const T* z, T* a, std::int64_t cou
 
 template <class T>
 void map_backward(Function function, double parameter, const T* z, const T* a, const T* d_activation, T* delta,
-                    std::int64_t count) {
+                  std::int64_t count) {
   const hn::ScalableTag<T> d;
   const auto p = hn::Set(d, static_cast<T>(parameter));
   for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
@@ -145,8 +144,12 @@ void map_rows(const T* z, T* a, std::int64_t rows, std::int64_t features) {
   }
 }
 
-void apply_f32(Function f, double p, const float* z, float* a, std::int64_t n) { map(f, p, z, a, n); }
-void apply_f64(Function f, double p, const double* z, double* a, std::int64_t n) { map(f, p, z, a, n); }
+void apply_f32(Function f, double p, const float* z, float* a, std::int64_t n) {
+  map(f, p, z, a, n);
+}
+void apply_f64(Function f, double p, const double* z, double* a, std::int64_t n) {
+  map(f, p, z, a, n);
+}
 void apply_backward_f32(Function f, double p, const float* z, const float* a, const float* g, float* delta,
                         std::int64_t n) {
   map_backward(f, p, z, a, g, delta, n);
@@ -155,8 +158,12 @@ void apply_backward_f64(Function f, double p, const double* z, const double* a, 
                         std::int64_t n) {
   map_backward(f, p, z, a, g, delta, n);
 }
-void softmax_f32(const float* z, float* a, std::int64_t rows, std::int64_t n) { map_rows(z, a, rows, n); }
-void softmax_f64(const double* z, double* a, std::int64_t rows, std::int64_t n) { map_rows(z, a, rows, n); }
+void softmax_f32(const float* z, float* a, std::int64_t rows, std::int64_t n) {
+  map_rows(z, a, rows, n);
+}
+void softmax_f64(const double* z, double* a, std::int64_t rows, std::int64_t n) {
+  map_rows(z, a, rows, n);
+}
 
 }  // namespace activation::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -185,8 +192,8 @@ void apply_backward(Function function, double parameter, const float* z, const f
   HWY_DYNAMIC_DISPATCH(apply_backward_f32)(function, parameter, z, a, d_activation, delta, count);
 }
 template <>
-void apply_backward(Function function, double parameter, const double* z, const double* a,
-                    const double* d_activation, double* delta, std::int64_t count) {
+void apply_backward(Function function, double parameter, const double* z, const double* a, const double* d_activation,
+                    double* delta, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(apply_backward_f64)(function, parameter, z, a, d_activation, delta, count);
 }
 template <>

@@ -13,7 +13,9 @@ enum Parameter : std::uint32_t { kW, kB };
 
 /// The leading dimension of the prepared Wᵀ. Rows a multiple of 2 KiB apart fall into the same few sets of the cache,
 /// which halves the speed of the product; a cache line between them spreads them out.
-std::int64_t leading(std::int64_t units) { return units % 512 == 0 ? units + 16 : units; }
+std::int64_t leading(std::int64_t units) {
+  return units % 512 == 0 ? units + 16 : units;
+}
 
 }  // namespace
 

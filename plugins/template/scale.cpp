@@ -39,8 +39,8 @@ struct Scale {
     const auto d_a = call.d_input(0), d_s = call.d_parameter(0);
     for (std::int64_t r = 0; r < a.rows(); ++r)
       for (std::int64_t f = 0; f < a.columns(); ++f) {
-        if (d_a) d_a(r, f) = T(initial) * s[f] * delta(r, f);    // written
-        if (d_s) d_s[f] += T(initial) * a(r, f) * delta(r, f);   // added
+        if (d_a) d_a(r, f) = T(initial) * s[f] * delta(r, f);   // written
+        if (d_s) d_s[f] += T(initial) * a(r, f) * delta(r, f);  // added
       }
   }
 };

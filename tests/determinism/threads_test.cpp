@@ -21,7 +21,9 @@ struct Case {
   int batch_size;     ///< of 150 samples: the last batch of an epoch is smaller
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
 
 std::string yaml(const Case& c) {
   return std::string("name: threads\nseed: 7\ndtype: ") + c.dtype +
@@ -32,12 +34,14 @@ std::string yaml(const Case& c) {
          "    - dense: {name: b, units: 33, activation: gelu, trainable: {b: false}}\n"
          "    - dense: {name: c, units: 6}\n"
          "  loss: softmax_cross_entropy\n"
-         "train: {batch_size: " + std::to_string(c.batch_size) + ", " + c.train + "}\n";
+         "train: {batch_size: " +
+         std::to_string(c.batch_size) + ", " + c.train + "}\n";
 }
 
 Registry built_in_plugins() {
   Registry registry;
-  for (const char* name : {"dense", "activation"}) registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
+  for (const char* name : {"dense", "activation"})
+    registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
   return registry;
 }
 
@@ -68,16 +72,18 @@ TEST_P(Threads, EveryStepHasTheSameBitsOnAnyNumberOfThreads) {
   const std::vector<std::string> alone = train(experiment, registry, 1);
   ASSERT_GT(alone.size(), 2u);
   EXPECT_NE(alone.front(), alone.back()) << "nothing was trained, so nothing would be proved";
-  for (const int threads : {1, 2, 3, 5, 8, 16}) EXPECT_EQ(train(experiment, registry, threads), alone) << threads << " threads";
+  for (const int threads : {1, 2, 3, 5, 8, 16})
+    EXPECT_EQ(train(experiment, registry, threads), alone) << threads << " threads";
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, Threads,
-                         testing::Values(Case{"adam_f32", "float32", "epochs: 2, optimizer: adam", 64},
-                                         Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
-                                         Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
-                                         Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
-                                         Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Networks, Threads,
+    testing::Values(Case{"adam_f32", "float32", "epochs: 2, optimizer: adam", 64},
+                    Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
+                    Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
+                    Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
+                    Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
   const Registry registry = built_in_plugins();

@@ -94,9 +94,9 @@ class Call {
   Tensor<const T> parameter(std::size_t i) const { return Tensor<const T>(call_->parameters[i]); }
   Tensor<T> saved(std::size_t i) const { return Tensor<T>(call_->saved[i]); }
   T* prepared() const { return static_cast<T*>(call_->prepared); }
-  Tensor<T> output() const { return Tensor<T>(call_->output); }                      ///< z
-  Tensor<const T> delta() const { return Tensor<const T>(call_->delta); }            ///< δ
-  Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }   ///< write ∂C/∂a_in, if wanted
+  Tensor<T> output() const { return Tensor<T>(call_->output); }                     ///< z
+  Tensor<const T> delta() const { return Tensor<const T>(call_->delta); }           ///< δ
+  Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }  ///< write ∂C/∂a_in, if wanted
   Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }  ///< add ∂C/∂θ, if wanted
   void* workspace() const { return call_->workspace; }
 
@@ -160,20 +160,30 @@ class About {
 
   /// An attribute held in `member`; its default is the member's value in a default-constructed Object.
   template <class Value>
-  AttributeLimits attribute(const char* name, Value Object::* member, const char* summary) {
+  AttributeLimits attribute(const char* name, Value Object::*member, const char* summary) {
     bp_attribute& attribute = *attributes_.emplace_back(std::make_unique<bp_attribute>());
-    attribute = {.struct_size = sizeof(bp_attribute), .kind = kind_of<Value>(), .required = 0, .reserved = 0,
-                 .name = name, .summary = summary, .initial = {}, .min = -std::numeric_limits<double>::infinity(),
-                 .max = std::numeric_limits<double>::infinity(), .choices = nullptr};
+    attribute = {.struct_size = sizeof(bp_attribute),
+                 .kind = kind_of<Value>(),
+                 .required = 0,
+                 .reserved = 0,
+                 .name = name,
+                 .summary = summary,
+                 .initial = {},
+                 .min = -std::numeric_limits<double>::infinity(),
+                 .max = std::numeric_limits<double>::infinity(),
+                 .choices = nullptr};
     write(attribute.initial, defaults_.*member);
     setters_.push_back([member](Object& object, const bp_attribute_value& value) { read(value, object.*member); });
     return AttributeLimits(attribute);
   }
 
   void parameter(const char* name, const char* role, const char* summary, const char* init) {
-    parameters_.push_back(std::make_unique<bp_parameter>(
-        bp_parameter{.struct_size = sizeof(bp_parameter), .reserved = 0, .name = name, .role = role,
-                     .summary = summary, .init = init}));
+    parameters_.push_back(std::make_unique<bp_parameter>(bp_parameter{.struct_size = sizeof(bp_parameter),
+                                                                      .reserved = 0,
+                                                                      .name = name,
+                                                                      .role = role,
+                                                                      .summary = summary,
+                                                                      .init = init}));
   }
 
   const char* name() const { return name_; }
@@ -190,30 +200,44 @@ class About {
  private:
   template <class Value>
   static constexpr std::uint32_t kind_of() {
-    if constexpr (std::is_same_v<Value, bool>) return BP_ATTRIBUTE_BOOL;
-    else if constexpr (std::is_integral_v<Value>) return BP_ATTRIBUTE_INT;
-    else if constexpr (std::is_floating_point_v<Value>) return BP_ATTRIBUTE_FLOAT;
-    else if constexpr (std::is_same_v<Value, std::string>) return BP_ATTRIBUTE_TEXT;
+    if constexpr (std::is_same_v<Value, bool>)
+      return BP_ATTRIBUTE_BOOL;
+    else if constexpr (std::is_integral_v<Value>)
+      return BP_ATTRIBUTE_INT;
+    else if constexpr (std::is_floating_point_v<Value>)
+      return BP_ATTRIBUTE_FLOAT;
+    else if constexpr (std::is_same_v<Value, std::string>)
+      return BP_ATTRIBUTE_TEXT;
     else {
-      static_assert(std::is_same_v<Value, Dims>, "an attribute is a bool, integer, floating point number, "
-                                                 "std::string or bp::Dims");
+      static_assert(std::is_same_v<Value, Dims>,
+                    "an attribute is a bool, integer, floating point number, "
+                    "std::string or bp::Dims");
       return BP_ATTRIBUTE_INT_LIST;
     }
   }
   template <class Value>
   static void write(bp_attribute_value& to, const Value& from) {
-    if constexpr (std::is_integral_v<Value>) to.integer = static_cast<std::int64_t>(from);
-    else if constexpr (std::is_floating_point_v<Value>) to.number = from;
-    else if constexpr (std::is_same_v<Value, std::string>) to.text = from.c_str();
-    else to.integer = static_cast<std::int64_t>(from.size()), to.integers = from.data();
+    if constexpr (std::is_integral_v<Value>)
+      to.integer = static_cast<std::int64_t>(from);
+    else if constexpr (std::is_floating_point_v<Value>)
+      to.number = from;
+    else if constexpr (std::is_same_v<Value, std::string>)
+      to.text = from.c_str();
+    else
+      to.integer = static_cast<std::int64_t>(from.size()), to.integers = from.data();
   }
   template <class Value>
   static void read(const bp_attribute_value& from, Value& to) {
-    if constexpr (std::is_same_v<Value, bool>) to = from.integer != 0;
-    else if constexpr (std::is_integral_v<Value>) to = static_cast<Value>(from.integer);
-    else if constexpr (std::is_floating_point_v<Value>) to = static_cast<Value>(from.number);
-    else if constexpr (std::is_same_v<Value, std::string>) to = from.text;
-    else to.assign(from.integers, from.integers + from.integer);
+    if constexpr (std::is_same_v<Value, bool>)
+      to = from.integer != 0;
+    else if constexpr (std::is_integral_v<Value>)
+      to = static_cast<Value>(from.integer);
+    else if constexpr (std::is_floating_point_v<Value>)
+      to = static_cast<Value>(from.number);
+    else if constexpr (std::is_same_v<Value, std::string>)
+      to = from.text;
+    else
+      to.assign(from.integers, from.integers + from.integer);
   }
 
   Object defaults_{};  // keeps the text and lists of defaults alive
@@ -228,8 +252,9 @@ class About {
 };
 
 template <class Object>
-concept Described = std::copyable<Object> && std::default_initializable<Object> &&
-                    requires(About<Object>& about) { Object::describe(about); };
+concept Described = std::copyable<Object> && std::default_initializable<Object> && requires(About<Object>& about) {
+  Object::describe(about);
+};
 
 template <class Object, class T>
 concept ComputesLayer = requires(const Object& layer, const Call<T>& call) {
@@ -239,8 +264,9 @@ concept ComputesLayer = requires(const Object& layer, const Call<T>& call) {
 
 /// z = f(a_in; θ): const `plan`, `forward` and `backward`, and optionally `prepare`.
 template <class Object>
-concept Layer = Described<Object> && requires(const Object& layer, Plan& plan) { layer.plan(plan); } &&
-                (ComputesLayer<Object, float> || ComputesLayer<Object, double>);
+concept Layer = Described<Object> && requires(const Object& layer, Plan& plan) {
+  layer.plan(plan);
+} &&(ComputesLayer<Object, float> || ComputesLayer<Object, double>);
 
 template <class Object, class T>
 concept ComputesActivation = requires(const Object& activation, const T* in, T* out, std::int64_t n) {
@@ -250,7 +276,7 @@ concept ComputesActivation = requires(const Object& activation, const T* in, T* 
 
 /// a = σ(z): const `forward(z, a, rows, features)` and `backward(z, a, d_activation, delta, rows, features)`.
 template <class Object>
-concept Activation = Described<Object> && (ComputesActivation<Object, float> || ComputesActivation<Object, double>);
+concept Activation = Described<Object> &&(ComputesActivation<Object, float> || ComputesActivation<Object, double>);
 
 namespace detail {
 
@@ -362,8 +388,7 @@ void activate_backward(const void* activation, const void* z, const void* a, con
 template <Activation A, class T>
 const bp_activation_kernels* activation_kernels() {
   if constexpr (ComputesActivation<A, T>) {
-    static const bp_activation_kernels table{sizeof(bp_activation_kernels), 0, activate<A, T>,
-                                             activate_backward<A, T>};
+    static const bp_activation_kernels table{sizeof(bp_activation_kernels), 0, activate<A, T>, activate_backward<A, T>};
     return &table;
   } else {
     return nullptr;
@@ -374,22 +399,21 @@ template <Layer L>
 const bp_layer_type* layer_type() {
   static const auto attributes = pointers(about<L>().attributes());
   static const auto parameters = pointers(about<L>().parameters());
-  static const bp_layer_type type{
-      .struct_size = sizeof(bp_layer_type),
-      .version = about<L>().version(),
-      .name = about<L>().name(),
-      .summary = about<L>().summary(),
-      .attribute_count = static_cast<std::uint32_t>(attributes.size()),
-      .parameter_count = static_cast<std::uint32_t>(parameters.size()),
-      .attributes = attributes.data(),
-      .parameters = parameters.data(),
-      .inputs_min = about<L>().inputs_min(),
-      .inputs_max = about<L>().inputs_max(),
-      .create = create<L>,
-      .destroy = destroy<L>,
-      .plan = plan<L>,
-      .f32 = kernels<L, float>(),
-      .f64 = kernels<L, double>()};
+  static const bp_layer_type type{.struct_size = sizeof(bp_layer_type),
+                                  .version = about<L>().version(),
+                                  .name = about<L>().name(),
+                                  .summary = about<L>().summary(),
+                                  .attribute_count = static_cast<std::uint32_t>(attributes.size()),
+                                  .parameter_count = static_cast<std::uint32_t>(parameters.size()),
+                                  .attributes = attributes.data(),
+                                  .parameters = parameters.data(),
+                                  .inputs_min = about<L>().inputs_min(),
+                                  .inputs_max = about<L>().inputs_max(),
+                                  .create = create<L>,
+                                  .destroy = destroy<L>,
+                                  .plan = plan<L>,
+                                  .f32 = kernels<L, float>(),
+                                  .f64 = kernels<L, double>()};
   return &type;
 }
 
@@ -448,7 +472,7 @@ inline constexpr detail::ActivationList<A...> activations{};
 
 /// Defines the plug-in's one exported symbol: BP_PLUGIN(id, version, licence, summary, bp::layers<…>,
 /// bp::activations<…>). List every type here; nothing registers itself.
-#define BP_PLUGIN(...)                                                                                \
-  extern "C" __attribute__((visibility("default"))) const bp_plugin* bp_plugin_v0(void) {             \
-    return ::bp::detail::plugin(__VA_ARGS__);                                                         \
+#define BP_PLUGIN(...)                                                                    \
+  extern "C" __attribute__((visibility("default"))) const bp_plugin* bp_plugin_v0(void) { \
+    return ::bp::detail::plugin(__VA_ARGS__);                                             \
   }
