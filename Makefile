@@ -12,7 +12,8 @@ test: build
 	ctest --test-dir $(BUILD) --output-on-failure
 
 build: packages
-	cmake --preset release -B $(BUILD) > $(BUILD).log || { cat $(BUILD).log; exit 1; }
+	@mkdir -p $(BUILD)
+	@cmake --preset release -B $(BUILD) > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }
 	cmake --build $(BUILD) -j $(JOBS)
 
 install: build
