@@ -12,15 +12,16 @@ find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
-# A BLAS without a thread pool of its own: parallelism belongs to oneTBB alone. Debian keeps several builds of
-# OpenBLAS side by side; the pthread and OpenMP builds must not be picked up.
-find_library(BP_OPENBLAS_SERIAL NAMES openblas
-             PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial NO_DEFAULT_PATH REQUIRED)
-find_path(BP_OPENBLAS_INCLUDE cblas.h
-          PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial NO_DEFAULT_PATH REQUIRED)
-add_library(openblas_serial UNKNOWN IMPORTED)
-set_target_properties(openblas_serial PROPERTIES IMPORTED_LOCATION "${BP_OPENBLAS_SERIAL}"
-                      INTERFACE_INCLUDE_DIRECTORIES "${BP_OPENBLAS_INCLUDE}")
+# A BLAS without a thread pool of its own that may be called by many threads at once. Debian keeps several builds of
+# BLIS side by side: the serial one is named by path, at run time too. (OpenBLAS' serial build hands one packing buffer
+# to two threads; see framework/design/0004.)
+set(blis_dir /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/blis-serial)
+find_library(BP_BLIS_LIBRARY NAMES blis PATHS ${blis_dir} NO_DEFAULT_PATH REQUIRED)
+find_path(BP_BLIS_INCLUDE cblas.h PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/blis-serial NO_DEFAULT_PATH REQUIRED)
+add_library(blis_serial UNKNOWN IMPORTED)
+set_target_properties(blis_serial PROPERTIES IMPORTED_LOCATION "${BP_BLIS_LIBRARY}"
+                      INTERFACE_INCLUDE_DIRECTORIES "${BP_BLIS_INCLUDE}"
+                      INTERFACE_LINK_OPTIONS "-Wl,-rpath,${blis_dir}")
 
 # Packages without usable CMake files of their own. (Debian's dnnl-config.cmake wants OpenCL, which nothing here uses.)
 function(bp_import_library name header library)

@@ -30,22 +30,24 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot) {
                                  .bytes = image.size(),
                                  .sha256 = sha256_of(image.data(), image.size())};
   write_file_atomically((fs::path(directory_) / checkpoint.file).string(), image.data(), image.size());
-  std::erase_if(committed_, [&](const CommittedCheckpoint& other) { return other.step == checkpoint.step; });
-  committed_.push_back(checkpoint);
+  std::vector<CommittedCheckpoint> staying = committed_;
+  std::erase_if(staying, [&](const CommittedCheckpoint& other) { return other.step == checkpoint.step; });
+  staying.push_back(checkpoint);
   // The manifest stops naming an old file before the file goes: at no instant does it promise what is not there.
-  const auto old_count = std::max<std::ptrdiff_t>(0, std::ssize(committed_) - static_cast<std::ptrdiff_t>(keep_));
-  const std::vector<CommittedCheckpoint> old(committed_.begin(), committed_.begin() + old_count);
-  committed_.erase(committed_.begin(), committed_.begin() + old_count);
-  write_manifest();
+  const auto old_count = std::max<std::ptrdiff_t>(0, std::ssize(staying) - static_cast<std::ptrdiff_t>(keep_));
+  const std::vector<CommittedCheckpoint> old(staying.begin(), staying.begin() + old_count);
+  staying.erase(staying.begin(), staying.begin() + old_count);
+  write_manifest(staying);
+  committed_ = std::move(staying);
   std::error_code ignored;  // a file that cannot be removed costs space, nothing else
   for (const CommittedCheckpoint& leaving : old) fs::remove(fs::path(directory_) / leaving.file, ignored);
   return checkpoint;
 }
 
-void CheckpointStore::write_manifest() const {
+void CheckpointStore::write_manifest(const std::vector<CommittedCheckpoint>& checkpoints) const {
   nlohmann::ordered_json manifest{
       {"format", "backplane-manifest"}, {"format_version", 1}, {"checkpoints", nlohmann::ordered_json::array()}};
-  for (const CommittedCheckpoint& checkpoint : committed_)
+  for (const CommittedCheckpoint& checkpoint : checkpoints)
     manifest["checkpoints"].push_back({{"file", checkpoint.file},
                                        {"step", checkpoint.step},
                                        {"bytes", checkpoint.bytes},

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,7 +31,7 @@ class CheckpointStore {
   const std::vector<CommittedCheckpoint>& committed() const { return committed_; }
 
  private:
-  void write_manifest() const;
+  void write_manifest(const std::vector<CommittedCheckpoint>& checkpoints) const;
 
   std::string directory_;
   std::int64_t keep_;

@@ -58,7 +58,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report_usage(app, error, words);
   }
-  return exit_with(action());
+  const ExitCode code = action();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw UserError(ExitCode::io, "the results could not be written to stdout", "is the disk full, or the pipe closed?");
+  return exit_with(code);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "experiment/environment.h"
 
-#include <cblas.h>
+#include <blis.h>
 #include <hdf5.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <oneapi/tbb/version.h>
@@ -55,7 +55,7 @@ nlohmann::ordered_json describe_environment(const Registry& registry, int thread
       {"threads", threads},
       {"libraries",
        {{"oneDNN", dnnl_text()},
-        {"OpenBLAS", openblas_get_config()},
+        {"BLIS", fmt::format("{} ({})", bli_info_get_version_str(), bli_arch_string(bli_arch_query_id()))},
         {"oneTBB", TBB_runtime_version()},
         {"HDF5", H5_VERS_INFO}}},
       {"plugins", nlohmann::ordered_json::array()}};

@@ -81,8 +81,26 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   return experiment;
 }
 
+namespace {
+
+/// Early stopping looks at the validation split: without one it would never stop anything, and say nothing.
+void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSet& data) {
+  if (!rule) return;
+  const auto fail = [&](const char* what, const char* hint) {
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = rule->place, .what = what, .path = "train.early_stopping", .hint = hint});
+  };
+  if (!data.validation)
+    fail("early stopping looks at the validation split, but there is none", "set validation: N in the data section");
+  if (rule->by_accuracy && !data.train.has_labels())
+    fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
+}
+
+}  // namespace
+
 Model build_model(const Experiment& experiment, const Registry& registry) {
   DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
+  check_early_stopping(experiment.train.early_stopping, data);
   Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
                   experiment.train.l1, experiment.train.l2);
   Loss loss(experiment.network, network, data);

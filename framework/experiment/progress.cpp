@@ -66,7 +66,7 @@ void Progress::say(const std::string& message) {
 }
 
 void Progress::erase_line() {
-  if (has_line_) std::fputs("\r\033[K", stderr);
+  if (has_line_) std::fputs("\r\033[K", stderr), std::fflush(stderr);
   has_line_ = false;
 }
 

@@ -14,17 +14,21 @@ class Progress {
  public:
   Progress(std::int64_t total_steps, std::int64_t steps_per_epoch);
 
+  ~Progress() { erase_line(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
   /// After each step; cheap when there is nothing to show.
   void step(std::int64_t step, const Score& batch, std::int64_t samples_done);
   /// A whole line that stays: the end of an epoch.
   void epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation, double samples_per_second);
+  /// Takes the rewritten line away, before something else is printed.
+  void erase_line();
   /// Any other message that stays.
   void say(const std::string& message);
 
  private:
   using Clock = std::chrono::steady_clock;
-
-  void erase_line();
 
   const std::int64_t total_steps_;
   const std::int64_t steps_per_epoch_;

@@ -64,7 +64,6 @@ class Run {
   }
 
   void train() {
-    const StopSignals signals;
     const Clock::time_point start = Clock::now();
     epoch_start_ = start;
     while (!trainer_.is_finished() && !StopSignals::is_stop_asked()) {
@@ -77,6 +76,7 @@ class Run {
       if (is_checkpoint_due()) commit_checkpoint();
     }
     training_seconds_ = seconds_since(start);
+    progress_.erase_line();
     was_stopped_ = !trainer_.is_finished();
     if (last_committed_ != trainer_.state().step) commit_checkpoint();
     io_.drain();
@@ -143,7 +143,7 @@ class Run {
     }
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = trainer_.state().step;
-    if (summary_.train.samples == 0) summary_.train = trainer_.evaluate(model_.data.train);  // less than one epoch
+    if (summary_.train.samples == 0) summary_.train = trainer_.epoch_score();  // less than one epoch
     summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
     summary_.wall_seconds = seconds_since(start_);
     summary_.threads = options_.threads;
@@ -180,6 +180,7 @@ class Run {
   }
 
   const Clock::time_point start_ = Clock::now();
+  const StopSignals signals_;
   const Experiment& experiment_;
   const RunOptions& options_;
   const std::string environment_, versions_;

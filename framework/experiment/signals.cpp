@@ -1,12 +1,14 @@
 #include "experiment/signals.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace backplane {
 
 namespace {
 
-volatile std::sig_atomic_t stop_asked = 0;
+std::atomic<int> stop_asked = 0;  // lock-free, so that a handler on any thread may set it
+static_assert(std::atomic<int>::is_always_lock_free);
 
 void ask_to_stop(int signal) {
   if (stop_asked != 0) {

@@ -91,7 +91,7 @@ void matmul<double>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose tr
                     std::int64_t ldc) {
   if (M == 0 || N == 0) return;
   const auto flag = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
-  const auto size = [](std::int64_t value) { return static_cast<blasint>(value); };
+  const auto size = [](std::int64_t value) { return static_cast<f77_int>(value); };
   cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(M), size(N), size(K), 1.0, A, size(lda), B,
               size(ldb), beta, C, size(ldc));
 }

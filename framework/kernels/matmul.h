@@ -13,7 +13,7 @@ enum class Transpose { no, yes };
 ///   beta  0: C is overwritten and never read     1: added to
 ///
 /// One thread, no locks in a steady state; the result is a function of the operands and sizes alone.
-/// float: oneDNN (primitives cached per thread and shape).  double: OpenBLAS without threads.
+/// float: oneDNN (primitives cached per thread and shape).  double: BLIS without threads.
 /// REQUIRES: M, N, K ≥ 0; C does not overlap A or B. [any thread]
 template <class T>
 void matmul(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const T* A, std::int64_t lda,

@@ -1,44 +1,43 @@
 #include "network/orthogonal.h"
 
 #include <algorithm>
-
-#include "base/error.h"
-
-// LAPACK, as OpenBLAS carries it: column-major, sizes as 32-bit integers.
-extern "C" {
-void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work, const int* lwork,
-             int* info);
-void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau, double* work,
-             const int* lwork, int* info);
-}
+#include <cmath>
+#include <numeric>
+#include <span>
 
 namespace backplane {
+
+namespace {
+
+/// Takes from `vector` its parts along the unit vectors before it, and makes it one of them.
+void orthonormalize(std::span<double> vector, std::span<const double> before) {
+  const std::size_t n = vector.size();
+  for (int pass = 0; pass < 2; ++pass)
+    for (std::size_t begin = 0; begin < before.size(); begin += n) {
+      const std::span<const double> unit = before.subspan(begin, n);
+      const double along = std::inner_product(vector.begin(), vector.end(), unit.begin(), 0.0);
+      for (std::size_t i = 0; i < n; ++i) vector[i] -= along * unit[i];
+    }
+  const double norm = std::sqrt(std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0));
+  for (double& value : vector) value /= norm;
+}
+
+}  // namespace
 
 std::vector<double> orthogonal(const Shape& shape, double gain, const Stream& stream) {
   const std::int64_t count = element_count(shape);
   const std::int64_t rows = shape.empty() ? 1 : shape[0], columns = count / rows;
-  // A tall matrix (m ≥ n), column-major: its n columns are the parameter's rows, or its columns where those are fewer.
-  const int m = static_cast<int>(std::max(rows, columns)), n = static_cast<int>(std::min(rows, columns));
-  std::vector<double> q(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < q.size(); ++i) q[i] = stream.normal(i);
+  const auto length = static_cast<std::size_t>(std::max(rows, columns));
+  std::vector<double> vectors(static_cast<std::size_t>(count));  // the fewer and longer ones: rows, or columns
+  for (std::size_t i = 0; i < vectors.size(); ++i) vectors[i] = stream.normal(i);
+  for (std::size_t begin = 0; begin < vectors.size(); begin += length)
+    orthonormalize(std::span(vectors).subspan(begin, length), std::span(vectors).first(begin));
 
-  std::vector<double> tau(static_cast<std::size_t>(n)), work(static_cast<std::size_t>(n) * 64);
-  const int work_size = static_cast<int>(work.size());
-  int info = 0;
-  dgeqrf_(&m, &n, q.data(), &m, tau.data(), work.data(), &work_size, &info);
-  BP_ASSERT(info == 0);
-  std::vector<double> sign(static_cast<std::size_t>(n));
-  for (int j = 0; j < n; ++j) sign[j] = q[static_cast<std::size_t>(j) * m + j] < 0 ? -1.0 : 1.0;
-  dorgqr_(&m, &n, &n, q.data(), &m, tau.data(), work.data(), &work_size, &info);
-  BP_ASSERT(info == 0);
-
-  std::vector<double> values(q.size());
+  std::vector<double> values(vectors.size());
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < columns; ++c) {
-      const std::int64_t column = rows <= columns ? r : c, element = rows <= columns ? c : r;
+    for (std::int64_t c = 0; c < columns; ++c)
       values[static_cast<std::size_t>(r * columns + c)] =
-          gain * sign[static_cast<std::size_t>(column)] * q[static_cast<std::size_t>(column * m + element)];
-    }
+          gain * vectors[static_cast<std::size_t>(rows <= columns ? r * columns + c : c * rows + r)];
   return values;
 }
 

@@ -41,7 +41,7 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
       loss_(loss),
       arena_(arena),
       capacity_(capacity),
-      slice_rows_(slice_rows),
+      slice_rows_(std::min(slice_rows, capacity)),
       element_(size_of(network.dtype())) {
   make_tensors();
   make_tiles();
@@ -205,6 +205,7 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
                                        std::int64_t capture_rows) {
   rows_ = batch.count;
   step_ = step;
+  capture_rows = std::min(capture_rows, capacity_);
   if (capture_rows > 0)
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       tensors_[i].d_activation =

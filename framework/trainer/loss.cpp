@@ -55,10 +55,10 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
     fail(fmt::format("the last layer '{}' has activation '{}', but binary_cross_entropy needs probabilities",
                      last.name(), last.activation_name),
          "give the last layer activation: sigmoid");
+  if (kind_ == Kind::softmax_cross_entropy && outputs_ < 2)
+    fail(fmt::format("the last layer '{}' has one output, over which softmax is always 1", last.name()),
+         "give it one unit a class, or use binary_cross_entropy");
   if (data.train.has_labels()) {
-    if (kind_ == Kind::softmax_cross_entropy && outputs_ < 2)
-      fail(fmt::format("the last layer '{}' has one output, over which softmax is always 1", last.name()),
-           fmt::format("give it {} units, one a class; or use binary_cross_entropy", data.classes));
     const std::int64_t representable = outputs_ == 1 ? 2 : outputs_;
     if (data.classes > representable)
       fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), outputs_,

@@ -25,7 +25,7 @@ Schema train_schema() {
       .optional("steps", Schema::integer().at_least(1).at_most(1'000'000'000'000), std::nullopt,
                 "optimizer steps; whichever of epochs and steps ends first")
       .optional("batch_size", Schema::integer().at_least(1).at_most(1 << 20), "32", "samples per optimizer step")
-      .optional("slice", Schema::integer().at_least(1), std::nullopt,
+      .optional("slice", Schema::integer().at_least(1).at_most(1 << 20), std::nullopt,
                 "rows that one task carries; default: from the batch size")
       .optional("shuffle", Schema::boolean(), "true", "a new order of samples each epoch, a function of seed and epoch")
       .required("optimizer", optimizer_schema(), "how gradients become steps")
@@ -62,7 +62,8 @@ TrainOptions read_train(const Node& section) {
   if (const Node* stopping = section.find("early_stopping"); stopping != nullptr && !stopping->is_null())
     options.early_stopping = EarlyStopping{.by_accuracy = stopping->at("metric").as_text() == "accuracy",
                                            .patience = stopping->at("patience").as_integer(),
-                                           .min_delta = stopping->at("min_delta").as_number()};
+                                           .min_delta = stopping->at("min_delta").as_number(),
+                                           .place = stopping->place};
   options.optimizer = section.at("optimizer");
   options.schedule = section.at("schedule");
   if (const Node* warmup = section.find("warmup")) options.warmup = config::parse_duration(*warmup);

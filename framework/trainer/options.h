@@ -16,6 +16,7 @@ struct EarlyStopping {
   bool by_accuracy = false;   ///< else by loss
   std::int64_t patience = 0;  ///< epochs without improvement
   double min_delta = 0.0;     ///< what counts as one
+  Place place;
 };
 
 /// The section `train:`, read. Optimizer and schedule stay nodes: they have readers of their own.

@@ -73,8 +73,8 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   state_.epoch_loss_sum += result.loss_sum;
   state_.epoch_correct += result.correct;
   state_.epoch_samples += batch.count;
+  epoch_score_ = make_score(state_.epoch_loss_sum, state_.epoch_correct, state_.epoch_samples, loss_.has_accuracy());
   if (state_.position == steps_per_epoch_) {
-    epoch_score_ = make_score(state_.epoch_loss_sum, state_.epoch_correct, state_.epoch_samples, loss_.has_accuracy());
     ++state_.epoch;
     state_.position = 0;
     state_.epoch_loss_sum = 0.0;
@@ -156,7 +156,9 @@ void Trainer::note_validation(const Score& score) {
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
   const Batch batch = next_batch();
-  executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::all, capture_rows);
+  const BatchResult result =
+      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::all, capture_rows);
+  if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
   executor_.for_each_gradient_tile(Gradients::all, [](const Tile&) {});
   return std::vector<std::int64_t>(batch.indices, batch.indices + batch.count);
 }

@@ -65,8 +65,9 @@ class Trainer {
   /// are then as before the step.
   Score step(const std::function<void(const Batch&)>& before_update = {});
 
-  /// Whether the last step was the last of its epoch; `epoch_score` is that epoch's mean over training batches.
+  /// Whether the last step was the last of its epoch.
   bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }
+  /// Mean over the training batches so far of the epoch that the last step belongs to.
   Score epoch_score() const { return epoch_score_; }
 
   /// Scores a split with the parameters as they are.
@@ -77,7 +78,8 @@ class Trainer {
 
   /// Computes the batch of the next step, forward and backward with all gradients, without changing a parameter: the
   /// executor then holds what the checkpoint stores, made by exactly the parameters that it stores. The first
-  /// `capture_rows` rows of ∂C/∂a are kept. Returns the sample indices of that batch.
+  /// `capture_rows` rows of ∂C/∂a are kept. Returns the sample indices of that batch. Throws as `step` does where the
+  /// loss is not finite: a checkpoint of a network that has diverged would only push a good one out.
   std::vector<std::int64_t> probe(std::int64_t capture_rows);
 
  private:

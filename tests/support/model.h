@@ -33,7 +33,9 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  std::string path(const std::string& name = {}) const { return name.empty() ? path_.string() : (path_ / name).string(); }
+  std::string path(const std::string& name = {}) const {
+    return name.empty() ? path_.string() : (path_ / name).string();
+  }
 
  private:
   std::filesystem::path path_;
@@ -44,13 +46,16 @@ inline std::string read_bytes(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The UserError that `action` throws, as "78 message"; "" where it throws none.
+/// The UserError that `action` throws, as "78 message"; "" where it throws nothing. Anything else is named as itself, so
+/// that a comparison fails and shows it.
 template <class Action>
 std::string user_error_of(Action&& action) {
   try {
     action();
   } catch (const UserError& error) {
     return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  } catch (const std::exception& error) {
+    return std::string("not a UserError: ") + error.what();
   }
   return {};
 }
@@ -66,10 +71,27 @@ inline const Registry& plugins() {
   return registry;
 }
 
+/// The parts of an experiment that tests care about, in YAML's flow style.
+struct ExperimentText {
+  std::string data;    ///< "inline: {inputs: [[3]], targets: [[5]]}"
+  std::string layers;  ///< "{dense: {units: 1}}, …"
+  std::string loss = "squared_error";
+  std::string train;  ///< "steps: 1, optimizer: sgd"
+  std::string dtype = "float64";
+  std::string seed = "0";
+  std::string record = "{}";
+
+  std::string yaml() const {
+    return "name: test\nseed: " + seed + "\ndtype: " + dtype + "\ndata: {" + data + "}\nnetwork: {layers: [" + layers +
+           "], loss: " + loss + "}\ntrain: {" + train + "}\nrecord: " + record + "\n";
+  }
+};
+
 inline Experiment experiment_of_text(const std::string& yaml) {
   const TemporaryFolder folder("experiment");
   std::ofstream(folder.path("experiment.yaml")) << yaml;
-  return read_experiment({.file = folder.path("experiment.yaml"), .overrides = {}, .override_words = {}, .plugins = {}}, plugins());
+  return read_experiment({.file = folder.path("experiment.yaml"), .overrides = {}, .override_words = {}, .plugins = {}},
+                         plugins());
 }
 
 /// Numbers of a tensor in either type, widened: float32 values are kept exactly.
@@ -82,6 +104,7 @@ inline std::vector<double> widened(const void* data, std::int64_t count, DType d
 
 /// An experiment with everything that a run computes with, and no files.
 struct Lab {
+  explicit Lab(const ExperimentText& text, int threads = 1) : Lab(text.yaml(), threads) {}
   explicit Lab(const std::string& yaml, int threads = 1)
       : experiment(experiment_of_text(yaml)),
         model(build_model(experiment, plugins())),
@@ -94,7 +117,8 @@ struct Lab {
   }
   /// ∂C/∂θ of the last probe or step.
   std::vector<double> gradient(std::size_t node, std::size_t index) {
-    return widened(trainer.executor().gradient(node, index), model.network.nodes()[node].parameters[index].count, model.network.dtype());
+    return widened(trainer.executor().gradient(node, index), model.network.nodes()[node].parameters[index].count,
+                   model.network.dtype());
   }
   void run() {
     while (!trainer.is_finished()) trainer.step();
