@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "files/digest.h"
@@ -56,24 +58,69 @@ void verify(const fs::path& path, const std::vector<char>& bytes) {
   refuse(path, "is not in MANIFEST.json: it was never committed");
 }
 
-std::string read_text_attribute(hid_t object, const char* name) {
-  const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose, "open an attribute");
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
+/// What a damaged or hostile file asks for and does not get; turned into a UserError that names the file.
+struct Unreadable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+void require(bool condition, const std::string& what) {
+  if (!condition) throw Unreadable(what);
+}
+
+/// Sizes in the type and in the data space must be what the memory read into has room for.
+void require_scalar(hid_t type, hid_t space, H5T_class_t wanted, const std::string& name) {
+  require(H5Tget_class(type) == wanted && H5Tis_variable_str(type) <= 0 && H5Sget_simple_extent_npoints(space) == 1,
+          name + " is not what a checkpoint has there");
+}
+
+std::string text_of(const Handle& type, const std::function<herr_t(void*)>& read) {
   std::string value(H5Tget_size(type.id()), '\0');
-  check(H5Aread(attribute.id(), type.id(), value.data()), "read an attribute");
+  check(read(value.data()), "read a text");
   value.resize(std::min(value.size(), value.find('\0')));
   return value;
 }
 
+std::string read_text_attribute(hid_t object, const char* name) {
+  const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose, "open an attribute");
+  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
+  const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
+  require_scalar(type.id(), space.id(), H5T_STRING, name);
+  return text_of(type, [&](void* to) { return H5Aread(attribute.id(), type.id(), to); });
+}
+
 std::int64_t read_integer_attribute(hid_t object, const char* name) {
   const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose, "open an attribute");
+  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
+  const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
+  require_scalar(type.id(), space.id(), H5T_INTEGER, name);
   std::int64_t value = 0;
   check(H5Aread(attribute.id(), H5T_NATIVE_INT64, &value), "read an attribute");
   return value;
 }
 
+/// Throws unless every part of the path is a hard link: others may lead out of the file.
+void require_hard_links(hid_t file, const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    H5L_info_t link{};
+    require(H5Lget_info(file, part.c_str(), &link, H5P_DEFAULT) >= 0, part + " is missing");
+    require(link.type == H5L_TYPE_HARD, part + " is a link to elsewhere");
+    if (end == std::string::npos) return;
+  }
+}
+
 Handle open_dataset(hid_t file, const std::string& path) {
-  return Handle(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
+  require_hard_links(file, path);
+  Handle dataset(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
+  const Handle creation(H5Dget_create_plist(dataset.id()), H5Pclose, "get properties");
+  require(H5Pget_layout(creation.id()) != H5D_VIRTUAL && H5Pget_external_count(creation.id()) <= 0,
+          path + " keeps its data elsewhere");
+  return dataset;
+}
+
+Handle open_group(hid_t file, const std::string& path) {
+  require_hard_links(file, path);
+  return Handle(H5Gopen2(file, path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
 }
 
 Shape shape_of(hid_t dataset) {
@@ -81,16 +128,22 @@ Shape shape_of(hid_t dataset) {
   const int rank = H5Sget_simple_extent_ndims(space.id());
   std::vector<hsize_t> dims(static_cast<std::size_t>(std::max(rank, 0)));
   H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
+  // Checkpoints are not compressed: no data set is larger than its file. Memory is asked for only after this.
+  hsize_t file_bytes = 0;
+  const Handle file(H5Iget_file_id(dataset), H5Fclose, "get the file");
+  check(H5Fget_filesize(file.id(), &file_bytes), "get the size of the file");
+  double elements = 1.0;
+  for (const hsize_t extent : dims) elements *= static_cast<double>(extent);
+  require(elements <= static_cast<double>(file_bytes), "a data set is larger than the file");
   return Shape(dims.begin(), dims.end());
 }
 
 std::string read_text(hid_t file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
-  std::string value(H5Tget_size(type.id()), '\0');
-  check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, value.data()), "read a text");
-  value.resize(std::min(value.size(), value.find('\0')));
-  return value;
+  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "get a data space");
+  require_scalar(type.id(), space.id(), H5T_STRING, path);
+  return text_of(type, [&](void* to) { return H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, to); });
 }
 
 template <class T>
@@ -104,6 +157,7 @@ std::vector<T> read_array(hid_t file, const std::string& path) {
 std::vector<std::string> read_names(hid_t file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
+  require(H5Tget_class(type.id()) == H5T_STRING && H5Tis_variable_str(type.id()) <= 0, path + " holds no names");
   const std::size_t length = H5Tget_size(type.id());
   const auto count = static_cast<std::size_t>(element_count(shape_of(dataset.id())));
   std::string packed(count * length, '\0');
@@ -116,6 +170,7 @@ std::vector<std::string> read_names(hid_t file, const std::string& path) {
 StoredTensor read_tensor(hid_t file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
+  require(H5Tget_class(type.id()) == H5T_FLOAT, path + " holds no numbers");
   StoredTensor tensor;
   tensor.shape = shape_of(dataset.id());
   tensor.dtype = H5Tget_size(type.id()) == 4 ? DType::float32 : DType::float64;
@@ -136,7 +191,7 @@ StoredTensor read_tensor(hid_t file, const std::string& path) {
 /// Names of the links in a group, with whether each is a group itself. Only hard links are ours.
 std::vector<std::pair<std::string, bool>> children(hid_t file, const std::string& path) {
   std::vector<std::pair<std::string, bool>> found;
-  const Handle group(H5Gopen2(file, path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
+  const Handle group = open_group(file, path);
   H5G_info_t info{};
   check(H5Gget_info(group.id(), &info), "look at a group");
   for (hsize_t i = 0; i < info.nlinks; ++i) {
@@ -146,8 +201,7 @@ std::vector<std::pair<std::string, bool>> children(hid_t file, const std::string
     H5L_info_t link{};
     H5O_info_t object{};
     check(H5Lget_info(group.id(), name, &link, H5P_DEFAULT), "look at a link");
-    if (link.type != H5L_TYPE_HARD)
-      throw UserError(ExitCode::bad_data, fmt::format("{}/{}: links out of a checkpoint are refused", path, name));
+    require(link.type == H5L_TYPE_HARD, path + "/" + name + " is a link to elsewhere");
     check(H5Oget_info_by_name(group.id(), name, &object, H5P_DEFAULT), "look at an object");
     found.emplace_back(name, object.type == H5O_TYPE_GROUP);
   }
@@ -167,7 +221,7 @@ void read_tensors(hid_t file, const std::string& layer_path, const std::string& 
 
 StoredLayer read_layer(hid_t file, const std::string& name) {
   const std::string path = "/layers/" + name;
-  const Handle group(H5Gopen2(file, path.c_str(), H5P_DEFAULT), H5Gclose, "open a layer");
+  const Handle group = open_group(file, path);
   StoredLayer layer{.name = name,
                     .type = read_text_attribute(group.id(), "type"),
                     .activation = read_text_attribute(group.id(), "activation"),
@@ -180,14 +234,23 @@ StoredLayer read_layer(hid_t file, const std::string& name) {
   return layer;
 }
 
+template <class T>
+T read_scalar(hid_t file, const std::string& path) {
+  const std::vector<T> values = read_array<T>(file, path);
+  require(values.size() == 1, path + " is no single number");
+  return values[0];
+}
+
 void read_state(hid_t file, Snapshot& snapshot) {
   for (const auto& [name, is_group] : children(file, "/state")) {
-    const Handle dataset = open_dataset(file, "/state/" + name);
+    require(!is_group, "/state/" + name + " is no number");
+    const std::string path = "/state/" + name;
+    const Handle dataset = open_dataset(file, path);
     const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
     if (H5Tget_class(type.id()) == H5T_INTEGER)
-      snapshot.integers[name] = read_array<std::int64_t>(file, "/state/" + name).at(0);
+      snapshot.integers[name] = read_scalar<std::int64_t>(file, path);
     else
-      snapshot.numbers[name] = read_array<double>(file, "/state/" + name).at(0);
+      snapshot.numbers[name] = read_scalar<double>(file, path);
   }
 }
 
@@ -212,6 +275,17 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
   read_state(file.id(), snapshot);
   for (const std::string& name : read_names(file.id(), "/layer_names"))
     snapshot.layers.push_back(read_layer(file.id(), name));
+  const auto rows = static_cast<std::int64_t>(snapshot.sample_indices.size());
+  const auto has_rows = [&](const StoredTensor& tensor) { return !tensor.shape.empty() && tensor.shape[0] == rows; };
+  require(std::ssize(snapshot.losses) == rows && has_rows(snapshot.input) && has_rows(snapshot.target),
+          "the probe's tensors have different numbers of samples");
+  for (const char* name : {"batch_size", "step"})
+    require(snapshot.integers.contains(name), fmt::format("/state/{} is missing", name));
+  require(snapshot.numbers.contains("batch_loss"), "/state/batch_loss is missing");
+  for (const StoredLayer& layer : snapshot.layers)
+    for (const char* name : {"z", "activation", "delta"})
+      require(layer.tensors.contains(name) && has_rows(layer.tensors.at(name)),
+              fmt::format("layer {} has no {} for these samples", layer.name, name));
   return snapshot;
 }
 
@@ -219,9 +293,15 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
 
 Snapshot read_checkpoint(const std::string& given) {
   const fs::path path = given;
-  std::vector<char> bytes = read_bytes(path);
-  verify(path, bytes);
-  return read_image(path, bytes);
+  try {
+    std::vector<char> bytes = read_bytes(path);
+    verify(path, bytes);
+    return read_image(path, bytes);
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::exception& error) {  // of HDF5, of JSON, of what the file promised and does not hold
+    refuse(path, fmt::format("cannot be read: {}", error.what()));
+  }
 }
 
 }  // namespace backplane

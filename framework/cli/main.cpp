@@ -60,7 +60,8 @@ int run(int argc, char** argv) {
   }
   const ExitCode code = action();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    throw UserError(ExitCode::io, "the results could not be written to stdout", "is the disk full, or the pipe closed?");
+    throw UserError(ExitCode::io, "the results could not be written to stdout",
+                    "is the disk full, or the pipe closed?");
   return exit_with(code);
 }
 

@@ -21,11 +21,19 @@ const StoredTensor* find(const StoredLayer& layer, const std::string& path) {
   return found == layer.tensors.end() ? nullptr : &found->second;
 }
 
+/// Whether numbers fit on a page, and all tensors have the shapes that the tables count on.
 bool is_small(const StoredLayer& layer) {
   const StoredTensor* W = find(layer, "weights/W");
   const StoredTensor* z = find(layer, "z");
-  return W != nullptr && z != nullptr && W->shape.size() == 2 && W->shape[0] <= kMostUnits &&
-         W->shape[1] <= kMostUnits && z->shape[0] <= kMostSamples;
+  if (W == nullptr || z == nullptr || W->shape.size() != 2 || z->shape.size() != 2) return false;
+  const auto fits = [&](const char* path, const Shape& shape) {
+    const StoredTensor* tensor = find(layer, path);
+    return tensor == nullptr || tensor->shape == shape;
+  };
+  return W->shape[0] <= kMostUnits && W->shape[1] <= kMostUnits && z->shape[0] <= kMostSamples &&
+         z->shape[1] == W->shape[0] && fits("activation", z->shape) && fits("delta", z->shape) &&
+         fits("activation_gradient", z->shape) && fits("gradients/W", W->shape) && fits("weights/b", {W->shape[0]}) &&
+         fits("gradients/b", {W->shape[0]});
 }
 
 std::string number(const StoredTensor* tensor, std::int64_t i) {
@@ -87,7 +95,9 @@ std::string probe_table(const Snapshot& snapshot) {
   const std::int64_t inputs = snapshot.input.shape.empty() ? 0
                                                            : element_count(snapshot.input.shape) /
                                                                  std::max<std::int64_t>(1, snapshot.input.shape[0]);
-  if (snapshot.input.shape.empty() || snapshot.input.shape[0] > kMostSamples || inputs > kMostUnits) return {};
+  if (snapshot.input.shape.empty() || snapshot.input.shape[0] > kMostSamples || inputs > kMostUnits ||
+      snapshot.target.shape.size() != 2)
+    return {};
   std::string text;
   const std::int64_t outputs = snapshot.target.shape[1];
   for (std::int64_t n = 0; n < snapshot.input.shape[0]; ++n) {

@@ -21,6 +21,18 @@ bool is_trainable(const Node& trainable, const std::string& parameter) {
   return trainable.is_map() ? trainable.at(parameter).as_bool() : trainable.as_bool();
 }
 
+/// What the user wrote for a parameter, or the plug-in's default.
+const Node& initializer_of(const LayerSpec& spec, const bp_parameter& declared, const PluginIdentity& plugin) {
+  if (const Node* initializer = spec.settings.at("init").find(declared.name)) return *initializer;
+  throw UserError(
+      ExitCode::internal,
+      fmt::format("plug-in {}: layer type '{}': parameter '{}' has a default initialiser '{}' that does not exist",
+                  plugin.file, spec.type, declared.name, declared.init),
+      fmt::format("it is a defect of the plug-in; until it is mended, give layer '{}' an initialiser: init: {{{}: "
+                  "glorot_uniform}}",
+                  spec.name, declared.name));
+}
+
 std::optional<Activation> make_activation(const Registry& registry, const Node& chosen, DType dtype) {
   if (chosen.chosen() == "identity") return std::nullopt;
   const auto found = registry.find_activation(chosen.chosen());
@@ -102,8 +114,9 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
                         .value = {}};
     parameter.value = Buffer(static_cast<std::size_t>(parameter.count) * size_of(dtype_));
     const Stream stream(seed_, Purpose::initialize, nodes_.size(), static_cast<std::uint64_t>(planned.declared));
-    initialize(spec.settings.at("init").at(declared.name), stream, planned.shape, planned.fan_in, planned.fan_out,
-               dtype_, parameter.value.data(), fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
+    initialize(initializer_of(spec, declared, node.layer.plugin()), stream, planned.shape, planned.fan_in,
+               planned.fan_out, dtype_, parameter.value.data(),
+               fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
     node.parameters.push_back(std::move(parameter));
   }
 }

@@ -26,30 +26,28 @@ Schema activation_schema(const Registry& registry) {
       add_attributes(attributes, type.attributes, type.attribute_count);
       activations.alternative(type.name, attributes, type.summary);
     }
+  // The host itself applies no activation where none is wanted: that needs no plug-in.
+  if (registry.find_activation("identity").type == nullptr) activations.alternative("identity", Schema::map(), "z");
   return activations;
 }
 
-/// A parameter's default initialiser, which its plug-in names; one that does not exist is the plug-in's fault.
-std::string default_initializer(const bp_parameter& parameter, const bp_layer_type& type,
-                                const PluginIdentity& plugin) {
+/// A parameter's default initialiser as its plug-in names it; nothing where there is none of that name, which is an
+/// error only for a network that uses the layer.
+std::optional<std::string> default_initializer(const bp_parameter& parameter) {
   try {
     config::validate(Node::plain(parameter.init), initializer_schema());
-  } catch (const UserError& error) {
-    throw UserError(
-        ExitCode::internal,
-        fmt::format("plug-in {}: layer type '{}': parameter '{}' has a default initialiser that cannot be used: {}",
-                    plugin.file, type.name, parameter.name, error.diagnostics().front().what),
-        "it is a defect of the plug-in; see backplane/abi.h");
+    return parameter.init;
+  } catch (const UserError&) {
+    return std::nullopt;
   }
-  return parameter.init;
 }
 
 /// The keys that every layer has, and the plug-in's own.
-Schema layer_schema(const bp_layer_type& type, const PluginIdentity& plugin, const Schema& activations) {
+Schema layer_schema(const bp_layer_type& type, const Schema& activations) {
   Schema init = Schema::map(), trainable = Schema::map();
   for (std::uint32_t i = 0; i < type.parameter_count; ++i) {
     const bp_parameter& parameter = *type.parameters[i];
-    init.optional(parameter.name, initializer_schema(), default_initializer(parameter, type, plugin), "initialiser");
+    init.optional(parameter.name, initializer_schema(), default_initializer(parameter), "initialiser");
     trainable.optional(parameter.name, Schema::boolean(), "true", "false: stays as initialised");
   }
   Schema schema = Schema::map();
@@ -127,7 +125,7 @@ Schema network_schema(const Registry& registry) {
   Schema layer = Schema::choice("layer type").hint(kPluginHint);
   for (const Library& library : registry.libraries())
     for (const bp_layer_type& type : library.layers)
-      layer.alternative(type.name, layer_schema(type, library.identity, activations), type.summary);
+      layer.alternative(type.name, layer_schema(type, activations), type.summary);
   return Schema::map()
       .required("layers", Schema::list(layer).items(1), "the layers, in the order in which data flows")
       .required(

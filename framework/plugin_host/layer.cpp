@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <set>
+
 #include "plugin_host/attributes.h"
 #include "plugin_host/host.h"
 
@@ -84,6 +88,17 @@ std::string broken_rule(const bp_plan& plan, const bp_layer_type& type, bool has
     if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
       return fmt::format("parameter '{}' does not have the gradient units as its first axis",
                          type.parameters[parameter.declared]->name);
+  }
+  std::set<std::string> names{"z",       "activation", "activation_gradient", "delta",
+                              "weights", "gradients",  "optimizer",           "state"};
+  for (const SavedTensor& saved : plan.answer.saved) {
+    const bool fits = !saved.name.empty() && saved.name.size() <= 64 &&
+                      std::all_of(saved.name.begin(), saved.name.end(),
+                                  [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+    if (!fits) return "a saved tensor has a name other than up to 64 letters, digits and '_'";
+    if (!names.insert(saved.name).second) return fmt::format("the name of saved tensor '{}' is taken", saved.name);
+    if (saved.written_by != BP_SAVED_BY_FORWARD && saved.written_by != BP_SAVED_BY_BACKWARD)
+      return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
   }
   if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
   if (plan.answer.prepared > 0 && !has_prepare) return "its plan asks for prepared parameters, but it has no prepare";

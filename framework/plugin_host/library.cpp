@@ -51,6 +51,51 @@ std::string loader_text(const std::string& what) {
   return what.substr(begin + kBegin.size(), end - begin - kBegin.size());
 }
 
+/// Copies what a pointer of a table points to, and turns the pointer to the copy; NULL stays NULL.
+template <class Table>
+void adopt(const Table*& table, std::deque<Table>& copies) {
+  if (table != nullptr) table = &copies.emplace_back(copy_table(table));
+}
+
+template <class Table>
+void adopt_list(const Table* const*& list, std::uint32_t count, std::deque<Table>& copies,
+                std::deque<std::vector<const Table*>>& lists) {
+  if (list == nullptr) return;
+  std::vector<const Table*>& pointers = lists.emplace_back(list, list + count);
+  for (const Table*& table : pointers) adopt(table, copies);
+  list = pointers.data();
+}
+
+/// Optional text reads as empty.
+void fill_in(const char*& text) {
+  if (text == nullptr) text = "";
+}
+
+void adopt_attributes(const bp_attribute* const*& list, std::uint32_t count, AdoptedTables& tables) {
+  adopt_list(list, count, tables.attributes, tables.attribute_lists);
+  for (bp_attribute& attribute : tables.attributes) fill_in(attribute.summary);
+}
+
+bp_layer_type adopt_layer(const bp_layer_type* from, AdoptedTables& tables) {
+  bp_layer_type type = copy_table(from);
+  fill_in(type.summary);
+  adopt_attributes(type.attributes, type.attribute_count, tables);
+  adopt_list(type.parameters, type.parameter_count, tables.parameters, tables.parameter_lists);
+  for (bp_parameter& parameter : tables.parameters) fill_in(parameter.summary);
+  adopt(type.f32, tables.kernels);
+  adopt(type.f64, tables.kernels);
+  return type;
+}
+
+bp_activation_type adopt_activation(const bp_activation_type* from, AdoptedTables& tables) {
+  bp_activation_type type = copy_table(from);
+  fill_in(type.summary);
+  adopt_attributes(type.attributes, type.attribute_count, tables);
+  adopt(type.f32, tables.activation_kernels);
+  adopt(type.f64, tables.activation_kernels);
+  return type;
+}
+
 /// Opens the library for the life of the process and returns its entry.
 bp_plugin_function find_entry(const std::string& path) {
   using boost::dll::load_mode::rtld_local;
@@ -118,6 +163,7 @@ class TableCheck {
   void name(const char* value, const std::string& what) {
     if (!text(value, what)) return;
     const std::string_view name = value;
+    require(name.size() <= 64, fmt::format("{} '{}' is longer than 64 characters", what, name));
     require(std::all_of(name.begin(), name.end(),
                         [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }),
             fmt::format("{} '{}' has characters other than letters, digits and '_'", what, name));
@@ -202,11 +248,11 @@ Library load_library(const std::string& given) {
   TableCheck check;
   check.text(plugin.id, "the plug-in's id");
   check.text(plugin.version, "the plug-in's version");
-  Library library;
+  Library library{.tables = std::make_shared<AdoptedTables>()};
   for (std::uint32_t i = 0; i < plugin.layer_count; ++i)
-    check_layer(check, library.layers.emplace_back(copy_table(plugin.layers[i])));
+    check_layer(check, library.layers.emplace_back(adopt_layer(plugin.layers[i], *library.tables)));
   for (std::uint32_t i = 0; i < plugin.activation_count; ++i)
-    check_activation(check, library.activations.emplace_back(copy_table(plugin.activations[i])));
+    check_activation(check, library.activations.emplace_back(adopt_activation(plugin.activations[i], *library.tables)));
   check.require(plugin.layer_count + plugin.activation_count > 0, "it has neither layers nor activations");
   if (!check.findings().empty())
     reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")),

@@ -2,6 +2,7 @@
 
 #include <backplane/abi.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,10 +21,21 @@ struct PluginIdentity {
   std::uint32_t abi_minor_needed = 0;
 };
 
-/// A loaded plug-in: tables copied into host memory and checked. Function pointers in them stay valid for the life
-/// of the process, since libraries are never unloaded.
+/// Host memory for the tables that a plug-in's types point to.
+struct AdoptedTables {
+  std::deque<bp_kernels> kernels;
+  std::deque<bp_activation_kernels> activation_kernels;
+  std::deque<bp_attribute> attributes;
+  std::deque<bp_parameter> parameters;
+  std::deque<std::vector<const bp_attribute*>> attribute_lists;
+  std::deque<std::vector<const bp_parameter*>> parameter_lists;
+};
+
+/// A loaded plug-in: all tables copied into host memory and checked. Text and function pointers in them stay valid for
+/// the life of the process, since libraries are never unloaded.
 struct Library {
   PluginIdentity identity;
+  std::shared_ptr<AdoptedTables> tables;
   std::vector<bp_layer_type> layers;
   std::vector<bp_activation_type> activations;
 };

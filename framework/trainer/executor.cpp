@@ -149,6 +149,16 @@ bp_call& Executor::start_call(std::size_t index, Rows rows, std::uint64_t step, 
   return call;
 }
 
+bp_call& Executor::start_backward(std::size_t index, Rows rows) {
+  bp_call& call = start_call(index, rows, step_, true);
+  const std::uint32_t needs = network_.nodes()[index].plan.needs;
+  CallFrame& frame = workers_[static_cast<std::size_t>(Arena::worker())].frames[index];
+  if ((needs & BP_NEEDS_INPUTS) == 0)
+    for (std::size_t k = 0; k < network_.nodes()[index].inputs.size(); ++k) frame.set_input(k, nullptr);
+  if ((needs & BP_NEEDS_OUTPUT) == 0) call.output.data = nullptr;
+  return call;
+}
+
 void Executor::gather(const Batch& batch, Rows rows) {
   const std::int64_t input_size = element_count(network_.input_shape()), outputs = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
@@ -216,13 +226,12 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
     forward_slice(rows, step, true);
     evaluate_loss(rows);
     loss_gradient(rows, batch.count);
-    backward_slice(index, rows, step, wanted, capture_rows);
+    backward_slice(index, rows, wanted, capture_rows);
   });
   return sum_up(batch.count);
 }
 
-void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step, Gradients wanted,
-                              std::int64_t capture_rows) {
+void Executor::backward_slice(std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows) {
   for (std::size_t i = tensors_.size(); i-- > 0;) {
     const LayerNode& node = network_.nodes()[i];
     Tensors& tensors = tensors_[i];
@@ -235,16 +244,15 @@ void Executor::backward_slice(std::int64_t index, Rows rows, std::uint64_t step,
     if (node.activation && !is_delta_already)
       node.activation->backward(rows_of(tensors.z), rows_of(tensors.a), rows_of(tensors.delta), rows_of(tensors.delta),
                                 rows.count * node.output_size / node.features(), node.features());
-    backward_layer(i, index, rows, step, wanted);
+    backward_layer(i, index, rows, wanted);
   }
 }
 
-void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, std::uint64_t step,
-                              Gradients wanted) {
+void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, Gradients wanted) {
   const LayerNode& node = network_.nodes()[index];
   Tensors& tensors = tensors_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
-  bp_call& call = start_call(index, rows, step, true);
+  bp_call& call = start_backward(index, rows);
   bool is_asked = std::any_of(node.plan.saved.begin(), node.plan.saved.end(),
                               [](const SavedTensor& saved) { return saved.written_by == BP_SAVED_BY_BACKWARD; });
   if (!node.is_batch_wide())
@@ -270,9 +278,9 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
   if (is_asked) node.layer.backward(call);
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     if (!tensors.adds[k]) continue;
-    bp_call& again = start_call(index, rows, step, true);
+    start_backward(index, rows);
     worker.frames[index].set_d_input(k, ask_input(k));
-    node.layer.backward(again);
+    node.layer.backward(call);
     const auto p = static_cast<std::size_t>(node.inputs[k]);
     const std::int64_t size = network_.nodes()[p].output_size;
     dispatch(network_.dtype(), [&]<class T>(T) {
@@ -296,7 +304,7 @@ void Executor::gradient_of(const Tile& tile, Gradients wanted) {
         });
     return;
   }
-  bp_call& call = start_call(tile.node, {0, rows_}, step_, true);
+  bp_call& call = start_backward(tile.node, {0, rows_});
   call.unit_begin = tile.unit_begin;
   call.unit_end = tile.unit_end;
   for (const Tile::Range& range : tile.ranges) {

@@ -131,6 +131,8 @@ class Executor {
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
   bp_call& start_call(std::size_t node, Rows rows, std::uint64_t step, bool training);
+  /// A call of backward for the step that runs: only what the layer said it needs is handed over.
+  bp_call& start_backward(std::size_t node, Rows rows);
   void* at(void* tensor, std::int64_t row, std::int64_t size) const;
   const void* producer_rows(int producer, Rows rows) const;
 
@@ -138,8 +140,8 @@ class Executor {
   void forward_slice(Rows rows, std::uint64_t step, bool training);
   void evaluate_loss(Rows rows);
   void loss_gradient(Rows rows, std::int64_t batch_rows);
-  void backward_slice(std::int64_t index, Rows rows, std::uint64_t step, Gradients wanted, std::int64_t capture_rows);
-  void backward_layer(std::size_t node, std::int64_t index, Rows rows, std::uint64_t step, Gradients wanted);
+  void backward_slice(std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows);
+  void backward_layer(std::size_t node, std::int64_t index, Rows rows, Gradients wanted);
   void gradient_of(const Tile& tile, Gradients wanted);
   BatchResult sum_up(std::int64_t rows) const;
 

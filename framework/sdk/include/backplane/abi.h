@@ -73,6 +73,8 @@ typedef struct bp_attribute_value {
   double number;   /* FLOAT */
   const char* text;
   const int64_t* integers;
+  const double* numbers;     /* for kinds to come */
+  const char* const* texts;  /* likewise */
 } bp_attribute_value;
 
 /* An attribute that the YAML of a layer may or must set. The host checks kind, range and choices. */
@@ -129,7 +131,7 @@ typedef struct bp_plan_api {
    * `plan` does not mention does not exist in this layer (a bias that was switched off). */
   void (*parameter)(bp_plan* plan, uint32_t index, const int64_t* dims, uint32_t rank, int64_t fan_in,
                     int64_t fan_out);
-  /* What backward reads; nothing is kept that nobody needs. */
+  /* What backward reads: the data pointers of the others are NULL then, and nothing is kept that nobody needs. */
   void (*needs)(bp_plan* plan, uint32_t bits);
   /* A per-sample tensor of the layer's own, kept between calls and recordable as a tap under this name. */
   void (*saved)(bp_plan* plan, const char* name, const int64_t* dims, uint32_t rank, uint32_t written_by);
@@ -199,7 +201,8 @@ typedef struct bp_layer_type {
   const bp_kernels* f64;
 } bp_layer_type;
 
-/* The kernels of an activation for one element type; rows of `features` elements each, contiguous. [compute]
+/* The kernels of an activation for one element type; rows of `features` elements each, contiguous. They cannot fail,
+ * and must not throw. [compute]
  *   forward   a = σ(z)               a is not z
  *   backward  δ = ∂C/∂a · ∂a/∂z      delta may be d_activation itself; z or a may be NULL where not needed */
 typedef struct bp_activation_kernels {

@@ -172,6 +172,10 @@ class About {
                  .min = -std::numeric_limits<double>::infinity(),
                  .max = std::numeric_limits<double>::infinity(),
                  .choices = nullptr};
+    if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> && sizeof(Value) < sizeof(std::int64_t)) {
+      attribute.min = static_cast<double>(std::numeric_limits<Value>::min());  // what the member can hold
+      attribute.max = static_cast<double>(std::numeric_limits<Value>::max());
+    }
     write(attribute.initial, defaults_.*member);
     setters_.push_back([member](Object& object, const bp_attribute_value& value) { read(value, object.*member); });
     return AttributeLimits(attribute);
@@ -274,7 +278,8 @@ concept ComputesActivation = requires(const Object& activation, const T* in, T* 
   activation.backward(in, in, in, out, n, n);
 };
 
-/// a = σ(z): const `forward(z, a, rows, features)` and `backward(z, a, d_activation, delta, rows, features)`.
+/// a = σ(z), which cannot fail (an exception ends the process): const `forward(z, a, rows, features)` and `backward(z,
+/// a, d_activation, delta, rows, features)`.
 template <class Object>
 concept Activation = Described<Object> &&(ComputesActivation<Object, float> || ComputesActivation<Object, double>);
 
@@ -303,11 +308,10 @@ bp_status guarded(const bp_host* host, bp_context* context, Body&& body) noexcep
 
 template <class Object>
 const About<Object>& about() {
-  static const About<Object> instance = [] {
-    About<Object> about;
-    Object::describe(about);
-    return about;
-  }();
+  struct Filled : About<Object> {  // described in place: defaults point into the object, which never moves
+    Filled() { Object::describe(*this); }
+  };
+  static const Filled instance;
   return instance;
 }
 
