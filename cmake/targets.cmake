@@ -6,7 +6,10 @@ add_library(bp_flags INTERFACE)
 target_compile_features(bp_flags INTERFACE cxx_std_20)
 # g++ 12 sees overlaps and uninitialised parts in std::string that are not there (GCC bugs 105329, 105562).
 target_compile_options(bp_flags INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers -Wno-restrict
-                       -Wno-maybe-uninitialized -fno-math-errno)
+                       -Wno-maybe-uninitialized)
+# No contraction of a·b + c into one rounding: the compiler does it in the vectorised part of a loop and in its
+# remainder not always alike, and the bits of an element would depend on where a range was cut.
+target_compile_options(bp_flags INTERFACE -ffp-contract=off -fno-math-errno)
 if(BP_SANITIZE)
   target_compile_options(bp_flags INTERFACE -fsanitize=${BP_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(bp_flags INTERFACE -fsanitize=${BP_SANITIZE})

@@ -25,7 +25,7 @@ void IoThread::submit(std::function<void()> job) {
 
 void IoThread::drain() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return (jobs_.empty() && !busy_) || failure_; });
+  changed_.wait(lock, [this] { return jobs_.empty() && !busy_; });
   rethrow_failure();
 }
 

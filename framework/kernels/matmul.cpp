@@ -63,6 +63,13 @@ class PrimitiveCache {
   std::unordered_map<Key, Primitive, KeyHash> primitives_;
 };
 
+/// C for K = 0, which neither library is asked for: nothing is added, and 0 where C is not added to.
+template <class T>
+void clear_unless_adding(std::int64_t M, std::int64_t N, T beta, T* C, std::int64_t ldc) {
+  if (beta != T(0)) return;
+  for (std::int64_t row = 0; row < M; ++row) std::fill_n(C + row * ldc, N, T(0));
+}
+
 }  // namespace
 
 template <>
@@ -70,11 +77,7 @@ void matmul<float>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose tra
                    std::int64_t lda, Transpose transpose_b, const float* B, std::int64_t ldb, float beta, float* C,
                    std::int64_t ldc) {
   if (M == 0 || N == 0) return;
-  if (K == 0) {  // oneDNN leaves C alone where there is nothing to sum
-    if (beta == 0.0f)
-      for (std::int64_t row = 0; row < M; ++row) std::fill_n(C + row * ldc, N, 0.0f);
-    return;
-  }
+  if (K == 0) return clear_unless_adding(M, N, beta, C, ldc);
   thread_local PrimitiveCache cache;
   Primitive& primitive =
       cache.at({M, N, K, transpose_a == Transpose::yes, lda, transpose_b == Transpose::yes, ldb, beta != 0.0f, ldc});
@@ -90,6 +93,7 @@ void matmul<double>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose tr
                     std::int64_t lda, Transpose transpose_b, const double* B, std::int64_t ldb, double beta, double* C,
                     std::int64_t ldc) {
   if (M == 0 || N == 0) return;
+  if (K == 0) return clear_unless_adding(M, N, beta, C, ldc);
   const auto flag = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
   const auto size = [](std::int64_t value) { return static_cast<f77_int>(value); };
   cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(M), size(N), size(K), 1.0, A, size(lda), B,

@@ -40,6 +40,20 @@ std::optional<Activation> make_activation(const Registry& registry, const Node& 
   return Activation(*found.type, *found.plugin, chosen.choice(), dtype);
 }
 
+/// Zeros for a tensor of a layer. Throws UserError at the layer's line where no memory can hold it.
+Buffer make_buffer(const Layer& layer, const std::string& what, const Shape& shape, DType dtype) {
+  try {
+    return Buffer(static_cast<std::size_t>(element_count(shape)) * size_of(dtype));
+  } catch (const std::bad_alloc&) {
+  } catch (const UserError&) {  // more elements than can be counted
+  }
+  throw UserError(ExitCode::bad_config,
+                  Diagnostic{.place = layer.place(),
+                             .what = fmt::format("layer '{}': there is no memory for {} of shape {}", layer.name(),
+                                                 what, to_string(shape)),
+                             .hint = "fewer outputs, here or in the layer before, need less"});
+}
+
 }  // namespace
 
 bool LayerNode::has_trainable() const {
@@ -92,9 +106,10 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
                  .prepared = {}};
   for (const int producer : node.inputs) node.input_shapes.push_back(shape_of(producer));
   node.plan = node.layer.plan(node.input_shapes);
+  make_buffer(node.layer, "one sample of its output", node.plan.output, dtype_);
   node.output_size = element_count(node.plan.output);
-  node.prepared = Buffer(static_cast<std::size_t>(node.plan.prepared) * size_of(dtype_));
   add_parameters(node, spec, l1, l2);
+  node.prepared = make_buffer(node.layer, "what it derives from its parameters", {node.plan.prepared}, dtype_);
   nodes_.push_back(std::move(node));
 }
 
@@ -107,12 +122,13 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
                         .role = declared.role,
                         .declared = planned.declared,
                         .shape = planned.shape,
-                        .count = element_count(planned.shape),
+                        .count = 0,
                         .trainable = is_trainable(trainable, declared.name),
                         .l1 = is_weight ? spec.l1.value_or(l1) : 0.0,
                         .l2 = is_weight ? spec.l2.value_or(l2) : 0.0,
                         .value = {}};
-    parameter.value = Buffer(static_cast<std::size_t>(parameter.count) * size_of(dtype_));
+    parameter.value = make_buffer(node.layer, fmt::format("parameter '{}'", declared.name), planned.shape, dtype_);
+    parameter.count = element_count(planned.shape);
     const Stream stream(seed_, Purpose::initialize, nodes_.size(), static_cast<std::uint64_t>(planned.declared));
     initialize(initializer_of(spec, declared, node.layer.plugin()), stream, planned.shape, planned.fan_in,
                planned.fan_out, dtype_, parameter.value.data(),

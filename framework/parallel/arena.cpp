@@ -16,14 +16,20 @@ void Arena::OneKernelThread::on_scheduler_entry(bool) {
   omp_set_num_threads(1);
 }
 
+namespace {
+/// Looked at before oneTBB sees it, which would end the process.
+int checked(int threads) {
+  BP_ASSERT(threads >= 1);
+  return threads;
+}
+}  // namespace
+
 Arena::Arena(int threads)
-    : threads_(threads),
+    : threads_(checked(threads)),
       limit_(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
       arena_(threads),
       observer_(arena_),
-      slots_(static_cast<std::size_t>(threads)) {
-  BP_ASSERT(threads >= 1);
-}
+      slots_(static_cast<std::size_t>(threads)) {}
 
 void Arena::for_each(std::int64_t n, const std::function<void(std::int64_t)>& body) {
   [[maybe_unused]] const char begin = 0, end = 0;

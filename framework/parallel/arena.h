@@ -13,7 +13,8 @@ namespace backplane {
 /// The one pool of workers: a oneTBB arena of `threads` slots. Kernels inside a task run on that task's thread
 /// alone; libraries that would open an OpenMP team of their own are held to one thread on entry.
 ///
-/// Made and used by the thread that trains. Asking for more threads than cores is allowed.
+/// Made and used by the thread that trains. Asking for more threads than cores is allowed. Of two arenas alive at once
+/// neither gets more workers than the smaller one asked for.
 class Arena {
  public:
   explicit Arena(int threads);

@@ -122,7 +122,8 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
   bp_context context;
   void* object = nullptr;
-  const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
+  const bp_status status =
+      call_guarded(context, [&] { return type.create(&plugin_services(), &context, values.data(), &object); });
   object_.reset(object);
   if (status == BP_OK && object == nullptr)
     fail(ExitCode::internal, "its creation succeeded and gave no layer, which is a defect of the plug-in");
@@ -140,7 +141,8 @@ LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
                                            type_->inputs_max == 1 ? "" : "s", inputs.size()));
   bp_plan plan{dtype_, &inputs, {}, false, {}};
   bp_context context;
-  const bp_status status = type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan);
+  const bp_status status =
+      call_guarded(context, [&] { return type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan); });
   if (status != BP_OK)
     fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal,
          complaint(context, status));
@@ -154,7 +156,7 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   bp_context context;
   call.host = &plugin_services();
   call.context = &context;
-  const bp_status status = kernel(object_.get(), &call);
+  const bp_status status = call_guarded(context, [&] { return kernel(object_.get(), &call); });
   if (status == BP_OK) return;
   if (call.samples == 0) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
   fail(ExitCode::internal,
@@ -186,7 +188,8 @@ Activation::Activation(const bp_activation_type& type, const PluginIdentity& plu
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
   bp_context context;
   void* object = nullptr;
-  const bp_status status = type.create(&plugin_services(), &context, values.data(), &object);
+  const bp_status status =
+      call_guarded(context, [&] { return type.create(&plugin_services(), &context, values.data(), &object); });
   object_.reset(object);
   if (status != BP_OK)
     fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));

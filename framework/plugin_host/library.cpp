@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cfenv>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -148,6 +149,28 @@ void check_versions(const std::string& path, const bp_plugin& plugin) {
            "drafts (0.x) are not compatible with each other: rebuild the plug-in with this Backplane's SDK");
 }
 
+/// Whether a default lies within the bounds, or is one of the choices, that go with it.
+bool default_fits(const bp_attribute& attribute) {
+  const bp_attribute_value& value = attribute.initial;
+  const auto in_range = [&](auto number) {
+    return static_cast<double>(number) >= attribute.min && static_cast<double>(number) <= attribute.max;
+  };
+  switch (attribute.kind) {
+    case BP_ATTRIBUTE_INT: return in_range(value.integer);
+    case BP_ATTRIBUTE_FLOAT: return std::isfinite(value.number) && in_range(value.number);
+    case BP_ATTRIBUTE_INT_LIST:
+      return value.integer == 0 || (value.integer > 0 && value.integers != nullptr &&
+                                    std::all_of(value.integers, value.integers + value.integer, in_range));
+    case BP_ATTRIBUTE_TEXT: {
+      if (value.text == nullptr || attribute.choices == nullptr) return attribute.choices == nullptr;
+      const char* const* choice = attribute.choices;
+      while (*choice != nullptr && std::strcmp(*choice, value.text) != 0) ++choice;
+      return *choice != nullptr;
+    }
+    default: return true;
+  }
+}
+
 /// Collects what is wrong with a plug-in's tables, so that its author sees all of it at once.
 class TableCheck {
  public:
@@ -180,6 +203,9 @@ class TableCheck {
               fmt::format("{}: attribute '{}' is declared twice", owner, attribute->name));
       require(attribute->kind >= BP_ATTRIBUTE_BOOL && attribute->kind <= BP_ATTRIBUTE_INT_LIST,
               fmt::format("{}: attribute '{}' has an unknown kind {}", owner, attribute->name, attribute->kind));
+      require(attribute->required != 0 || default_fits(*attribute),
+              fmt::format("{}: the default of attribute '{}' is not what the attribute itself allows", owner,
+                          attribute->name));
       require(!of_layer || !is_common_layer_key(attribute->name),
               fmt::format("{}: attribute '{}' has a name that every layer already has", owner, attribute->name));
     }
@@ -194,11 +220,15 @@ void check_layer(TableCheck& check, const bp_layer_type& type) {
   check.name(type.name, "the name of a layer type");
   const std::string owner = fmt::format("layer type '{}'", type.name == nullptr ? "?" : type.name);
   check.attributes(owner, type.attributes, type.attribute_count, true);
+  std::set<std::string> parameters;
   for (std::uint32_t i = 0; i < type.parameter_count; ++i) {
     const bp_parameter* parameter = type.parameters == nullptr ? nullptr : type.parameters[i];
     check.require(parameter != nullptr, owner + ": a parameter is NULL");
     if (parameter == nullptr) continue;
     check.name(parameter->name, owner + ": the name of a parameter");
+    check.require(
+        parameter->name == nullptr || parameters.insert(parameter->name).second,
+        fmt::format("{}: parameter '{}' is declared twice", owner, parameter->name == nullptr ? "" : parameter->name));
     check.text(parameter->role, owner + ": the role of a parameter");
     check.text(parameter->init, owner + ": the initialiser of a parameter");
   }
@@ -226,6 +256,23 @@ void check_activation(TableCheck& check, const bp_activation_type& type) {
                     owner + ": forward or backward is NULL");
 }
 
+/// Adopts a plug-in's list of types; a hole in it, or a name that comes twice, is a finding.
+template <class Table, class Adopt>
+std::vector<Table> adopt_types(TableCheck& check, const std::string& noun, const Table* const* list,
+                               std::uint32_t count, Adopt adopt_type) {
+  std::vector<Table> types;
+  std::set<std::string> names;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Table* type = list == nullptr ? nullptr : list[i];
+    check.require(type != nullptr, fmt::format("{} {} of {} is NULL", noun, i + 1, count));
+    if (type == nullptr) continue;
+    const char* name = types.emplace_back(adopt_type(type)).name;
+    check.require(name == nullptr || names.insert(name).second,
+                  fmt::format("{} '{}' is there twice", noun, name == nullptr ? "" : name));
+  }
+  return types;
+}
+
 }  // namespace
 
 Library load_library(const std::string& given) {
@@ -240,7 +287,12 @@ Library load_library(const std::string& given) {
   if (const std::string why = why_not_loadable(path); !why.empty())
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 
-  const bp_plugin* table = find_entry(path)();
+  const bp_plugin_function entry = find_entry(path);
+  const bp_plugin* table = nullptr;
+  bp_context context;
+  if (call_guarded(context, [&] { return table = entry(), bp_status{BP_OK}; }) != BP_OK)
+    reject(path, BP_PLUGIN_SYMBOL " failed: " + context.text,
+           "it is a defect of the plug-in, often of a `describe` or a constructor");
   if (table == nullptr) reject(path, BP_PLUGIN_SYMBOL " returned NULL", "it is a defect of the plug-in");
   const bp_plugin plugin = copy_table(table);
   check_versions(path, plugin);
@@ -249,10 +301,13 @@ Library load_library(const std::string& given) {
   check.text(plugin.id, "the plug-in's id");
   check.text(plugin.version, "the plug-in's version");
   Library library{.tables = std::make_shared<AdoptedTables>()};
-  for (std::uint32_t i = 0; i < plugin.layer_count; ++i)
-    check_layer(check, library.layers.emplace_back(adopt_layer(plugin.layers[i], *library.tables)));
-  for (std::uint32_t i = 0; i < plugin.activation_count; ++i)
-    check_activation(check, library.activations.emplace_back(adopt_activation(plugin.activations[i], *library.tables)));
+  library.layers = adopt_types(check, "layer type", plugin.layers, plugin.layer_count,
+                               [&](const bp_layer_type* type) { return adopt_layer(type, *library.tables); });
+  library.activations =
+      adopt_types(check, "activation", plugin.activations, plugin.activation_count,
+                  [&](const bp_activation_type* type) { return adopt_activation(type, *library.tables); });
+  for (const bp_layer_type& type : library.layers) check_layer(check, type);
+  for (const bp_activation_type& type : library.activations) check_activation(check, type);
   check.require(plugin.layer_count + plugin.activation_count > 0, "it has neither layers nor activations");
   if (!check.findings().empty())
     reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")),

@@ -16,12 +16,19 @@ namespace activation::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// 1 / (1 + e⁻ᶻ). numerics: for very negative z the exponential overflows to infinity and the quotient is 0, as it
-/// should be.
+/// eˣ for x ≤ 0. numerics: Highway's exponential is not defined beyond +104 (float32) or +706 (float64), so no caller
+/// asks for positive x; and it gives 0 for NaN, which would hide a divergence.
+template <class D, class V>
+V exponential(D d, V x) {
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
+}
+
+/// 1 / (1 + e⁻ᶻ), which for negative z is eᶻ / (1 + eᶻ).
 template <class D, class V>
 V sigmoid(D d, V z) {
   const V one = hn::Set(d, 1);
-  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(z))));
+  const V e = exponential(d, hn::Neg(hn::Abs(z)));
+  return hn::Div(hn::IfThenElse(hn::Lt(z, hn::Zero(d)), e, one), hn::Add(one, e));
 }
 
 /// erf has no vector form in Highway; the exact function is worth its lanes one by one.
@@ -37,7 +44,7 @@ V normal_distribution(D d, V z) {
 /// σ(z) of one vector.
 template <class D, class V>
 V value(D d, Function function, V parameter, V z) {
-  const V zero = hn::Zero(d), one = hn::Set(d, 1);
+  const V zero = hn::Zero(d);
   switch (function) {
     case Function::identity: return z;
     case Function::sigmoid: return sigmoid(d, z);
@@ -51,7 +58,7 @@ V value(D d, Function function, V parameter, V z) {
     case Function::softplus:
       // numerics: ln(1 + eᶻ) = max(z, 0) + ln(1 + e^−|z|), whose exponential never overflows.
       return hn::Add(hn::Max(z, zero), hn::Log1p(d, hn::Exp(d, hn::Neg(hn::Abs(z)))));
-    case Function::swish: return hn::Div(z, hn::Add(one, hn::Exp(d, hn::Neg(z))));
+    case Function::swish: return hn::Mul(z, sigmoid(d, z));
   }
   return z;
 }
@@ -115,7 +122,9 @@ void map(Function function, double parameter, const T* z, T* a, std::int64_t cou
   const hn::ScalableTag<T> d;
   const auto p = hn::Set(d, static_cast<T>(parameter));
   for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
-    store(d, value(d, function, p, load(d, z + i, lanes)), a + i, lanes);
+    const auto in = load(d, z + i, lanes);
+    // NaN must stay NaN: some of Highway's functions, and Min and Max, turn it into a number.
+    store(d, hn::IfThenElse(hn::IsNaN(in), in, value(d, function, p, in)), a + i, lanes);
   });
 }
 
@@ -136,7 +145,7 @@ void map_rows(const T* z, T* a, std::int64_t rows, std::int64_t features) {
   for (std::int64_t row = 0; row < rows; ++row, z += features, a += features) {
     const auto shift = hn::Set(d, *std::max_element(z, z + features));
     for_each_vector<T>(features, [&](std::int64_t i, std::int64_t lanes) {
-      store(d, hn::Exp(d, hn::Sub(load(d, z + i, lanes), shift)), a + i, lanes);
+      store(d, exponential(d, hn::Sub(load(d, z + i, lanes), shift)), a + i, lanes);
     });
     T sum = 0;
     for (std::int64_t i = 0; i < features; ++i) sum += a[i];

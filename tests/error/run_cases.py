@@ -6,12 +6,13 @@ stderr:
 
     # command: run FILE --dry-run      words behind `backplane`; default: run FILE --out TMP/out
     # exit: 78                         the exit code; required
-    # stdout: any                      results are expected too; without this line stdout must stay empty
+    # stdout: WRONG                    text that stdout must hold; without this line it must stay empty
     # setup: gzip images               a line for /bin/sh -e, run first; may be repeated
 
 Each case runs in an empty directory of its own, into which its YAML and the files of shared/ are copied. In commands,
-FILE is the case's YAML, TMP that directory, BAD and GOOD the folders of the test plug-ins; a setup line has TMP, BAD,
-GOOD and the program BACKPLANE as variables. Expected text names these folders by the same words, PLUGINS is where
+FILE is the case's YAML, TMP that directory, BAD and GOOD the folders of the test plug-ins; a setup line has TMP, BAD
+and GOOD as variables, and the programs BACKPLANE and PYTHON. Data sets are looked for in TMP/data, plug-ins in
+TMP/plugins too. Expected text names these folders by the same words, PLUGINS is where
 the program's own plug-ins stand, and <...> stands for anything within a line.
 
 No case may end by a signal, speak of an internal error, or show a stack trace.
@@ -40,7 +41,7 @@ class Case:
     def __init__(self, path):
         self.path = path
         self.expected_path = path.with_suffix(".expected")
-        self.command, self.exit, self.any_stdout, self.setup = "run FILE --out TMP/out", None, False, []
+        self.command, self.exit, self.stdout, self.setup = "run FILE --out TMP/out", None, None, []
         for line in path.read_text(errors="replace").splitlines():
             found = re.match(r"# (command|exit|stdout|setup): ?(.*)", line)
             if not found:
@@ -49,7 +50,7 @@ class Case:
             if key == "setup":
                 self.setup.append(value)
             elif key == "stdout":
-                self.any_stdout = value == "any"
+                self.stdout = value
             elif key == "exit":
                 self.exit = int(value)
             else:
@@ -64,7 +65,9 @@ class Case:
 def environment(folders, program):
     """Nothing of the caller's settings may change a message."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "HOME": folders["TMP"],
-            "BACKPLANE": program, "BACKPLANE_DATA": folders["TMP"] + "/data", **folders}
+            "BACKPLANE": program, "PYTHON": sys.executable,
+            "BACKPLANE_DATA": folders["TMP"] + "/data", "BACKPLANE_PLUGIN_PATH": folders["TMP"] + "/plugins",
+            **folders}
 
 
 def normalised(text, folders, program):
@@ -102,8 +105,12 @@ def complaints(case, code, out, err):
         yield f"ended by signal {-code}"
     elif code != case.exit:
         yield f"exit code {code}, expected {case.exit}"
-    if out and not case.any_stdout:
+    if out and case.stdout is None:
         yield f"wrote to stdout: {out.splitlines()[0]!r} …"
+    if case.stdout and case.stdout not in out:
+        yield f"does not write {case.stdout!r} to stdout"
+    if not err and case.stdout is None:
+        yield "says nothing on stderr"
     for words in FORBIDDEN:
         if words in out or words in err:
             yield f"says {words!r}"
@@ -125,8 +132,6 @@ def check(case, options):
         else:
             findings.append(f"{case.path.stem}: stderr differs\n")
             findings += difflib.unified_diff(expected.splitlines(True), err.splitlines(True), "expected", "actual")
-    if not err:
-        findings.append(f"{case.path.stem}: says nothing on stderr\n")
     return "".join(findings)
 
 

@@ -46,8 +46,8 @@ inline std::string read_bytes(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The UserError that `action` throws, as "78 message"; "" where it throws nothing. Anything else is named as itself, so
-/// that a comparison fails and shows it.
+/// The UserError that `action` throws, as "78 message"; "" where it throws nothing. Anything else is named as itself,
+/// so that a comparison fails and shows it.
 template <class Action>
 std::string user_error_of(Action&& action) {
   try {

@@ -24,8 +24,11 @@ struct Case {
 template <class T>
 struct Operands {
   explicit Operands(const Case& c)
-      : lda((c.a == Transpose::yes ? c.M : c.K) + c.gap), ldb((c.b == Transpose::yes ? c.K : c.N) + c.gap), ldc(c.N + c.gap),
-        A(filled(1, c.a == Transpose::yes ? c.K : c.M, lda, c.gap)), B(filled(2, c.b == Transpose::yes ? c.N : c.K, ldb, c.gap)),
+      : lda((c.a == Transpose::yes ? c.M : c.K) + c.gap),
+        ldb((c.b == Transpose::yes ? c.K : c.N) + c.gap),
+        ldc(c.N + c.gap),
+        A(filled(1, c.a == Transpose::yes ? c.K : c.M, lda, c.gap)),
+        B(filled(2, c.b == Transpose::yes ? c.N : c.K, ldb, c.gap)),
         C(filled(3, c.M, ldc, c.gap)) {}
 
   static std::vector<T> filled(std::uint64_t key, std::int64_t rows, std::int64_t leading, std::int64_t gap) {
@@ -54,14 +57,15 @@ std::vector<T> absolute(std::vector<T> values) {
 /// the product's own rounding and the addition of C). The same bound is computed here from the absolute values.
 template <class T>
 void expect_agreement(const Case& c, T beta) {
-  SCOPED_TRACE(::testing::Message() << "M " << c.M << " N " << c.N << " K " << c.K << " Aᵀ " << int(c.a) << " Bᵀ " << int(c.b)
-                                    << " gap " << c.gap << " beta " << beta);
+  SCOPED_TRACE(::testing::Message() << "M " << c.M << " N " << c.N << " K " << c.K << " Aᵀ " << int(c.a) << " Bᵀ "
+                                    << int(c.b) << " gap " << c.gap << " beta " << beta);
   Operands<T> o(c);
   if (beta == T(0)) std::fill(o.C.begin(), o.C.end(), std::numeric_limits<T>::quiet_NaN());  // must never be read
   std::vector<T> got = o.C, want = o.C, size = absolute(o.C);
   matmul<T>(c.M, c.N, c.K, c.a, o.A.data(), o.lda, c.b, o.B.data(), o.ldb, beta, got.data(), o.ldc);
   matmul_reference<T>(c.M, c.N, c.K, c.a, o.A.data(), o.lda, c.b, o.B.data(), o.ldb, beta, want.data(), o.ldc);
-  matmul_reference<T>(c.M, c.N, c.K, c.a, absolute(o.A).data(), o.lda, c.b, absolute(o.B).data(), o.ldb, beta, size.data(), o.ldc);
+  matmul_reference<T>(c.M, c.N, c.K, c.a, absolute(o.A).data(), o.lda, c.b, absolute(o.B).data(), o.ldb, beta,
+                      size.data(), o.ldc);
   const double u = std::numeric_limits<T>::epsilon() / 2;
   for (std::int64_t m = 0; m < c.M; ++m)
     for (std::int64_t n = 0; n < o.ldc; ++n) {
@@ -80,13 +84,15 @@ using ElementTypes = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Matmul, ElementTypes);
 
 TYPED_TEST(Matmul, AgreesWithTheDefinitionForAllShapesTransposesAndLeadingDimensions) {
-  const std::tuple<int, int, int> sizes[] = {{1, 1, 1},  {1, 7, 3},   {5, 1, 9},    {3, 3, 1},    {2, 5, 17},  {17, 16, 15},
-                                             {33, 9, 8}, {16, 10, 64}, {7, 129, 31}, {64, 65, 66}, {1, 300, 127}};
+  const std::tuple<int, int, int> sizes[] = {{1, 1, 1},    {1, 7, 3},    {5, 1, 9},    {3, 3, 1},
+                                             {2, 5, 17},   {17, 16, 15}, {33, 9, 8},   {16, 10, 64},
+                                             {7, 129, 31}, {64, 65, 66}, {1, 300, 127}};
   for (const auto& [M, N, K] : sizes)
     for (const Transpose a : {Transpose::no, Transpose::yes})
       for (const Transpose b : {Transpose::no, Transpose::yes})
         for (const std::int64_t gap : {0, 5})
-          for (const TypeParam beta : {TypeParam(0), TypeParam(1)}) expect_agreement<TypeParam>({M, N, K, a, b, gap}, beta);
+          for (const TypeParam beta : {TypeParam(0), TypeParam(1)})
+            expect_agreement<TypeParam>({M, N, K, a, b, gap}, beta);
 }
 
 TYPED_TEST(Matmul, OfSmallWholeNumbersIsExact) {

@@ -12,17 +12,20 @@
 namespace backplane {
 namespace {
 
-using testing::experiment_of_text;
+using testing::ExperimentText;
 using testing::Lab;
 using testing::user_error_of;
 
-config::Node initializer(const std::string& text) { return config::validate(config::parse_value(text, "test"), initializer_schema()); }
+config::Node initializer(const std::string& text) {
+  return config::validate(config::parse_value(text, "test"), initializer_schema());
+}
 
 template <class T = double>
-std::vector<T> initialized(const std::string& text, const Shape& shape, std::int64_t fan_in = 1, std::int64_t fan_out = 1,
-                           const Stream& stream = Stream(11, Purpose::initialize)) {
+std::vector<T> initialized(const std::string& text, const Shape& shape, std::int64_t fan_in = 1,
+                           std::int64_t fan_out = 1, const Stream& stream = Stream(11, Purpose::initialize)) {
   std::vector<T> values(static_cast<std::size_t>(element_count(shape)));
-  initialize(initializer(text), stream, shape, fan_in, fan_out, dtype_of<T>(), values.data(), "parameter 'W' of layer 'l'");
+  initialize(initializer(text), stream, shape, fan_in, fan_out, dtype_of<T>(), values.data(),
+             "parameter 'W' of layer 'l'");
   return values;
 }
 
@@ -90,7 +93,8 @@ void expect_orthonormal(const std::vector<double>& values, std::int64_t rows, st
       double product = 0;
       for (std::int64_t i = 0; i < length; ++i) product += at(p, i) * at(q, i);
       // Householder vectors are orthonormal to a few roundings times their number; 1e-13 leaves a factor of ten.
-      EXPECT_NEAR(product, p == q ? gain * gain : 0.0, 1e-13 * gain * gain) << rows << "x" << columns << " at " << p << ", " << q;
+      EXPECT_NEAR(product, p == q ? gain * gain : 0.0, 1e-13 * gain * gain)
+          << rows << "x" << columns << " at " << p << ", " << q;
     }
 }
 
@@ -108,12 +112,14 @@ TEST(Initialize, OrthogonalIsSpreadOverAllRotations) {
   constexpr int kDraws = 2000, kSize = 4;
   std::vector<double> mean(kSize * kSize), square(kSize * kSize);
   for (int draw = 0; draw < kDraws; ++draw) {
-    const auto Q = initialized("orthogonal", {kSize, kSize}, 1, 1, Stream(5, Purpose::initialize, static_cast<std::uint64_t>(draw)));
+    const auto Q = initialized("orthogonal", {kSize, kSize}, 1, 1,
+                               Stream(5, Purpose::initialize, static_cast<std::uint64_t>(draw)));
     for (std::size_t i = 0; i < Q.size(); ++i) mean[i] += Q[i] / kDraws, square[i] += Q[i] * Q[i] / kDraws;
   }
   for (std::size_t i = 0; i < mean.size(); ++i) {
     EXPECT_NEAR(mean[i], 0.0, 5 * std::sqrt(1.0 / kSize / kDraws)) << "element " << i;
-    EXPECT_NEAR(square[i], 1.0 / kSize, 5 * std::sqrt(0.125 / kDraws)) << "element " << i;  // Var q² = 3/(n(n+2)) − 1/n² < 1/8
+    EXPECT_NEAR(square[i], 1.0 / kSize, 5 * std::sqrt(0.125 / kDraws))
+        << "element " << i;  // Var q² = 3/(n(n+2)) − 1/n² < 1/8
   }
 }
 
@@ -123,9 +129,12 @@ TEST(Initialize, TakesExplicitValuesInRowMajorOrder) {
 }
 
 TEST(Initialize, RefusesValuesOfAnotherShape) {
-  for (const char* values : {"{values: [[1, 2], [3, 4], [5, 6]]}", "{values: [1, 2, 3, 4, 5, 6]}", "{values: [[[1, 2, 3], [4, 5, 6]]]}"}) {
+  for (const char* values :
+       {"{values: [[1, 2], [3, 4], [5, 6]]}", "{values: [1, 2, 3, 4, 5, 6]}", "{values: [[[1, 2, 3], [4, 5, 6]]]}"}) {
     const std::string error = user_error_of([&] { initialized(values, {2, 3}); });
-    EXPECT_TRUE(error.starts_with("78 ") && error.find("parameter 'W' of layer 'l' has shape [2, 3], but the values given have shape") != std::string::npos)
+    EXPECT_TRUE(error.starts_with("78 ") &&
+                error.find("parameter 'W' of layer 'l' has shape [2, 3], but the values given have shape") !=
+                    std::string::npos)
         << values << ": " << error;
   }
 }
@@ -138,19 +147,22 @@ TEST(Initialize, RoundsTheFloat64NumbersForFloat32) {
 }
 
 TEST(Initialize, IsAFunctionOfTheStream) {
-  for (const char* name : {"uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-                           "lecun_normal", "orthogonal"}) {
-    const auto with = [&](std::uint64_t seed, std::uint64_t a) { return initialized(name, {4, 5}, 5, 4, Stream(seed, Purpose::initialize, a)); };
+  for (const char* name : {"uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
+                           "lecun_uniform", "lecun_normal", "orthogonal"}) {
+    const auto with = [&](std::uint64_t seed, std::uint64_t a) {
+      return initialized(name, {4, 5}, 5, 4, Stream(seed, Purpose::initialize, a));
+    };
     EXPECT_EQ(with(1, 0), with(1, 0)) << name;
     EXPECT_NE(with(1, 0), with(2, 0)) << name;
     EXPECT_NE(with(1, 0), with(1, 1)) << name;
   }
 }
 
-std::string two_layers(const std::string& seed, const std::string& init = "{W: normal, b: normal}") {
-  return "{name: t, seed: " + seed + ", data: {synthetic: {random: {samples: 4, inputs: 6, targets: 6}}}, network: {layers: [" +
-         "{dense: {name: one, units: 6, init: " + init + "}}, {dense: {name: two, units: 6, init: " + init + "}}], " +
-         "loss: squared_error}, train: {steps: 1, optimizer: sgd}}";
+ExperimentText two_layers(const std::string& seed, const std::string& init = "{W: normal, b: normal}") {
+  return {.data = "synthetic: {random: {samples: 4, inputs: 6, targets: 6}}",
+          .layers = "{dense: {units: 6, init: " + init + "}}, {dense: {units: 6, init: " + init + "}}",
+          .train = "steps: 1, optimizer: sgd",
+          .seed = seed};
 }
 
 TEST(Network, InitialisesTheSameBitsForTheSameSeed) {
@@ -171,16 +183,17 @@ TEST(Network, UsesThePluginsInitialiserWhereNoneIsGiven) {
   const Lab lab(two_layers("3", "{}"));
   const double bound = std::sqrt(6.0 / 12);  // glorot_uniform of 6 inputs and 6 outputs
   const std::vector<double> W = lab.parameter(0, 0);
-  EXPECT_GT(*std::ranges::max_element(W), 0.7 * bound);  // 36 draws: all below 0.7 of the bound has odds of 1 in 300 000
+  EXPECT_GT(*std::ranges::max_element(W),
+            0.7 * bound);  // 36 draws: all below 0.7 of the bound has odds of 1 in 300 000
   for (const double w : W) EXPECT_LE(std::abs(w), bound);
   EXPECT_EQ(lab.parameter(0, 1), std::vector<double>(6, 0.0));
 }
 
 TEST(Network, DigestIsTheHashOfAllParametersInLayerOrder) {
-  const Lab lab(
-      "{name: t, dtype: float64, data: {inline: {inputs: [[1]], targets: [[1]]}}, network: {layers: ["
-      "{dense: {units: 1, init: {W: ones, b: zeros}}}, {dense: {units: 1, init: {W: {constant: {value: -2}}, b: ones}}}], "
-      "loss: squared_error}, train: {steps: 1, optimizer: sgd}}");
+  const Lab lab(ExperimentText{.data = "inline: {inputs: [[1]], targets: [[1]]}",
+                               .layers = "{dense: {units: 1, init: {W: ones, b: zeros}}}, "
+                                         "{dense: {units: 1, init: {W: {constant: {value: -2}}, b: ones}}}",
+                               .train = "steps: 1, optimizer: sgd"});
   // printf '000000000000f03f' '0000000000000000' '00000000000000c0' '000000000000f03f' | xxd -r -p | sha256sum
   EXPECT_EQ(lab.model.network.weights_digest(), "99efe8228cb5e3d17de01c1e38608bbcf6f35c0964f916ae8f15e3916a0c06d3");
   EXPECT_EQ(lab.model.network.parameter_count(), 4);

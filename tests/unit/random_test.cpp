@@ -24,16 +24,22 @@ struct KnownAnswer {
 };
 const KnownAnswer kKnownAnswers[] = {
     {{{0, 0, 0, 0}}, {{0, 0}}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-    {{{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}}, {{0xffffffff, 0xffffffff}}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-    {{{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, {{0xa4093822, 0x299f31d0}}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    {{{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}},
+     {{0xffffffff, 0xffffffff}},
+     {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+    {{{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}},
+     {{0xa4093822, 0x299f31d0}},
+     {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
 };
 
 /// The stream and index whose block has this counter and key: (index low, index high · 2^24 | b, a, purpose).
 Stream stream_of(const KnownAnswer& known) {
-  return Stream(std::uint64_t{known.key[1]} << 32 | known.key[0], static_cast<Purpose>(known.counter[3]), known.counter[2],
-                known.counter[1] & 0xffffff);
+  return Stream(std::uint64_t{known.key[1]} << 32 | known.key[0], static_cast<Purpose>(known.counter[3]),
+                known.counter[2], known.counter[1] & 0xffffff);
 }
-std::uint64_t index_of(const KnownAnswer& known) { return std::uint64_t{known.counter[1] >> 24} << 32 | known.counter[0]; }
+std::uint64_t index_of(const KnownAnswer& known) {
+  return std::uint64_t{known.counter[1] >> 24} << 32 | known.counter[0];
+}
 
 TEST(Philox, GivesTheKnownAnswers) {
   for (const KnownAnswer& known : kKnownAnswers) {
@@ -59,10 +65,12 @@ TEST(Stream, LaysItsKeyOutInTheCounterAsDocumented) {
 TEST(Stream, GivesOtherNumbersForEveryPartOfTheKey) {
   std::set<std::uint64_t> seen;
   for (const std::uint64_t seed : {0ull, 1ull, 1ull << 32})
-    for (const Purpose purpose : {Purpose::initialize, Purpose::shuffle, Purpose::split, Purpose::synthesize, Purpose::check})
+    for (const Purpose purpose :
+         {Purpose::initialize, Purpose::shuffle, Purpose::split, Purpose::synthesize, Purpose::check})
       for (const std::uint64_t a : {0u, 1u, 0xffffffffu})
         for (const std::uint64_t b : {0u, 1u, 0xffffffu})
-          for (const std::uint64_t index : {0ull, 1ull, 1ull << 32, (1ull << 40) - 1}) seen.insert(Stream(seed, purpose, a, b).bits(index));
+          for (const std::uint64_t index : {0ull, 1ull, 1ull << 32, (1ull << 40) - 1})
+            seen.insert(Stream(seed, purpose, a, b).bits(index));
   EXPECT_EQ(seen.size(), 3u * 5 * 3 * 3 * 4);
 }
 
@@ -146,7 +154,9 @@ TEST(Permutation, HasEveryNumberOnce) {
 }
 
 TEST(Permutation, IsAFunctionOfSeedAndEpoch) {
-  const auto order = [](std::uint64_t seed, std::uint64_t epoch) { return permutation(100, Stream(seed, Purpose::shuffle, epoch)); };
+  const auto order = [](std::uint64_t seed, std::uint64_t epoch) {
+    return permutation(100, Stream(seed, Purpose::shuffle, epoch));
+  };
   EXPECT_EQ(order(1, 0), order(1, 0));
   EXPECT_NE(order(1, 0), order(1, 1));
   EXPECT_NE(order(1, 0), order(2, 0));

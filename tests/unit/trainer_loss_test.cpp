@@ -11,20 +11,26 @@
 namespace backplane {
 namespace {
 
+using testing::ExperimentText;
 using testing::Lab;
 using testing::user_error_of;
 using Numbers = std::vector<double>;
 
 /// A model whose last layer has `outputs` units, so that its loss can be asked directly.
-std::string model_with(const std::string& loss, int outputs, const std::string& activation = "identity", const std::string& targets = "") {
+ExperimentText model_with(const std::string& loss, int outputs, const std::string& activation = "identity",
+                          const std::string& targets = "") {
   std::string zeros = "0";
   for (int i = 1; i < outputs; ++i) zeros += ", 0";
-  return "{name: t, dtype: float64, data: {inline: {inputs: [[1], [2]], " +
-         (targets.empty() ? "targets: [[" + zeros + "], [" + zeros + "]]" : targets) + "}}, network: {layers: [{dense: {name: last, units: " +
-         std::to_string(outputs) + ", activation: " + activation + "}}], loss: " + loss + "}, train: {steps: 1, optimizer: sgd}}";
+  return {.data = "inline: {inputs: [[1], [2]], " +
+                  (targets.empty() ? "targets: [[" + zeros + "], [" + zeros + "]]" : targets) + "}",
+          .layers = "{dense: {name: last, units: " + std::to_string(outputs) + ", activation: " + activation + "}}",
+          .loss = loss,
+          .train = "steps: 1, optimizer: sgd"};
 }
 
-double sigmoid(double z) { return 1.0 / (1.0 + std::exp(-z)); }
+double sigmoid(double z) {
+  return 1.0 / (1.0 + std::exp(-z));
+}
 
 /// What an activation that goes with the loss makes of z.
 Numbers activated(const std::string& loss, Numbers z) {
@@ -46,7 +52,9 @@ Numbers gradient(const Loss& loss, const Numbers& z, const Numbers& target, doub
   loss.gradient(z.data(), activated(loss.name(), z).data(), target.data(), 1, scale, out.data());
   return out;
 }
-std::string activation_of(const std::string& loss) { return loss == "binary_cross_entropy" ? "sigmoid" : "identity"; }
+std::string activation_of(const std::string& loss) {
+  return loss == "binary_cross_entropy" ? "sigmoid" : "identity";
+}
 
 /// A loss by hand: outputs (z for the last two), targets, loss, gradient with respect to a (z for the last two).
 struct ByHand {
@@ -59,18 +67,32 @@ class LossByHand : public ::testing::TestWithParam<ByHand> {};
 const double e = std::exp(1.0);
 INSTANTIATE_TEST_SUITE_P(
     Examples, LossByHand,
-    ::testing::Values(ByHand{"squared_error", {1, -2, 0.5}, {0, 1, 0.5}, 5.0, {1, -3, 0}},
-                      ByHand{"squared_error", {3}, {1}, 2.0, {2}},
-                      ByHand{"mean_squared_error", {1, -2, 0.5, 0}, {0, 1, 0.5, 2}, 14.0 / 4, {0.5, -1.5, 0, -1}},
-                      ByHand{"mean_squared_error", {3}, {1}, 4.0, {4}},
-                      ByHand{"softmax_cross_entropy", {0, 0}, {1, 0}, std::log(2.0), {-0.5, 0.5}},
-                      ByHand{"softmax_cross_entropy", {1, 0, 1}, {0, 1, 0}, std::log(2 * e + 1), {e / (2 * e + 1), 1 / (2 * e + 1) - 1, e / (2 * e + 1)}},
-                      ByHand{"softmax_cross_entropy", {1, 0}, {0.25, 0.75}, std::log(e + 1) - 0.25, {e / (e + 1) - 0.25, 1 / (e + 1) - 0.75}},
-                      // Targets that sum to 2: −Σ q ln p has the gradient 2 p − q.
-                      ByHand{"softmax_cross_entropy", {1, 0}, {1, 1}, 2 * std::log(e + 1) - 1, {2 * e / (e + 1) - 1, 2 / (e + 1) - 1}},
-                      ByHand{"binary_cross_entropy", {0}, {1}, std::log(2.0), {-0.5}},
-                      ByHand{"binary_cross_entropy", {0, 1}, {0, 1}, (std::log(2.0) + std::log(1 + 1 / e)) / 2, {0.25, (1 / (1 + 1 / e) - 1) / 2}},
-                      ByHand{"binary_cross_entropy", {-1}, {0.25}, std::log(1 + e) - 0.75, {1 / (1 + e) - 0.25}}));
+    ::testing::Values(
+        ByHand{"squared_error", {1, -2, 0.5}, {0, 1, 0.5}, 5.0, {1, -3, 0}},
+        ByHand{"squared_error", {3}, {1}, 2.0, {2}},
+        ByHand{"mean_squared_error", {1, -2, 0.5, 0}, {0, 1, 0.5, 2}, 14.0 / 4, {0.5, -1.5, 0, -1}},
+        ByHand{"mean_squared_error", {3}, {1}, 4.0, {4}},
+        ByHand{"softmax_cross_entropy", {0, 0}, {1, 0}, std::log(2.0), {-0.5, 0.5}},
+        ByHand{"softmax_cross_entropy",
+               {1, 0, 1},
+               {0, 1, 0},
+               std::log(2 * e + 1),
+               {e / (2 * e + 1), 1 / (2 * e + 1) - 1, e / (2 * e + 1)}},
+        ByHand{"softmax_cross_entropy",
+               {1, 0},
+               {0.25, 0.75},
+               std::log(e + 1) - 0.25,
+               {e / (e + 1) - 0.25, 1 / (e + 1) - 0.75}},
+        // Targets that sum to 2: −Σ q ln p has the gradient 2 p − q.
+        ByHand{
+            "softmax_cross_entropy", {1, 0}, {1, 1}, 2 * std::log(e + 1) - 1, {2 * e / (e + 1) - 1, 2 / (e + 1) - 1}},
+        ByHand{"binary_cross_entropy", {0}, {1}, std::log(2.0), {-0.5}},
+        ByHand{"binary_cross_entropy",
+               {0, 1},
+               {0, 1},
+               (std::log(2.0) + std::log(1 + 1 / e)) / 2,
+               {0.25, (1 / (1 + 1 / e) - 1) / 2}},
+        ByHand{"binary_cross_entropy", {-1}, {0.25}, std::log(1 + e) - 0.75, {1 / (1 + e) - 0.25}}));
 
 TEST_P(LossByHand, HasTheValueAndGradient) {
   const ByHand& c = GetParam();
@@ -85,7 +107,9 @@ TEST_P(LossByHand, HasTheValueAndGradient) {
 }
 
 class LossNamed : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, LossNamed, ::testing::Values("squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"),
+INSTANTIATE_TEST_SUITE_P(All, LossNamed,
+                         ::testing::Values("squared_error", "mean_squared_error", "softmax_cross_entropy",
+                                           "binary_cross_entropy"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(LossNamed, AgreesWithCentralDifferences) {
@@ -99,7 +123,8 @@ TEST_P(LossNamed, AgreesWithCentralDifferences) {
   for (std::size_t i = 0; i < z.size(); ++i) {
     Numbers up = z, down = z;
     up[i] += h, down[i] -= h;
-    const double slope = (evaluate(lab.model.loss, up, target).loss - evaluate(lab.model.loss, down, target).loss) / (2 * h);
+    const double slope =
+        (evaluate(lab.model.loss, up, target).loss - evaluate(lab.model.loss, down, target).loss) / (2 * h);
     EXPECT_NEAR(got[i], slope, 1e-9) << "output " << i;
   }
 }
@@ -107,7 +132,8 @@ TEST_P(LossNamed, AgreesWithCentralDifferences) {
 TEST_P(LossNamed, StaysFiniteForExtremeLogits) {
   const std::string name = GetParam();
   const Lab lab(model_with(name, 3, activation_of(name)));
-  for (const Numbers& z : {Numbers{1000, -1000, 0}, Numbers{-1000, -1000, -1000}, Numbers{1000, 1000, 1000}, Numbers{-1000, 1000, -1000}})
+  for (const Numbers& z :
+       {Numbers{1000, -1000, 0}, Numbers{-1000, -1000, -1000}, Numbers{1000, 1000, 1000}, Numbers{-1000, 1000, -1000}})
     for (const Numbers& target : {Numbers{1, 0, 0}, Numbers{0, 1, 0}, Numbers{0, 0, 1}}) {
       EXPECT_TRUE(std::isfinite(evaluate(lab.model.loss, z, target).loss));
       for (const double g : gradient(lab.model.loss, z, target)) EXPECT_TRUE(std::isfinite(g));
@@ -177,17 +203,24 @@ TEST(Loss, HasNoAccuracyWithoutLabels) {
 }
 
 TEST(Loss, SaysWhatDoesNotGoTogether) {
-  const std::pair<std::string, const char*> wrong[] = {
-      {model_with("softmax_cross_entropy", 2, "softmax"), "has activation 'softmax', but softmax_cross_entropy takes its z as it is"},
-      {model_with("binary_cross_entropy", 2), "has activation 'identity', but binary_cross_entropy needs probabilities"},
-      {model_with("softmax_cross_entropy", 1, "identity", "labels: [0, 1]"), "has one output, over which softmax is always 1"},
-      {model_with("softmax_cross_entropy", 2, "identity", "labels: [0, 2]"), "has 2 outputs, but the data has 3 classes"},
+  const std::pair<ExperimentText, const char*> wrong[] = {
+      {model_with("softmax_cross_entropy", 2, "softmax"),
+       "has activation 'softmax', but softmax_cross_entropy takes its z as it is"},
+      {model_with("binary_cross_entropy", 2),
+       "has activation 'identity', but binary_cross_entropy needs probabilities"},
+      {model_with("softmax_cross_entropy", 1, "identity", "labels: [0, 1]"),
+       "has one output, over which softmax is always 1"},
+      {model_with("softmax_cross_entropy", 2, "identity", "labels: [0, 2]"),
+       "has 2 outputs, but the data has 3 classes"},
       {model_with("binary_cross_entropy", 1, "sigmoid", "labels: [0, 2]"), "has 1 output, but the data has 3 classes"},
-      {model_with("squared_error", 2, "identity", "targets: [[1, 2, 3], [4, 5, 6]]"), "has 2 outputs, but each target has 3 numbers"},
+      {model_with("squared_error", 2, "identity", "targets: [[1, 2, 3], [4, 5, 6]]"),
+       "has 2 outputs, but each target has 3 numbers"},
       {model_with("squared_error", 2, "identity", "targets: [1, 2]"), "has 2 outputs, but each target has 1 number"}};
-  for (const auto& [yaml, what] : wrong) {
-    const std::string error = user_error_of([&] { Lab lab(yaml); });
-    EXPECT_TRUE(error.starts_with("78 ") && error.find(std::string("the last layer 'last' ") + what) != std::string::npos) << error;
+  for (const auto& [text, what] : wrong) {
+    const std::string error = user_error_of([&] { Lab lab(text); });
+    EXPECT_TRUE(error.starts_with("78 ") &&
+                error.find(std::string("the last layer 'last' ") + what) != std::string::npos)
+        << error;
   }
 }
 

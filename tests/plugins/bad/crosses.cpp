@@ -9,6 +9,8 @@ static bp_status create(const bp_host* host, bp_context* context, const bp_attri
   return Tables::create(host, context, values, layer);
 }
 
-static bp_status forward(const void*, const bp_call*) { throw std::runtime_error("out of forward"); }
+static bp_status forward(const void*, const bp_call*) {
+  throw std::runtime_error("out of forward");
+}
 
 BP_SPOILED("test.crosses", tables.layer.create = create; tables.kernels.forward = forward)

@@ -3,9 +3,20 @@
 
 namespace {
 
-const char* const kFaults[] = {"no_output",       "zero_extent",     "negative_extent", "rank_99",        "overflow",
-                               "undeclared",      "wrong_order",     "twice",           "gradient_units", "negative_units",
-                               "negative_extent_of_parameter", "prepared", "saved_zero",   nullptr};
+const char* const kFaults[] = {"no_output",
+                               "zero_extent",
+                               "negative_extent",
+                               "rank_99",
+                               "overflow",
+                               "undeclared",
+                               "wrong_order",
+                               "twice",
+                               "gradient_units",
+                               "negative_units",
+                               "negative_extent_of_parameter",
+                               "prepared",
+                               "saved_zero",
+                               nullptr};
 
 struct Plans {
   std::string fault = "no_output";

@@ -8,6 +8,8 @@ static bp_status create(const bp_host* host, bp_context* context, const bp_attri
   return Tables::create(host, context, values, layer);
 }
 
-static bp_status forward(const void*, const bp_call*) { return BP_E_INTERNAL; }
+static bp_status forward(const void*, const bp_call*) {
+  return BP_E_INTERNAL;
+}
 
 BP_SPOILED("test.silent", tables.layer.create = create; tables.kernels.forward = forward)

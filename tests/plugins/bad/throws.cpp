@@ -32,7 +32,9 @@ struct Throws {
     plan.prepared(1);
   }
   template <class T>
-  void prepare(const bp::Call<T>&) const { throw_if("prepare"); }
+  void prepare(const bp::Call<T>&) const {
+    throw_if("prepare");
+  }
   template <class T>
   void forward(const bp::Call<T>& call) const {
     throw_if("forward");

@@ -172,10 +172,6 @@ class About {
                  .min = -std::numeric_limits<double>::infinity(),
                  .max = std::numeric_limits<double>::infinity(),
                  .choices = nullptr};
-    if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool> && sizeof(Value) < sizeof(std::int64_t)) {
-      attribute.min = static_cast<double>(std::numeric_limits<Value>::min());  // what the member can hold
-      attribute.max = static_cast<double>(std::numeric_limits<Value>::max());
-    }
     write(attribute.initial, defaults_.*member);
     setters_.push_back([member](Object& object, const bp_attribute_value& value) { read(value, object.*member); });
     return AttributeLimits(attribute);
@@ -234,9 +230,11 @@ class About {
   static void read(const bp_attribute_value& from, Value& to) {
     if constexpr (std::is_same_v<Value, bool>)
       to = from.integer != 0;
-    else if constexpr (std::is_integral_v<Value>)
+    else if constexpr (std::is_integral_v<Value>) {
+      if (!std::in_range<Value>(from.integer))
+        throw Error("attribute value " + std::to_string(from.integer) + " does not fit the type that holds it");
       to = static_cast<Value>(from.integer);
-    else if constexpr (std::is_floating_point_v<Value>)
+    } else if constexpr (std::is_floating_point_v<Value>)
       to = static_cast<Value>(from.number);
     else if constexpr (std::is_same_v<Value, std::string>)
       to = from.text;

@@ -1,0 +1,217 @@
+"""Writes activations.json, losses.json and optimizers.json: what PyTorch computes for small networks.
+
+Run by hand, when a case is added; the tests only read the files:
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.13.0
+    /tmp/golden/bin/python tests/golden/make_golden.py
+
+A case is {"name", "experiment", "expected"}. "experiment" is a whole experiment file for Backplane (JSON is YAML), with
+data and first weights written out; "expected" holds what PyTorch makes of the same numbers: the loss, and z,
+activation, delta (gradient with respect to z) and parameter gradients of each layer; for optimizers, the parameters
+after ten steps. C is the mean over the batch of the loss of one sample, as in Backplane.
+"""
+import json
+import pathlib
+
+import torch
+import torch.nn.functional as F
+
+FOLDER = pathlib.Path(__file__).parent
+SAMPLES, INPUTS, HIDDEN, OUTPUTS = 5, 3, 4, 3
+STEPS = 10
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+
+
+def numbers(tensor):
+    """As nested lists; float32 in the nine digits that name it, so that files stay small and every bit survives."""
+    if tensor.dim() > 0:
+        return [numbers(item) for item in tensor]
+    return float(f"{tensor.item():.9g}") if tensor.dtype == torch.float32 else tensor.item()
+
+
+ACTIVATIONS = {  # name: what Backplane is told, what PyTorch computes
+    "identity": ("identity", lambda z: z * 1.0),
+    "sigmoid": ("sigmoid", torch.sigmoid),
+    "tanh": ("tanh", torch.tanh),
+    "relu": ("relu", torch.relu),
+    "leaky_relu": ({"leaky_relu": {"slope": 0.1}}, lambda z: F.leaky_relu(z, 0.1)),
+    "elu": ({"elu": {"alpha": 0.7}}, lambda z: F.elu(z, 0.7)),
+    "gelu": ("gelu", F.gelu),
+    "softplus": ("softplus", F.softplus),
+    "swish": ("swish", F.silu),
+    "softmax": ("softmax", lambda z: torch.softmax(z, -1)),
+}
+
+LOSSES = {  # of the last layer's (z, a) and the targets: mean over samples of the loss of one sample
+    "squared_error": lambda z, a, y: 0.5 * F.mse_loss(a, y, reduction="sum") / len(y),
+    "mean_squared_error": lambda z, a, y: F.mse_loss(a, y),
+    "softmax_cross_entropy": lambda z, a, y: F.cross_entropy(z, y),
+    "binary_cross_entropy": lambda z, a, y: F.binary_cross_entropy(a, y),
+}
+
+
+def make_case(name, dtype, hidden="tanh", output="identity", loss="squared_error", target="vectors",
+              optimizer=None, train=None, step=None, frozen=()):
+    """`optimizer` and `train` go into the experiment; `step(parameters, gradients)` is the same in PyTorch."""
+    generator = torch.Generator().manual_seed(20260)
+    # float32 numbers in both cases, so that either type starts from exactly the numbers that the file shows.
+    draw = lambda *shape, scale=1.0: (scale * torch.randn(*shape, generator=generator)).to(torch.float32).to(dtype)
+    x = draw(SAMPLES, INPUTS)
+    parameters = {"hidden/W": draw(HIDDEN, INPUTS), "hidden/b": draw(HIDDEN, scale=0.5),
+                  "output/W": draw(OUTPUTS, HIDDEN), "output/b": draw(OUTPUTS, scale=0.5)}
+    y = draw(SAMPLES, OUTPUTS)
+    labels = torch.tensor([2, 0, 1, 1, 2])
+    data = {"inputs": numbers(x)}
+    if target == "labels":
+        data["labels"] = labels.tolist()
+        y = labels
+    else:
+        if target == "probabilities":
+            y = torch.softmax(y, -1).to(torch.float32).to(dtype)
+        if target == "bits":
+            y = (y > 0).to(dtype)
+        data["targets"] = numbers(y)
+
+    layers = []
+    for layer, units, activation in (("hidden", HIDDEN, hidden), ("output", OUTPUTS, output)):
+        layers.append({"dense": {"name": layer, "units": units, "activation": ACTIVATIONS[activation][0],
+                                 "init": {p: {"values": numbers(parameters[f"{layer}/{p}"])} for p in "Wb"},
+                                 "trainable": {p: f"{layer}/{p}" not in frozen for p in "Wb"}}})
+    steps = STEPS if step else 1
+    experiment = {"name": name, "dtype": "float64" if dtype == torch.float64 else "float32", "data": {"inline": data},
+                  "network": {"layers": layers, "loss": loss},
+                  "train": {"steps": steps, "batch_size": SAMPLES, "shuffle": False,
+                            "optimizer": optimizer or {"sgd": {"lr": 0.1}}, **(train or {})}}
+
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+
+    def forward():
+        tensors = {"hidden/z": F.linear(x, parameters["hidden/W"], parameters["hidden/b"])}
+        tensors["hidden/activation"] = ACTIVATIONS[hidden][1](tensors["hidden/z"])
+        tensors["output/z"] = F.linear(tensors["hidden/activation"], parameters["output/W"], parameters["output/b"])
+        tensors["output/activation"] = ACTIVATIONS[output][1](tensors["output/z"])
+        return tensors, LOSSES[loss](tensors["output/z"], tensors["output/activation"], y)
+
+    if step:
+        trained = {path: parameter for path, parameter in parameters.items() if path not in frozen}
+        take_step = step(trained)
+        for _ in range(STEPS):
+            for parameter in parameters.values():
+                parameter.grad = None
+            forward()[1].backward()
+            take_step()
+        expected = {path: numbers(parameter) for path, parameter in parameters.items()}
+        return {"name": name, "experiment": experiment, "expected": expected}
+
+    tensors, C = forward()
+    for layer in ("hidden", "output"):
+        tensors[f"{layer}/z"].retain_grad()
+    C.backward()
+    expected = {"loss": C.item()}
+    for path, tensor in tensors.items():
+        expected[path] = numbers(tensor)
+    for layer in ("hidden", "output"):
+        expected[f"{layer}/delta"] = numbers(tensors[f"{layer}/z"].grad)
+    for path, parameter in parameters.items():
+        layer, p = path.split("/")
+        expected[f"{layer}/gradients/{p}"] = numbers(parameter.grad)
+    return {"name": name, "experiment": experiment, "expected": expected}
+
+
+def weights_first(parameters, **of_weights):
+    """Two groups: what is said of weights is not said of biases, as with Backplane's penalties."""
+    return [{"params": [p for path, p in parameters.items() if path.endswith("W")], **of_weights},
+            {"params": [p for path, p in parameters.items() if path.endswith("b")], **{key: 0.0 for key in of_weights}}]
+
+
+def with_torch(make, before=lambda parameters: None):
+    """A step by an optimizer of PyTorch; `before` looks at the gradients first."""
+    def bind(parameters):
+        optimizer = make(parameters)
+        def step():
+            before(list(parameters.values()))
+            optimizer.step()
+        return step
+    return bind
+
+
+def clip_norm_exactly(limit):
+    """PyTorch's clip_grad_norm_ divides by norm + 1e-6; Backplane by the norm. This is the latter."""
+    def clip(parameters):
+        norm = torch.sqrt(sum((p.grad ** 2).sum() for p in parameters))
+        if norm > limit:
+            for p in parameters:
+                p.grad.mul_(limit / norm)
+    return clip
+
+
+def sgd(**options):
+    return lambda parameters: torch.optim.SGD(parameters.values(), lr=0.2, **options)
+
+
+def momentum(**options):
+    return lambda parameters: torch.optim.SGD(parameters.values(), lr=0.1, momentum=0.8, **options)
+
+
+def adam(**options):
+    return lambda parameters: torch.optim.Adam(parameters.values(), lr=0.05, **options)
+
+
+def decaying(rule, **options):
+    """Weights decay by 0.1: what Backplane calls l2 (weight_decay of its own for AdamW, which shrinks weights only)."""
+    return lambda parameters: rule(weights_first(parameters, weight_decay=0.1), **options)
+
+
+SGD, MOMENTUM, ADAM = {"sgd": {"lr": 0.2}}, {"momentum": {"lr": 0.1, "momentum": 0.8}}, {"adam": {"lr": 0.05}}
+CLIP_NORM, exactly = {"clip": {"norm": 0.5}}, clip_norm_exactly(0.5)
+OPTIMIZERS = {  # name: (Backplane's optimizer, Backplane's train, PyTorch's step, frozen parameters)
+    "sgd": (SGD, {}, with_torch(sgd()), ()),
+    "momentum": (MOMENTUM, {}, with_torch(momentum()), ()),
+    "nesterov": ({"nesterov": MOMENTUM["momentum"]}, {}, with_torch(momentum(nesterov=True)), ()),
+    "adagrad": ({"adagrad": {"lr": 0.1}}, {}, with_torch(lambda p: torch.optim.Adagrad(p.values(), lr=0.1)), ()),
+    "rmsprop": ({"rmsprop": {"lr": 0.02, "decay": 0.9}}, {},
+                with_torch(lambda p: torch.optim.RMSprop(p.values(), lr=0.02, alpha=0.9)), ()),
+    "adam": (ADAM, {}, with_torch(adam()), ()),
+    "adam_other_betas": ({"adam": {"lr": 0.05, "beta1": 0.7, "beta2": 0.95, "epsilon": 1e-3}}, {},
+                         with_torch(adam(betas=(0.7, 0.95), eps=1e-3)), ()),
+    "adamw": ({"adamw": {"lr": 0.05, "weight_decay": 0.1}}, {}, with_torch(decaying(torch.optim.AdamW, lr=0.05)), ()),
+    "sgd_l2": (SGD, {"l2": 0.1}, with_torch(decaying(torch.optim.SGD, lr=0.2)), ()),
+    "momentum_l2": (MOMENTUM, {"l2": 0.1}, with_torch(decaying(torch.optim.SGD, lr=0.1, momentum=0.8)), ()),
+    "adam_l2": (ADAM, {"l2": 0.1}, with_torch(decaying(torch.optim.Adam, lr=0.05)), ()),
+    "sgd_clip_value": (SGD, {"clip": {"value": 0.2}},
+                       with_torch(sgd(), lambda p: torch.nn.utils.clip_grad_value_(p, 0.2)), ()),
+    "sgd_clip_norm": (SGD, CLIP_NORM, with_torch(sgd(), exactly), ()),
+    "sgd_clip_norm_as_torch": (SGD, CLIP_NORM,
+                               with_torch(sgd(), lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5)), ()),
+    "adam_clip_norm_l2": (ADAM, {**CLIP_NORM, "l2": 0.1},
+                          with_torch(decaying(torch.optim.Adam, lr=0.05), exactly), ()),
+    "adam_frozen": (ADAM, {}, with_torch(adam()), ("hidden/b", "output/W")),
+    "sgd_clip_norm_frozen": (SGD, CLIP_NORM, with_torch(sgd(), exactly), ("hidden/W",)),
+}
+
+
+def write(name, cases):
+    lines = ",\n".join(json.dumps(case) for case in cases)  # a case is a line: differences can be read
+    version = torch.__version__.split("+")[0]
+    text = f'{{"made_by": "tests/golden/make_golden.py", "torch": "{version}", "cases": [\n{lines}\n]}}'
+    (FOLDER / name).write_text(text + "\n")
+
+
+def main():
+    both = [(torch.float64, "float64"), (torch.float32, "float32")]
+    write("activations.json", [make_case(f"{activation}_{suffix}", dtype, hidden=activation)
+                               for dtype, suffix in both for activation in ACTIVATIONS])
+    losses = [("squared_error", "tanh", "vectors"), ("mean_squared_error", "tanh", "vectors"),
+              ("squared_error", "softmax", "vectors"),
+              ("softmax_cross_entropy", "identity", "labels"), ("softmax_cross_entropy", "identity", "probabilities"),
+              ("binary_cross_entropy", "sigmoid", "bits"), ("binary_cross_entropy", "sigmoid", "probabilities")]
+    write("losses.json", [make_case(f"{loss}_{output}_{target}_{suffix}", dtype, "tanh", output, loss, target)
+                          for dtype, suffix in both for loss, output, target in losses])
+    write("optimizers.json",
+          [make_case(f"{name}_{suffix}", dtype, optimizer=optimizer, train=train, step=step, frozen=frozen)
+           for dtype, suffix in both for name, (optimizer, train, step, frozen) in OPTIMIZERS.items()])
+
+
+main()

@@ -1,0 +1,224 @@
+#pragma once
+
+// One layer or activation on the bench: made as the host makes it, called with numbers written in the test.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/parse.h"
+#include "config/schema.h"
+#include "plugin_host/attributes.h"
+#include "plugin_host/layer.h"
+#include "plugin_host/registry.h"
+#include "support/model.h"
+
+namespace backplane::testing {
+
+using Numbers = std::vector<double>;
+
+/// The built-in plug-ins and the good ones of this folder, loaded once for all tests of the process.
+inline const Registry& all_plugins() {
+  static const Registry registry = [] {
+    Registry loaded;
+    for (const char* name : {"dense", "activation"})
+      loaded.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
+    for (const char* name : {"attributes", "negate", "scale", "sum", "unit_length"})
+      loaded.load(std::string(BP_TEST_PLUGINS_DIR) + "/" + name + ".bp.so");
+    return loaded;
+  }();
+  return registry;
+}
+
+/// The attributes written as YAML, with every default filled in.
+template <class Type>
+config::Node attributes_of(const Type& type, const std::string& yaml) {
+  config::Schema schema = config::Schema::map();
+  add_attributes(schema, type.attributes, type.attribute_count);
+  return config::validate(config::parse_value(yaml, "test"), schema);
+}
+
+/// An activation by its name.
+inline Activation make_activation(const std::string& name, DType dtype, const std::string& yaml = "{}") {
+  const auto found = all_plugins().find_activation(name);
+  if (found.type == nullptr) throw std::runtime_error("no activation " + name);
+  return Activation(*found.type, *found.plugin, attributes_of(*found.type, yaml), dtype);
+}
+
+/// A tensor of one call, kept in the layer's own element type, read and written as double.
+class BenchTensor {
+ public:
+  BenchTensor(Shape shape, DType dtype) : shape_(std::move(shape)), dtype_(dtype) {
+    // Floating-point rubbish, so that a result that was never written, or added to instead of written, shows.
+    buffer_ = Buffer(static_cast<std::size_t>(count()) * size_of(dtype));
+    set(Numbers(static_cast<std::size_t>(count()), kRubbish));
+  }
+  static constexpr double kRubbish = -777.0;
+
+  std::int64_t count() const { return element_count(shape_); }
+  void set(const Numbers& numbers) {
+    ASSERT_EQ(static_cast<std::int64_t>(numbers.size()), count());
+    dispatch(dtype_, [&]<class T>(T) {
+      std::transform(numbers.begin(), numbers.end(), buffer_.as<T>(), [](double x) { return static_cast<T>(x); });
+    });
+  }
+  Numbers numbers() const { return widened(buffer_.data(), count(), dtype_); }
+  bp_tensor view(bool is_there = true) {
+    return {.data = is_there ? buffer_.data() : nullptr,
+            .dims = shape_.data(),
+            .count = count(),
+            .rank = static_cast<std::uint32_t>(shape_.size()),
+            .dtype = static_cast<std::uint32_t>(dtype_)};
+  }
+
+ private:
+  Shape shape_;
+  DType dtype_;
+  Buffer buffer_;
+};
+
+/// A layer with the tensors of a batch of `samples`. All outputs start as rubbish, parameter gradients as `added_to`.
+class LayerBench {
+ public:
+  LayerBench(const std::string& type, const std::string& yaml, std::vector<Shape> inputs, std::int64_t samples,
+             DType dtype)
+      : dtype_(dtype), samples_(samples), layer_(make(type, yaml, dtype)), plan_(layer_.plan(inputs)) {
+    for (const Shape& shape : inputs) inputs_.push_back(per_sample(shape)), d_inputs_.push_back(per_sample(shape));
+    for (const SavedTensor& saved : plan_.saved) saved_.push_back(per_sample(saved.sample_shape));
+    for (std::uint32_t i = 0; i < layer_.type().parameter_count; ++i)
+      parameters_.emplace_back(), d_parameters_.emplace_back();
+    for (const PlannedParameter& planned : plan_.parameters) {
+      const auto i = static_cast<std::size_t>(planned.declared);
+      parameters_[i] = std::make_unique<BenchTensor>(planned.shape, dtype);
+      d_parameters_[i] = std::make_unique<BenchTensor>(planned.shape, dtype);
+    }
+    output_ = per_sample(plan_.output);
+    delta_ = per_sample(plan_.output);
+    prepared_ = Buffer(static_cast<std::size_t>(plan_.prepared) * size_of(dtype));
+    workspace_ = Buffer(plan_.workspace_fixed + plan_.workspace_per_sample * static_cast<std::uint64_t>(samples));
+  }
+
+  const LayerPlan& plan() const { return plan_; }
+  LayerBench& input(std::size_t i, const Numbers& numbers) { return inputs_[i]->set(numbers), *this; }
+  LayerBench& parameter(std::size_t i, const Numbers& numbers) { return parameters_[i]->set(numbers), *this; }
+
+  /// z
+  Numbers forward() {
+    Call call = start();
+    call.frame.unit_end = plan_.gradient_units;
+    if (plan_.prepared > 0) layer_.prepare(call.frame);
+    layer_.forward(call.frame);
+    return output_->numbers();
+  }
+
+  struct Gradients {
+    std::vector<Numbers> inputs, parameters;  ///< parameters: what was added to 100
+  };
+  /// One call that is asked for everything.
+  Gradients backward(const Numbers& delta) { return backward(delta, 0, plan_.gradient_units); }
+  /// Likewise, parameters' gradients of a range of units only.
+  Gradients backward(const Numbers& delta, std::int64_t unit_begin, std::int64_t unit_end) {
+    delta_->set(delta);
+    for (auto& d_parameter : d_parameters_)
+      if (d_parameter) d_parameter->set(Numbers(static_cast<std::size_t>(d_parameter->count()), kAddedTo));
+    const bool has_two_passes = plan_.gradient_units > 0;
+    Call call = start();
+    ask(call, true, !has_two_passes);
+    layer_.backward(call.frame);
+    if (has_two_passes) {
+      Call wide = start();
+      ask(wide, false, true);
+      wide.frame.unit_begin = unit_begin;
+      wide.frame.unit_end = unit_end;
+      layer_.backward(wide.frame);
+    }
+    Gradients result;
+    for (const auto& d_input : d_inputs_) result.inputs.push_back(d_input->numbers());
+    for (const auto& d_parameter : d_parameters_) {
+      result.parameters.push_back(d_parameter ? d_parameter->numbers() : Numbers());
+      for (double& number : result.parameters.back()) number -= kAddedTo;
+    }
+    return result;
+  }
+
+ private:
+  static constexpr double kAddedTo = 100.0;
+  using Owned = std::unique_ptr<BenchTensor>;
+
+  struct Call {
+    std::vector<bp_tensor> inputs, parameters, saved, d_inputs, d_parameters;
+    bp_call frame{};
+  };
+
+  static Layer make(const std::string& type, const std::string& yaml, DType dtype) {
+    const auto found = all_plugins().find_layer(type);
+    if (found.type == nullptr) throw std::runtime_error("no layer type " + type);
+    return Layer(*found.type, *found.plugin, "bench", attributes_of(*found.type, yaml), dtype);
+  }
+  Owned per_sample(Shape shape) const {
+    shape.insert(shape.begin(), samples_);
+    return std::make_unique<BenchTensor>(std::move(shape), dtype_);
+  }
+  /// Every optional pointer is NULL.
+  Call start() {
+    Call call;
+    const bp_tensor nothing{
+        .data = nullptr, .dims = nullptr, .count = 0, .rank = 0, .dtype = static_cast<std::uint32_t>(dtype_)};
+    for (const Owned& tensor : inputs_) call.inputs.push_back(tensor->view());
+    for (const Owned& tensor : saved_) call.saved.push_back(tensor->view());
+    for (const Owned& tensor : parameters_) call.parameters.push_back(tensor ? tensor->view() : nothing);
+    for (const Owned& tensor : d_inputs_) call.d_inputs.push_back(tensor->view(false));
+    for (const Owned& tensor : d_parameters_) call.d_parameters.push_back(tensor ? tensor->view(false) : nothing);
+    bp_call& frame = call.frame;
+    frame.struct_size = sizeof(bp_call);
+    frame.flags = BP_CALL_TRAINING;
+    frame.step = 1;
+    frame.samples = samples_;
+    frame.inputs = call.inputs.data();
+    frame.parameters = call.parameters.data();
+    frame.saved = call.saved.data();
+    frame.prepared = prepared_.data();
+    frame.output = output_->view();
+    frame.delta = delta_->view();
+    frame.d_inputs = call.d_inputs.data();
+    frame.d_parameters = call.d_parameters.data();
+    frame.workspace = workspace_.data();
+    frame.workspace_bytes = workspace_.bytes();
+    return call;
+  }
+  void ask(Call& call, bool for_inputs, bool for_parameters) {
+    for (std::size_t i = 0; i < d_inputs_.size(); ++i) call.d_inputs[i] = d_inputs_[i]->view(for_inputs);
+    for (std::size_t i = 0; i < d_parameters_.size(); ++i)
+      if (d_parameters_[i]) call.d_parameters[i] = d_parameters_[i]->view(for_parameters);
+  }
+
+  DType dtype_;
+  std::int64_t samples_;
+  Layer layer_;
+  LayerPlan plan_;
+  std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_;
+  Owned output_, delta_;
+  Buffer prepared_, workspace_;
+};
+
+/// Equal to within `ulps` units in the last place of `dtype` (of the larger value, or of 1 for smaller ones).
+inline void expect_near(const Numbers& got, const Numbers& want, DType dtype, double ulps = 4.0) {
+  ASSERT_EQ(got.size(), want.size());
+  const double epsilon = dtype == DType::float32 ? 1.1920929e-7 : 2.220446049250313e-16;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(want[i])) {
+      EXPECT_TRUE(std::isnan(got[i])) << "element " << i << ": " << got[i];
+    } else if (!std::isfinite(want[i])) {
+      EXPECT_EQ(got[i], want[i]) << "element " << i;
+    } else {
+      EXPECT_NEAR(got[i], want[i], ulps * epsilon * std::max(1.0, std::abs(want[i]))) << "element " << i;
+    }
+  }
+}
+
+}  // namespace backplane::testing

@@ -1,0 +1,257 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "checkpoint/image.h"
+#include "checkpoint/reader.h"
+#include "checkpoint/store.h"
+#include "experiment/snapshot.h"
+#include "files/digest.h"
+#include "support/model.h"
+
+namespace backplane {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ExperimentText;
+using testing::Lab;
+using testing::read_bytes;
+using testing::TemporaryFolder;
+using testing::user_error_of;
+
+/// A trained model with slots of its optimizer, frozen parameters and a batch larger than what is recorded.
+ExperimentText small_run(const std::string& dtype) {
+  return {.data = "synthetic: {random: {samples: 10, inputs: 3, classes: 4}}",
+          .layers =
+              "{dense: {name: hidden, units: 6, activation: tanh, trainable: {b: false}}}, "
+              "{dense: {name: logits, units: 4, bias: false}}",
+          .loss = "softmax_cross_entropy",
+          .train = "steps: 5, batch_size: 8, optimizer: adam",
+          .dtype = dtype,
+          .seed = "5",
+          .record = "{samples: 5}"};
+}
+
+Snapshot snapshot_of(Lab& lab) {
+  return take_snapshot(lab.experiment, lab.model.network, lab.model.data, lab.trainer, "{\"cpu\": \"test\"}");
+}
+
+void write(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+void expect_equal(const StoredTensor& got, const StoredTensor& want, const std::string& name) {
+  EXPECT_EQ(got.shape, want.shape) << name;
+  EXPECT_EQ(got.dtype, want.dtype) << name;
+  EXPECT_EQ(got.axes, want.axes) << name;
+  ASSERT_EQ(got.data.bytes(), want.data.bytes()) << name;
+  EXPECT_EQ(std::memcmp(got.data.data(), want.data.data(), want.data.bytes()), 0) << name;
+  if (want.attributes.contains("definition")) {
+    EXPECT_EQ(got.attributes.at("definition"), want.attributes.at("definition")) << name;
+  }
+}
+
+class CheckpointOf : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Types, CheckpointOf, ::testing::Values("float32", "float64"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(CheckpointOf, GivesBackEverythingThatWasStored) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run(GetParam()));
+  for (int i = 0; i < 3; ++i) lab.trainer.step();
+  const Snapshot want = snapshot_of(lab);
+  CheckpointStore store(folder.path(), 3);
+  const Snapshot got = read_checkpoint(folder.path(store.commit(want).file));
+
+  EXPECT_EQ(got.step, 3);
+  EXPECT_EQ(got.config, want.config);
+  EXPECT_EQ(got.environment, want.environment);
+  EXPECT_EQ(got.weights_digest, lab.model.network.weights_digest());
+  EXPECT_EQ(got.integers, want.integers);
+  EXPECT_EQ(got.numbers, want.numbers);
+  EXPECT_EQ(got.sample_indices, want.sample_indices);
+  EXPECT_EQ(got.losses, want.losses);
+  expect_equal(got.input, want.input, "input");
+  expect_equal(got.target, want.target, "target");
+  ASSERT_EQ(got.layers.size(), want.layers.size());
+  for (std::size_t i = 0; i < want.layers.size(); ++i) {
+    const StoredLayer &g = got.layers[i], &w = want.layers[i];
+    EXPECT_EQ(g.name, w.name);
+    EXPECT_EQ(g.type, w.type);
+    EXPECT_EQ(g.activation, w.activation);
+    EXPECT_EQ(g.plugin, w.plugin);
+    EXPECT_EQ(g.plugin_version, w.plugin_version);
+    EXPECT_EQ(g.plugin_sha256, w.plugin_sha256);
+    EXPECT_EQ(g.trainable, w.trainable);
+    ASSERT_EQ(g.tensors.size(), w.tensors.size());
+    for (const auto& [name, tensor] : w.tensors) expect_equal(g.tensors.at(name), tensor, w.name + "/" + name);
+  }
+}
+
+TEST_P(CheckpointOf, HoldsWeightsActivationsAndDeltasOfEachLayer) {
+  Lab lab(small_run(GetParam()));
+  for (int i = 0; i < 2; ++i) lab.trainer.step();  // an epoch: the next batch has 8 samples again
+  const Snapshot snapshot = snapshot_of(lab);
+  const auto names = [](const StoredLayer& layer) {
+    std::set<std::string> all;
+    for (const auto& [name, tensor] : layer.tensors) all.insert(name);
+    return all;
+  };
+  ASSERT_EQ(snapshot.layers.size(), 2u);
+  EXPECT_EQ(names(snapshot.layers[0]),
+            (std::set<std::string>{"z", "activation", "activation_gradient", "delta", "weights/W", "weights/b",
+                                   "gradients/W", "gradients/b", "optimizer/W/mean", "optimizer/W/variance",
+                                   "optimizer/b/mean", "optimizer/b/variance"}));
+  // softmax_cross_entropy gives δ of the last layer itself, so there is no ∂C/∂a of it.
+  EXPECT_EQ(names(snapshot.layers[1]), (std::set<std::string>{"z", "activation", "delta", "weights/W", "gradients/W",
+                                                              "optimizer/W/mean", "optimizer/W/variance"}));
+  // record.samples rows of the batch of 8; all weights.
+  EXPECT_EQ(snapshot.layers[0].tensors.at("delta").shape, (Shape{5, 6}));
+  EXPECT_EQ(snapshot.layers[1].tensors.at("activation").shape, (Shape{5, 4}));
+  EXPECT_EQ(snapshot.layers[0].tensors.at("weights/W").shape, (Shape{6, 3}));
+  EXPECT_EQ(snapshot.sample_indices.size(), 5u);
+  EXPECT_EQ(snapshot.losses.size(), 5u);
+}
+
+TEST(Checkpoint, ManifestSaysWhatStands) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  CheckpointStore store(folder.path("checkpoints"), 3);
+  store.commit(snapshot_of(lab));
+  lab.trainer.step();
+  store.commit(snapshot_of(lab));
+  const auto manifest = nlohmann::json::parse(read_bytes(folder.path("checkpoints/MANIFEST.json")));
+  EXPECT_EQ(manifest["format"], "backplane-manifest");
+  EXPECT_EQ(manifest["format_version"], 1);
+  ASSERT_EQ(manifest["checkpoints"].size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& entry = manifest["checkpoints"][i];
+    const std::string file = folder.path("checkpoints/" + entry["file"].get<std::string>());
+    EXPECT_EQ(entry["file"], "step-0000000" + std::to_string(i) + ".h5");
+    EXPECT_EQ(entry["step"], i);
+    EXPECT_EQ(entry["bytes"], fs::file_size(file));
+    EXPECT_EQ(entry["sha256"], sha256_of_file(file));
+    EXPECT_EQ(entry["sha256"], store.committed()[i].sha256);
+  }
+}
+
+TEST(Checkpoint, KeepRemovesTheOldestOfItsOwnFilesOnly) {
+  const TemporaryFolder folder("checkpoint");
+  write(folder.path("step-00000099.h5"), "somebody else's");
+  write(folder.path("notes.txt"), "mine");
+  Lab lab(small_run("float32"));
+  CheckpointStore store(folder.path(), 2);
+  for (int i = 0; i < 4; ++i) {
+    store.commit(snapshot_of(lab));
+    lab.trainer.step();
+  }
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder.path())) files.insert(entry.path().filename());
+  EXPECT_EQ(files, (std::set<std::string>{"MANIFEST.json", "notes.txt", "step-00000002.h5", "step-00000003.h5",
+                                          "step-00000099.h5"}));
+  ASSERT_EQ(store.committed().size(), 2u);
+  EXPECT_EQ(store.committed()[0].step, 2);
+  EXPECT_EQ(read_checkpoint(folder.path("step-00000002.h5")).step, 2);
+}
+
+TEST(Checkpoint, OfTheSameStepReplacesTheOther) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  CheckpointStore store(folder.path(), 2);
+  store.commit(snapshot_of(lab));
+  store.commit(snapshot_of(lab));
+  EXPECT_EQ(store.committed().size(), 1u);
+  EXPECT_EQ(read_checkpoint(folder.path("step-00000000.h5")).step, 0);
+}
+
+/// A committed checkpoint whose files a test may damage.
+class DamagedCheckpoint : public ::testing::Test {
+ protected:
+  DamagedCheckpoint() {
+    Lab lab(small_run("float32"));
+    CheckpointStore store(folder_.path(), 1);
+    file_ = folder_.path(store.commit(snapshot_of(lab)).file);
+    bytes_ = read_bytes(file_);
+    manifest_ = read_bytes(folder_.path("MANIFEST.json"));
+  }
+  std::string error() const {
+    return user_error_of([&] { read_checkpoint(file_); });
+  }
+
+  TemporaryFolder folder_{"damaged"};
+  std::string file_, bytes_, manifest_;
+};
+
+TEST_F(DamagedCheckpoint, WithAnyByteChangedIsRefused) {
+  ASSERT_EQ(error(), "");
+  for (std::size_t i = 0; i < bytes_.size(); i += 97) {
+    std::string damaged = bytes_;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+    write(file_, damaged);
+    const std::string what = error();
+    ASSERT_TRUE(what.starts_with("65 ") && what.find("its SHA-256 differs from its manifest") != std::string::npos)
+        << "byte " << i << ": " << what;
+  }
+}
+
+TEST_F(DamagedCheckpoint, OfAnotherLengthIsRefused) {
+  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, bytes_.size() / 2, bytes_.size() - 1}) {
+    write(file_, bytes_.substr(0, length));
+    EXPECT_NE(error().find("its manifest says " + std::to_string(bytes_.size()) + ": it is damaged"), std::string::npos)
+        << length << ": " << error();
+  }
+  write(file_, bytes_ + "x");
+  EXPECT_TRUE(error().starts_with("65 ")) << error();
+}
+
+TEST_F(DamagedCheckpoint, WithoutItsManifestIsRefused) {
+  fs::remove(folder_.path("MANIFEST.json"));
+  EXPECT_TRUE(error().starts_with("66 ") && error().find("no MANIFEST.json") != std::string::npos) << error();
+}
+
+TEST_F(DamagedCheckpoint, UnderAnotherNameIsRefused) {
+  fs::rename(file_, folder_.path("step-00000007.h5"));
+  EXPECT_TRUE(error().starts_with("66 ")) << error();
+  file_ = folder_.path("step-00000007.h5");
+  EXPECT_TRUE(error().starts_with("65 ") && error().find("it was never committed") != std::string::npos) << error();
+}
+
+TEST_F(DamagedCheckpoint, WithAnyByteOfTheManifestChangedIsReadOrRefused) {
+  for (std::size_t i = 0; i < manifest_.size(); ++i) {
+    std::string damaged = manifest_;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+    write(folder_.path("MANIFEST.json"), damaged);
+    // Spaces and fields that nobody needs may change; nothing but a UserError may come of the rest.
+    const std::string what = error();
+    EXPECT_TRUE(what.empty() || what.starts_with("65 ")) << "byte " << i << ": " << what;
+  }
+}
+
+TEST_F(DamagedCheckpoint, WithAManifestOfOtherTypesIsRefused) {
+  for (const char* text :
+       {"", "[]", "{}", "{\"checkpoints\": 5}", "{\"checkpoints\": [5]}", "{\"checkpoints\": [{\"file\": 5}]}",
+        "{\"checkpoints\": [{\"file\": \"step-00000000.h5\", \"bytes\": \"many\"}]}",
+        "{\"checkpoints\": [{\"file\": \"step-00000000.h5\", \"bytes\": -1, \"sha256\": 3}]}"}) {
+    write(folder_.path("MANIFEST.json"), text);
+    EXPECT_TRUE(error().starts_with("65 ")) << text << ": " << error();
+  }
+}
+
+TEST_F(DamagedCheckpoint, ThatIsNoCheckpointIsRefusedEvenWhenTheManifestVouchesForIt) {
+  const std::string nonsense = "this is not HDF5";
+  write(file_, nonsense);
+  write(folder_.path("MANIFEST.json"), nlohmann::json{{"checkpoints",
+                                                       {{{"file", fs::path(file_).filename()},
+                                                         {"bytes", nonsense.size()},
+                                                         {"sha256", sha256_of(nonsense.data(), nonsense.size())}}}}}
+                                           .dump());
+  EXPECT_TRUE(error().starts_with("65 ")) << error();
+}
+
+}  // namespace
+}  // namespace backplane
