@@ -45,6 +45,9 @@ class ImageWriter {
     file_ = Handle(H5Fcreate("image", H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose, "make a file in memory");
     link_creation_ = Handle(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
     check(H5Pset_create_intermediate_group(link_creation_.id(), 1), "ask for intermediate groups");
+    dataset_creation_ = Handle(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
+    // No time stamps: equal states give equal files.
+    check(H5Pset_obj_track_times(dataset_creation_.id(), false), "leave time stamps out");
     group_creation_ = Handle(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, "make group properties");
     check(H5Pset_link_creation_order(group_creation_.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
           "track the order of links");
@@ -72,7 +75,7 @@ class ImageWriter {
   void text(const std::string& path, const std::string& value) {
     const Handle type = text_type(value.size());
     const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
-    const Handle dataset = make(path, type.id(), space.id(), H5P_DEFAULT);
+    const Handle dataset = make(path, type.id(), space.id(), dataset_creation_.id());
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, value.empty() ? "\0" : value.data()),
           "write a text");
   }
@@ -80,7 +83,7 @@ class ImageWriter {
   template <class T>
   void scalar(const std::string& path, T value) {
     const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a scalar");
-    const Handle dataset = make(path, h5::native<T>(), space.id(), H5P_DEFAULT);
+    const Handle dataset = make(path, h5::native<T>(), space.id(), dataset_creation_.id());
     check(H5Dwrite(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, &value), "write a number");
   }
 
@@ -91,7 +94,7 @@ class ImageWriter {
     const Handle space(
         dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
         H5Sclose, "make a data space");
-    const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
+    const Handle creation(H5Pcopy(dataset_creation_.id()), H5Pclose, "copy data set properties");
     if (!dims.empty() && element_count(shape) > 0) {
       const std::vector<hsize_t> chunk = chunk_of(dims, element_bytes);
       check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "set chunks");
@@ -129,7 +132,7 @@ class ImageWriter {
     const Handle type = text_type(longest);
     const hsize_t count = names.size();
     const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
-    const Handle dataset = make(path, type.id(), space.id(), H5P_DEFAULT);
+    const Handle dataset = make(path, type.id(), space.id(), dataset_creation_.id());
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "write names");
   }
 
@@ -142,7 +145,7 @@ class ImageWriter {
     check(H5Tinsert(type.id(), "crc32", offsetof(ManifestRow, crc32), H5T_STD_I64LE), "describe the manifest");
     const hsize_t count = manifest_.size();
     const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
-    const Handle dataset = make("/manifest", type.id(), space.id(), H5P_DEFAULT);
+    const Handle dataset = make("/manifest", type.id(), space.id(), dataset_creation_.id());
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, manifest_.data()), "write the manifest");
   }
 
@@ -177,7 +180,7 @@ class ImageWriter {
     return dims;
   }
 
-  Handle file_, link_creation_, group_creation_;
+  Handle file_, link_creation_, group_creation_, dataset_creation_;
   std::vector<ManifestRow> manifest_;
 };
 

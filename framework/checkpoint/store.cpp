@@ -18,9 +18,7 @@ namespace fs = std::filesystem;
 
 CheckpointStore::CheckpointStore(std::string directory, std::int64_t keep)
     : directory_(std::move(directory)), keep_(keep) {
-  std::error_code error;
-  fs::create_directories(directory_, error);
-  if (error) throw UserError(ExitCode::io, fmt::format("{}: cannot be made: {}", directory_, error.message()));
+  make_directories_durably(directory_);
 }
 
 CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot) {

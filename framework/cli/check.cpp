@@ -55,6 +55,8 @@ ExitCode check(const CheckWords& words, const Words& all) {
              std::min(options.samples, model.data.train.count));
   fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks",
              "worst element", "all together", "verdict");
+  if (findings.empty())
+    throw UserError(ExitCode::bad_config, "the network has no parameters: there is no gradient to check");
   bool is_good = true;
   for (const GradientFinding& finding : findings) {
     const bool is_wrong =

@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+#include "files/digest.h"
+
 namespace backplane {
 
 namespace {
@@ -42,7 +44,7 @@ std::string dnnl_text() {
 
 }  // namespace
 
-nlohmann::ordered_json describe_environment(const Registry& registry, int threads) {
+nlohmann::ordered_json describe_environment(const Registry& registry, const DataSet& data, int threads) {
   utsname system{};
   uname(&system);
   nlohmann::ordered_json environment{
@@ -64,6 +66,9 @@ nlohmann::ordered_json describe_environment(const Registry& registry, int thread
                                       {"version", library.identity.version},
                                       {"sha256", library.identity.sha256},
                                       {"file", library.identity.file}});
+  environment["data"] = nlohmann::ordered_json::array();
+  for (const std::string& file : data.files)
+    environment["data"].push_back({{"file", file}, {"sha256", sha256_of_file(file)}});
   return environment;
 }
 

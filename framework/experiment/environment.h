@@ -3,13 +3,14 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "data/dataset.h"
 #include "plugin_host/registry.h"
 
 namespace backplane {
 
-/// What a run's bits may depend on besides its configuration: program, compiler, CPU, instruction set, libraries and
-/// plug-ins with their hashes. `threads` is recorded although no bit depends on it.
-nlohmann::ordered_json describe_environment(const Registry& registry, int threads);
+/// What a run's bits may depend on besides its configuration: program, compiler, CPU, instruction set, libraries,
+/// plug-ins and data files with their hashes. `threads` is recorded although no bit depends on it.
+nlohmann::ordered_json describe_environment(const Registry& registry, const DataSet& data, int threads);
 
 /// The versions among them, as comment lines at the head of config.yaml.
 std::string describe_versions(const Registry& registry);

@@ -65,7 +65,6 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.resolved = config::validate(root, experiment_schema(registry));
   const Node& document = experiment.resolved;
   check_run_name(document.at("name"));
-  experiment.file = request.file;
   experiment.name = document.at("name").as_text();
   experiment.seed = static_cast<std::uint64_t>(document.at("seed").as_integer());
   experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;

@@ -37,7 +37,6 @@ struct RecordOptions {
 
 /// An experiment, read and checked: everything that can be said before any data is read.
 struct Experiment {
-  std::string file;
   std::string name;
   std::uint64_t seed = 0;
   DType dtype = DType::float32;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -34,9 +34,9 @@ class Run {
   Run(const Experiment& experiment, const Registry& registry, const RunOptions& options)
       : experiment_(experiment),
         options_(options),
-        environment_(describe_environment(registry, options.threads).dump(2)),
         versions_(describe_versions(registry)),
         model_(build_model(experiment, registry)),
+        environment_(describe_environment(registry, model_.data, options.threads).dump(2)),
         directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
         arena_(options.threads),
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
@@ -57,10 +57,14 @@ class Run {
   void introduce() {
     if (!directory_.moved_aside().empty())
       progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
-    progress_.say(fmt::format("{}: {} layers, {} parameters, {}, {} training samples, {} steps, {} thread{}",
-                              experiment_.name, model_.network.nodes().size(), model_.network.parameter_count(),
-                              name_of(experiment_.dtype), model_.data.train.count, trainer_.total_steps(),
-                              options_.threads, options_.threads == 1 ? "" : "s"));
+    const auto counted = [](std::int64_t count, const char* noun) {
+      return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+    };
+    progress_.say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
+                              counted(std::ssize(model_.network.nodes()), "layer"),
+                              counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
+                              counted(model_.data.train.count, "training sample"),
+                              counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
   }
 
   void train() {
@@ -183,8 +187,9 @@ class Run {
   const StopSignals signals_;
   const Experiment& experiment_;
   const RunOptions& options_;
-  const std::string environment_, versions_;
+  const std::string versions_;
   Model model_;
+  const std::string environment_;
   RunDirectory directory_;  // made only when all that can be checked has been
   Arena arena_;
   Trainer trainer_;

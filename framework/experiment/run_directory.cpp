@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
+#include "files/atomic_write.h"
 
 namespace backplane {
 
@@ -24,13 +26,19 @@ constexpr const char* kLockName = "run.lock";
 
 /// Opens and locks the lock file; the descriptor, or -1 with errno set.
 int open_lock(const fs::path& directory, int flags) {
-  const int descriptor = ::open((directory / kLockName).c_str(), flags | O_CLOEXEC, 0644);
-  if (descriptor >= 0 && ::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    ::close(descriptor);
-    errno = EWOULDBLOCK;
-    return -1;
-  }
-  return descriptor;
+  const fs::path path = directory / kLockName;
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  if (descriptor < 0) return -1;
+  // The directory may have been moved between the two calls: then the lock is on a file that stands elsewhere by now.
+  struct stat opened {
+  }, named{};
+  const bool is_locked = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::fstat(descriptor, &opened) == 0 &&
+                         ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+                         opened.st_dev == named.st_dev;
+  if (is_locked) return descriptor;
+  ::close(descriptor);
+  errno = EWOULDBLOCK;
+  return -1;
 }
 
 /// Moves an earlier run away, or throws where what stands there is none of ours or still at work.
@@ -61,9 +69,7 @@ RunDirectory::RunDirectory(const std::string& directory) : directory_(fs::path(d
     fail(directory_, "is a file", "choose another directory with --out");
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error)
     moved_aside_ = move_aside(directory_);
-  fs::create_directories(directory_, error);
-  if (error)
-    fail(directory_, fmt::format("cannot be made: {}", error.message()), "choose another directory with --out");
+  make_directories_durably(directory_.string());
   lock();
 }
 

@@ -7,8 +7,8 @@ namespace backplane {
 
 /// The directory that one run writes into, held against other runs by a lock for the life of this object.
 ///
-/// An earlier run at the same place is moved aside to "<directory>.1", ".2", … — the highest number is the latest —
-/// so that nothing is overwritten. Throws UserError (io) where the directory cannot be made or written, holds
+/// An earlier run at the same place is moved aside to the first free of "<directory>.1", ".2", …, so that nothing is
+/// overwritten. Throws UserError (io) where the directory cannot be made or written, holds
 /// something that is no run, or belongs to a run that is still going on.
 class RunDirectory {
  public:

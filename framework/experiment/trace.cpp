@@ -24,8 +24,7 @@ Trace::Trace(const std::string& path, const Experiment& experiment, const Networ
             {.path = layer + tap,
              .shape = with_batch(samples_, node.plan.output),
              .axes = sample_axes(node.plan.output),
-             .definition = definition_of(tap),
-             .is_per_sample = true});
+             .definition = definition_of(tap)});
         continue;
       }
       for (std::size_t p = 0; p < node.parameters.size(); ++p)

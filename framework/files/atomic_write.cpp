@@ -78,4 +78,21 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
   sync_directory(directory.empty() ? "." : directory);
 }
 
+void make_directories_durably(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path directory = fs::absolute(path).lexically_normal();
+  if (fs::is_directory(directory)) return;
+  if (fs::exists(directory))
+    throw UserError(ExitCode::io, fmt::format("{}: is a file, not a directory", path),
+                    "choose another directory with --out");
+  if (directory.has_parent_path() && directory.parent_path() != directory)
+    make_directories_durably(directory.parent_path().string());
+  std::error_code error;
+  fs::create_directory(directory, error);
+  if (error)
+    throw UserError(ExitCode::io, fmt::format("{}: cannot be made: {}", path, error.message()),
+                    "choose another directory with --out");
+  sync_directory(directory.parent_path().string());
+}
+
 }  // namespace backplane

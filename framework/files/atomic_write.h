@@ -14,4 +14,8 @@ inline void write_file_atomically(const std::string& path, std::string_view text
   write_file_atomically(path, text.data(), text.size());
 }
 
+/// Makes a directory and its missing parents, and syncs each, so that they survive a loss of power. Throws
+/// UserError (io).
+void make_directories_durably(const std::string& path);
+
 }  // namespace backplane

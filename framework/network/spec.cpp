@@ -136,7 +136,6 @@ Schema network_schema(const Registry& registry) {
 
 NetworkSpec read_network(const Node& section) {
   NetworkSpec spec;
-  spec.place = section.place;
   spec.loss = section.at("loss").as_text();
   for (const Node& entry : section.at("layers").list) spec.layers.push_back(read_layer(entry));
   complete_names(spec.layers);

@@ -22,7 +22,6 @@ struct LayerSpec {
 struct NetworkSpec {
   std::vector<LayerSpec> layers;
   std::string loss;
-  Place place;
 };
 
 /// The schema of `network:`, with one alternative per layer type and activation of the registry, so that attributes

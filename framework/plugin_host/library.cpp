@@ -144,7 +144,7 @@ void check_versions(const std::string& path, const bp_plugin& plugin) {
            "update Backplane, or rebuild the plug-in with this Backplane's SDK");
   if (BP_ABI_MAJOR == 0 && plugin.abi_minor_built != BP_ABI_MINOR)
     reject(path,
-           fmt::format("was built with the older draft ABI {}.{}; this program speaks ABI {}", plugin.abi_major,
+           fmt::format("was built with another draft of the ABI, {}.{}; this program speaks ABI {}", plugin.abi_major,
                        plugin.abi_minor_built, this_abi),
            "drafts (0.x) are not compatible with each other: rebuild the plug-in with this Backplane's SDK");
 }

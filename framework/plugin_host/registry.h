@@ -26,7 +26,8 @@ class Registry {
  public:
   /// Loads the files of `explicit_files` (a failure is thrown), then every `*.bp.so` of the directories
   /// (a failure is remembered in `failed`): first those of $BACKPLANE_PLUGIN_PATH, then `plugins` beside the program,
-  /// then where `make install` puts them. A plug-in id that is already there is skipped and listed as shadowed.
+  /// then where `make install` puts them. A file whose id or types are already there is among the failed: the first one
+  /// found counts.
   static Registry discover(const std::vector<std::string>& explicit_files);
 
   /// Loads one plug-in. Throws UserError as load_library does, and where another plug-in already has one of its

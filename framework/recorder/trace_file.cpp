@@ -34,7 +34,7 @@ std::vector<hsize_t> chunk_of(const Shape& shape) {
 }  // namespace
 
 TraceFile::TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype)
-    : tensors_(std::move(tensors)), dtype_(dtype), sample_shape_{samples} {
+    : path_(path), tensors_(std::move(tensors)), dtype_(dtype), sample_shape_{samples} {
   h5::make_quiet_and_safe();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
@@ -73,12 +73,14 @@ Handle TraceFile::make(const std::string& path, const Shape& shape, hid_t type, 
   return dataset;
 }
 
-void TraceFile::append(const TraceRecord& record) {
+void TraceFile::append(const TraceRecord& record) try {
   for (std::size_t i = 0; i < datasets_.size(); ++i)
     extend_and_write(datasets_[i], tensors_[i].shape, native_type(dtype_), record.tensors[i].data());
   extend_and_write(samples_, sample_shape_, H5T_NATIVE_INT64, record.samples.data());
   extend_and_write(steps_, {}, H5T_NATIVE_INT64, &record.step);  // last: its length says how many records are whole
   ++records_;
+} catch (const InternalError& error) {
+  throw UserError(ExitCode::io, path_ + ": cannot be written", std::string("is the disk full? ") + error.what());
 }
 
 void TraceFile::extend_and_write(const Handle& dataset, const Shape& shape, hid_t type, const void* data) {

@@ -17,7 +17,6 @@ struct TraceTensor {
   Shape shape;                    ///< of one record
   std::vector<std::string> axes;  ///< one label per axis of `shape`
   std::string definition;
-  bool is_per_sample = false;  ///< whether the first axis of `shape` are samples
 };
 
 /// What is recorded at one step: one buffer for each TraceTensor, in their order.
@@ -35,13 +34,15 @@ class TraceFile {
   /// Makes the file with all its data sets. `samples`: rows of per-sample tensors.
   TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype);
 
-  /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh.
+  /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
+  /// where it cannot be written.
   void append(const TraceRecord& record);
 
  private:
   h5::Handle make(const std::string& path, const Shape& shape, hid_t type, const std::vector<std::string>& axes);
   void extend_and_write(const h5::Handle& dataset, const Shape& shape, hid_t type, const void* data);
 
+  std::string path_;
   std::vector<TraceTensor> tensors_;
   DType dtype_;
   Shape sample_shape_;

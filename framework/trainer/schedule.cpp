@@ -20,7 +20,7 @@ Schema schedule_schema() {
       .alternative("exponential", decay("0.95"), "the same, smoothly")
       .alternative("cosine",
                    Schema::map().optional("final", Schema::number().at_least(0).at_most(1), "0",
-                                          "the last rate, as a part of the first"),
+                                          "where the rate ends, as a part of the first"),
                    "half a cosine down to `final`");
 }
 

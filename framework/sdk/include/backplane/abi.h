@@ -17,7 +17,8 @@
  *   [setup]    never at the same time for the same layer object
  *   [plan]     any thread, repeatable, changes nothing but the plan
  *   [compute]  any number of threads at once on the same const object: read the layer and what the call hands over,
- *              write only what the call hands over; no threads, locks, globals or thread_local scratch of your own
+ *              write only what the call hands over; no threads, locks or globals of your own (a thread_local
+ *              cache of things that never change results, such as compiled kernels, is allowed)
  *   [any]      at any time, from any thread
  */
 #ifndef BACKPLANE_ABI_H
@@ -133,7 +134,7 @@ typedef struct bp_plan_api {
                     int64_t fan_out);
   /* What backward reads: the data pointers of the others are NULL then, and nothing is kept that nobody needs. */
   void (*needs)(bp_plan* plan, uint32_t bits);
-  /* A per-sample tensor of the layer's own, kept between calls and recordable as a tap under this name. */
+  /* A per-sample tensor of the layer's own, kept between calls and stored in checkpoints under this name. */
   void (*saved)(bp_plan* plan, const char* name, const int64_t* dims, uint32_t rank, uint32_t written_by);
   /* Scratch memory of one call: fixed + per_sample · samples bytes. */
   void (*workspace)(bp_plan* plan, uint64_t fixed_bytes, uint64_t bytes_per_sample);
