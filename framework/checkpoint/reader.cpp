@@ -256,9 +256,10 @@ void read_state(hid_t file, Snapshot& snapshot) {
 
 Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
   h5::make_quiet_and_safe();
-  const Handle file(
-      H5LTopen_file_image(bytes.data(), bytes.size(), H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE),
-      H5Fclose, "open the image");
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
+  check(H5Pset_fapl_core(access.id(), bytes.size(), false), "choose the in-memory driver");
+  check(H5Pset_file_image(access.id(), bytes.data(), bytes.size()), "hand over the image");
+  const Handle file(H5Fopen(path.filename().c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, "open the image");
   if (H5Aexists(file.id(), "format") <= 0 || read_text_attribute(file.id(), "format") != "backplane-checkpoint")
     refuse(path, "is an HDF5 file, but no checkpoint");
   if (const std::int64_t version = read_integer_attribute(file.id(), "format_version"); version != 1)
