@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "plugin_host/attributes.h"
 
 namespace backplane::cli {
 
@@ -42,19 +43,6 @@ ExitCode list(const PluginWords& words) {
   return ExitCode::ok;
 }
 
-std::string default_text(const bp_attribute& attribute) {
-  if (attribute.required != 0) return "required";
-  const bp_attribute_value& value = attribute.initial;
-  switch (attribute.kind) {
-    case BP_ATTRIBUTE_BOOL: return value.integer != 0 ? "true" : "false";
-    case BP_ATTRIBUTE_INT: return fmt::format("{}", value.integer);
-    case BP_ATTRIBUTE_FLOAT: return fmt::format("{}", value.number);
-    case BP_ATTRIBUTE_INT_LIST:
-      return fmt::format("[{}]", fmt::join(value.integers, value.integers + value.integer, ", "));
-    default: return fmt::format("\"{}\"", value.text == nullptr ? "" : value.text);
-  }
-}
-
 std::string range_text(const bp_attribute& attribute) {
   std::string text;
   if (std::isfinite(attribute.min)) text += fmt::format(" ≥ {}", attribute.min);
@@ -68,8 +56,8 @@ void print_attributes(const bp_attribute* const* attributes, std::uint32_t count
   constexpr const char* kKinds[] = {"?", "bool", "int", "float", "text", "int list"};
   for (std::uint32_t i = 0; i < count; ++i)
     fmt::print("    {:<12} {:<9} {:<10} {}{}\n", attributes[i]->name, kKinds[attributes[i]->kind],
-               default_text(*attributes[i]), attributes[i]->summary == nullptr ? "" : attributes[i]->summary,
-               range_text(*attributes[i]));
+               attributes[i]->required != 0 ? "required" : default_yaml(*attributes[i]),
+               attributes[i]->summary == nullptr ? "" : attributes[i]->summary, range_text(*attributes[i]));
 }
 
 std::string dtypes(bool f32, bool f64) {

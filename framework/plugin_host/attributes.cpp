@@ -25,6 +25,8 @@ config::Schema schema_of(const bp_attribute& attribute) {
   return config::Schema::text_of(std::move(choices));
 }
 
+}  // namespace
+
 std::string default_yaml(const bp_attribute& attribute) {
   const bp_attribute_value& value = attribute.initial;
   switch (attribute.kind) {
@@ -33,11 +35,12 @@ std::string default_yaml(const bp_attribute& attribute) {
     case BP_ATTRIBUTE_FLOAT: return fmt::format("{}", value.number);
     case BP_ATTRIBUTE_INT_LIST:
       return fmt::format("[{}]", fmt::join(value.integers, value.integers + value.integer, ", "));
-    default: return config::to_yaml(config::Node::text(value.text == nullptr ? "" : value.text));
+    default: break;
   }
+  std::string text = config::to_yaml(config::Node::text(value.text == nullptr ? "" : value.text));
+  text.pop_back();  // a value within a line, without the newline that ends a document
+  return text;
 }
-
-}  // namespace
 
 void add_attributes(config::Schema& map, const bp_attribute* const* attributes, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {

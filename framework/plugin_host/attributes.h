@@ -2,6 +2,7 @@
 
 #include <backplane/abi.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace backplane {
 /// Adds the declared attributes to `map` as fields: kinds, ranges, choices, defaults and summaries become the
 /// schema's, so that a plug-in's YAML is checked like the program's own.
 void add_attributes(config::Schema& map, const bp_attribute* const* attributes, std::uint32_t count);
+
+/// The default of an attribute that is not required, as it would be written in YAML: `true`, `0.5`, `"plus"`.
+std::string default_yaml(const bp_attribute& attribute);
 
 /// The values of declared attributes, read from a validated node; pointers in them live as long as this object.
 class AttributeValues {
