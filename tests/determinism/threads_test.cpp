@@ -9,6 +9,7 @@
 
 #include "experiment/experiment.h"
 #include "parallel/arena.h"
+#include "support/model.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -38,15 +39,8 @@ std::string yaml(const Case& c) {
          std::to_string(c.batch_size) + ", " + c.train + "}\n";
 }
 
-Registry built_in_plugins() {
-  Registry registry;
-  for (const char* name : {"dense", "activation"})
-    registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
-  return registry;
-}
-
 Experiment read(const std::string& text, const Registry& registry) {
-  const std::string path = testing::TempDir() + "determinism.yaml";
+  const std::string path = ::testing::TempDir() + "determinism.yaml";
   std::ofstream(path) << text;
   return read_experiment({.file = path}, registry);
 }
@@ -64,10 +58,10 @@ std::vector<std::string> train(const Experiment& experiment, const Registry& reg
   return trajectory;
 }
 
-class Threads : public testing::TestWithParam<Case> {};
+class Threads : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Threads, EveryStepHasTheSameBitsOnAnyNumberOfThreads) {
-  const Registry registry = built_in_plugins();
+  const Registry& registry = testing::plugins();
   const Experiment experiment = read(yaml(GetParam()), registry);
   const std::vector<std::string> alone = train(experiment, registry, 1);
   ASSERT_GT(alone.size(), 2u);
@@ -78,15 +72,15 @@ TEST_P(Threads, EveryStepHasTheSameBitsOnAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(
     Networks, Threads,
-    testing::Values(Case{"adam_f32", "float32", "epochs: 2, optimizer: adam", 64},
-                    Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
-                    Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
-                    Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
-                    Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
+    ::testing::Values(Case{"adam_f32", "float32", "epochs: 2, optimizer: adam", 64},
+                      Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
+                      Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
+                      Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
+                      Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
-  const Registry registry = built_in_plugins();
+  const Registry& registry = testing::plugins();
   const Experiment experiment = read(yaml({"probe", "float32", "epochs: 1, optimizer: adam", 32}), registry);
   Model model = build_model(experiment, registry);
   Arena arena(3);
@@ -102,7 +96,7 @@ TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
 }
 
 TEST(Threads, AnotherSeedGivesOtherBits) {
-  const Registry registry = built_in_plugins();
+  const Registry& registry = testing::plugins();
   Experiment experiment = read(yaml({"seed", "float32", "epochs: 1, optimizer: adam", 32}), registry);
   const std::vector<std::string> seven = train(experiment, registry, 2);
   experiment.seed = 8;

@@ -6,18 +6,18 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$cmake" --install "$build" --prefix "$work/prefix" > "$work/log"
-cp -r "$source/plugins/template" "$work/scale"  # outside the tree: nothing of it can be reached by accident
-"$cmake" -S "$work/scale" -B "$work/scale/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" >> "$work/log"
-"$cmake" --build "$work/scale/build" >> "$work/log"
+cp -r "$source/plugins/template" "$work/stretch"  # outside the tree: nothing of it can be reached by accident
+"$cmake" -S "$work/stretch" -B "$work/stretch/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" >> "$work/log"
+"$cmake" --build "$work/stretch/build" >> "$work/log"
 
 cd "$work"
 backplane="$work/prefix/bin/backplane"
-plugin="$work/scale/build/plugins/scale.bp.so"
+plugin="$work/stretch/build/plugins/stretch.bp.so"
 "$backplane" plugin inspect "$plugin" | grep -q 'initial .* float'
 "$backplane" plugin list | grep -q 'dense'  # the installed plug-ins are found without any setting
-"$backplane" check scale/experiment.yaml --plugin "$plugin"
+"$backplane" check stretch/experiment.yaml --plugin "$plugin"
 for threads in 1 3; do
-  "$backplane" run scale/experiment.yaml --plugin "$plugin" --threads $threads --out "$work/run$threads" > "$work/summary$threads"
+  "$backplane" run stretch/experiment.yaml --plugin "$plugin" --threads $threads --out "$work/run$threads" > "$work/summary$threads"
   grep '^weights' "$work/summary$threads"
 done
 [ "$(grep '^weights' summary1)" = "$(grep '^weights' summary3)" ]

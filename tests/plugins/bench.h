@@ -26,10 +26,8 @@ using Numbers = std::vector<double>;
 inline const Registry& all_plugins() {
   static const Registry registry = [] {
     Registry loaded;
-    for (const char* name : {"dense", "activation"})
-      loaded.load(std::string(BP_TEST_PLUGIN_DIR) + "/" + name + ".bp.so");
-    for (const char* name : {"attributes", "negate", "scale", "sum", "unit_length"})
-      loaded.load(std::string(BP_TEST_PLUGINS_DIR) + "/" + name + ".bp.so");
+    load_folder(loaded, BP_TEST_PLUGIN_DIR);
+    load_folder(loaded, BP_TEST_PLUGINS_DIR);
     return loaded;
   }();
   return registry;

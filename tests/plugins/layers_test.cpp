@@ -111,7 +111,7 @@ TEST_P(Layers, SumOfThree) {
 }
 
 TEST_P(Layers, ScalePerSliceAndBatchWideAreOne) {
-  for (const char* type : {"scale", "wide_scale"}) {
+  for (const char* type : {"narrow_scale", "wide_scale"}) {
     SCOPED_TRACE(type);
     LayerBench scale(type, "{}", {{3}}, 2, dtype());
     scale.input(0, {1, 2, 3, 4, 5, 6}).parameter(0, {2, -1, 0.5});

@@ -31,14 +31,14 @@ const Graph kGraphs[] = {
      6},
     {"one_layer_read_three_times",
      "    - dense: {name: in, units: 4, activation: tanh}\n"
-     "    - scale: {name: left, inputs: in, init: {s: {uniform: {low: 0.5, high: 1.5}}}}\n"
+     "    - narrow_scale: {name: left, inputs: in, init: {s: {uniform: {low: 0.5, high: 1.5}}}}\n"
      "    - wide_scale: {name: right, inputs: in, init: {s: {uniform: {low: 0.5, high: 1.5}}}, activation: swish}\n"
      "    - sum_3: {name: add, inputs: [left, in, right]}\n"
      "    - dense: {name: out, units: 3, inputs: add}\n",
      6},
     {"one_layer_twice_in_one",
      "    - dense: {name: in, units: 4, activation: tanh}\n"
-     "    - scale: {name: s, init: {s: {normal: {std: 1.0}}}}\n"
+     "    - narrow_scale: {name: s, init: {s: {normal: {std: 1.0}}}}\n"
      "    - sum: {name: twice, inputs: [s, s], activation: tanh}\n"
      "    - dense: {name: out, units: 3}\n",
      5},
@@ -52,7 +52,7 @@ const Graph kGraphs[] = {
      "    - dense: {name: out, units: 3}\n",
      6},
     {"scale_of_data",
-     "    - scale: {name: first, init: {s: {uniform: {low: 0.5, high: 1.5}}}, activation: softplus}\n"
+     "    - narrow_scale: {name: first, init: {s: {uniform: {low: 0.5, high: 1.5}}}, activation: softplus}\n"
      "    - unit_length: {name: length, activation: tanh}\n"
      "    - dense: {name: out, units: 3}\n",
      3},
@@ -110,7 +110,7 @@ TEST_P(Graphs, TrainToTheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
-/// After one step on the same numbers, the factors of `scale` (slice by slice) and `wide_scale` (batch-wide).
+/// After one step on the same numbers, the factors of `narrow_scale` (slice by slice) and `wide_scale` (batch-wide).
 TEST(Gradients, SliceBySliceAndBatchWideAgree) {
   const auto factors = [](const char* type) {
     const std::string text =
@@ -125,7 +125,7 @@ TEST(Gradients, SliceBySliceAndBatchWideAgree) {
     const Parameter& s = model.network.nodes()[0].parameters[0];
     return testing::widened(s.value.data(), s.count, DType::float64);
   };
-  const auto by_slice = factors("scale"), at_once = factors("wide_scale");
+  const auto by_slice = factors("narrow_scale"), at_once = factors("wide_scale");
   // 50 products each, added in two orders: a few units in the last place of numbers around 1.
   testing::expect_near(by_slice, at_once, DType::float64, 50);
   EXPECT_GT(std::abs(by_slice[0] - 1.0), 1e-3) << "the step did nothing";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -60,12 +61,20 @@ std::string user_error_of(Action&& action) {
   return {};
 }
 
-/// The built-in dense and activation plug-ins of this build, loaded once for all tests of the process.
+/// Loads every plug-in of a folder, in the order of their names; one that cannot be loaded is an error.
+inline void load_folder(Registry& registry, const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().string().ends_with(".bp.so")) files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) registry.load(file);
+}
+
+/// The built-in plug-ins of this build, loaded once for all tests of the process.
 inline const Registry& plugins() {
   static const Registry registry = [] {
     Registry loaded;
-    loaded.load(BP_TEST_PLUGIN_DIR "/dense.bp.so");
-    loaded.load(BP_TEST_PLUGIN_DIR "/activation.bp.so");
+    load_folder(loaded, BP_TEST_PLUGIN_DIR);
     return loaded;
   }();
   return registry;

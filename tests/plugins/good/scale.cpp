@@ -5,7 +5,7 @@
 ///   backward   ∂C/∂a = s ⊙ δ (written)     ∂C/∂s += Σₙ δₙ ⊙ aₙ, slice by slice
 struct Scale {
   static void describe(bp::About<Scale>& about) {
-    about.name("scale").summary("z = s ⊙ a");
+    about.name("narrow_scale").summary("z = s ⊙ a");
     about.parameter("s", "gain", "one factor per feature", "ones");
   }
   void plan(bp::Plan& plan) const {

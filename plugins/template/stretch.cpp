@@ -1,18 +1,18 @@
 #include <backplane/plugin.hpp>
 
-/// Scale:  z = s ⊙ a, one trainable factor per feature
+/// Stretch:  z = s ⊙ a, one trainable factor per feature
 ///
 ///   a  (N, …, F)  input       s  (F)  factors
 ///   z  (N, …, F)  output      δ = ∂C/∂z, given
 ///
 ///   backward   ∂C/∂a = δ ⊙ s  (written)     ∂C/∂s += Σ δ ⊙ a over all rows
 ///   needs      a
-struct Scale {
+struct Stretch {
   double initial = 1.0;
 
-  static void describe(bp::About<Scale>& about) {
-    about.name("scale").summary("z = s ⊙ a, one trainable factor per feature");
-    about.attribute("initial", &Scale::initial, "what the input is multiplied by besides s").at_least(0);
+  static void describe(bp::About<Stretch>& about) {
+    about.name("stretch").summary("z = s ⊙ a, one trainable factor per feature");
+    about.attribute("initial", &Stretch::initial, "what the input is multiplied by besides s").at_least(0);
     about.parameter("s", "gain", "one factor per feature", "ones");
   }
 
@@ -45,4 +45,4 @@ struct Scale {
   }
 };
 
-BP_PLUGIN("org.example.scale", "0.1.0", "MIT", "a layer of factors", bp::layers<Scale>, bp::activations<>)
+BP_PLUGIN("org.example.stretch", "0.1.0", "MIT", "a layer of factors", bp::layers<Stretch>, bp::activations<>)
