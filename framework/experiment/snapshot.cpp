@@ -23,8 +23,8 @@ StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::s
   return tensor;
 }
 
-StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows, DType dtype,
-                       bool has_d_activation) {
+StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows,
+                       std::int64_t batch_size, DType dtype, bool has_d_activation) {
   const PluginIdentity& plugin = node.layer.plugin();
   StoredLayer layer{.name = node.name(),
                     .type = node.layer.type().name,
@@ -47,6 +47,16 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
     layer.tensors[node.plan.saved[i].name] =
         copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
              sample_axes(node.plan.saved[i].sample_shape), {{"definition", "a tensor of the plug-in's own"}});
+  for (const SharedState& shared : node.shared_state) {
+    const StateTensor& state = node.plan.state[shared.declared];
+    layer.tensors["state/" + state.name] = copy(shared.value.data(), state.shape, dtype, parameter_axes(state.shape));
+  }
+  for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
+    const StateTensor& state = node.plan.state[i];
+    if (state.kind == BP_STATE_CARRIED)
+      layer.tensors["state/" + state.name] =
+          copy(executor.carried_state(index, i), with_batch(batch_size, state.shape), dtype, sample_axes(state.shape));
+  }
   for (std::size_t p = 0; p < node.parameters.size(); ++p) {
     const Parameter& parameter = node.parameters[p];
     const auto axes = parameter_axes(parameter.shape);
@@ -80,7 +90,8 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
                        {"epoch", state.epoch},
                        {"position", state.position},
                        {"seed", static_cast<std::int64_t>(experiment.seed)},
-                       {"epoch_correct", state.epoch_correct},
+                       {"epoch_correct", state.epoch_sums.correct},
+                       {"epoch_predictions", state.epoch_sums.predictions},
                        {"epoch_samples", state.epoch_samples},
                        {"best_step", state.best_step},
                        {"has_best", state.best ? 1 : 0},
@@ -88,20 +99,20 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
                        {"batch_size", static_cast<std::int64_t>(batch.size())}};
   double loss = 0.0;
   for (std::size_t n = 0; n < batch.size(); ++n) loss += executor.losses()[n];
-  snapshot.numbers = {{"epoch_loss_sum", state.epoch_loss_sum},
+  snapshot.numbers = {{"epoch_loss_sum", state.epoch_sums.loss_sum},
                       {"best", state.best.value_or(0.0)},
                       {"batch_loss", loss / static_cast<double>(batch.size())},
                       {"learning_rate", trainer.learning_rate(state.step + 1)}};
   snapshot.sample_indices.assign(batch.begin(), batch.begin() + rows);
   snapshot.losses.assign(executor.losses(), executor.losses() + rows);
-  const Shape target{network.output().output_size};
+  const Shape target = data.steps > 1 ? network.output().plan.output : Shape{network.output().output_size};
   snapshot.input =
       copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), sample_axes(data.input_shape));
   snapshot.target = copy(executor.target(), with_batch(rows, target), network.dtype(), sample_axes(target));
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const bool is_output_of_fused_loss = i + 1 == network.nodes().size() && trainer.loss().gives_delta();
-    snapshot.layers.push_back(
-        copy_layer(network.nodes()[i], i, trainer, rows, network.dtype(), !is_output_of_fused_loss));
+    snapshot.layers.push_back(copy_layer(network.nodes()[i], i, trainer, rows, trainer.batch_size(), network.dtype(),
+                                         !is_output_of_fused_loss));
   }
   return snapshot;
 }

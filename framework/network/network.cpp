@@ -103,12 +103,16 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
                  .input_shapes = {},
                  .output_size = 0,
                  .parameters = {},
-                 .prepared = {}};
+                 .prepared = {},
+                 .shared_state = {},
+                 .is_over_time = false};
   for (const int producer : node.inputs) node.input_shapes.push_back(shape_of(producer));
+  node.is_over_time = is_over_time(node.inputs[0]);
   node.plan = node.layer.plan(node.input_shapes);
   make_buffer(node.layer, "one sample of its output", node.plan.output, dtype_);
   node.output_size = element_count(node.plan.output);
   add_parameters(node, spec, l1, l2);
+  add_state(node);
   node.prepared = make_buffer(node.layer, "what it derives from its parameters", {node.plan.prepared}, dtype_);
   nodes_.push_back(std::move(node));
 }
@@ -135,6 +139,25 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
                fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
     node.parameters.push_back(std::move(parameter));
   }
+}
+
+void Network::add_state(LayerNode& node) {
+  for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
+    const StateTensor& state = node.plan.state[i];
+    if (state.kind != BP_STATE_SHARED) continue;
+    SharedState shared{.declared = i,
+                       .value = make_buffer(node.layer, fmt::format("state '{}'", state.name), state.shape, dtype_)};
+    dispatch(dtype_, [&]<class T>(T) {
+      std::fill_n(shared.value.as<T>(), element_count(state.shape), static_cast<T>(state.initial));
+    });
+    node.shared_state.push_back(std::move(shared));
+  }
+}
+
+bool Network::is_over_time(int producer) const {
+  if (producer == LayerNode::kData) return true;
+  const LayerNode& node = nodes_[static_cast<std::size_t>(producer)];
+  return node.is_over_time && node.plan.output.size() >= 2 && node.plan.output[0] == input_[0];
 }
 
 void Network::require_all_used() const {

@@ -24,6 +24,13 @@ struct Parameter {
   Buffer value;
 };
 
+/// A tensor that a layer keeps from step to step, one for the whole layer (running statistics). Part of the model, not
+/// trained by gradients.
+struct SharedState {
+  std::size_t declared = 0;  ///< index in LayerPlan::state
+  Buffer value;
+};
+
 /// A layer in the graph: plug-in object, activation, plan and parameters.
 struct LayerNode {
   static constexpr int kData = -1;  ///< as a producer: the batch of inputs
@@ -37,6 +44,9 @@ struct LayerNode {
   std::int64_t output_size = 0;     ///< numbers per sample of z, a and δ
   std::vector<Parameter> parameters;
   Buffer prepared;  ///< what the plug-in derived from the parameters
+  std::vector<SharedState> shared_state;
+  /// Whether the first axis of the first input is the data's time axis, so that `lengths` of the data apply to it.
+  bool is_over_time = false;
 
   const std::string& name() const { return layer.name(); }
   /// Numbers per row of an activation: the last axis of the output.
@@ -61,6 +71,9 @@ class Network {
   std::vector<LayerNode>& nodes() { return nodes_; }
   /// Whose activation the loss looks at: the last layer.
   const LayerNode& output() const { return nodes_.back(); }
+  /// Whether the first axis of a producer's samples is the data's time axis: the producer is the data, or a layer that
+  /// is fed by such a producer and keeps the extent of the axis.
+  bool is_over_time(int producer) const;
   const Shape& shape_of(int producer) const {
     return producer == LayerNode::kData ? input_ : nodes_[producer].plan.output;
   }
@@ -73,6 +86,7 @@ class Network {
   std::vector<int> find_producers(const LayerSpec& spec) const;
   void add_layer(const LayerSpec& spec, const Registry& registry, double l1, double l2);
   void add_parameters(LayerNode& node, const LayerSpec& spec, double l1, double l2);
+  void add_state(LayerNode& node);
   void require_all_used() const;
 
   DType dtype_;

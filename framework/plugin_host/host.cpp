@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "random/philox.h"
+
 namespace backplane {
 
 namespace {
@@ -24,7 +26,8 @@ const bp_host& plugin_services() {
                             .abi_minor = BP_ABI_MINOR,
                             .name = "backplane",
                             .version = BACKPLANE_VERSION,
-                            .error = record_error};
+                            .error = record_error,
+                            .random = random_words};
   return host;
 }
 

@@ -74,38 +74,32 @@ const bp_plan_api kPlanApi{
         },
     .gradient_units = [](bp_plan* plan, std::int64_t units) { plan->answer.gradient_units = units; },
     .prepared = [](bp_plan* plan, std::int64_t elements) { plan->answer.prepared = elements; },
+    .batch_sums =
+        [](bp_plan* plan, std::int64_t forward, std::int64_t backward) {
+          plan->answer.forward_sums = forward;
+          plan->answer.backward_sums = backward;
+        },
+    .state =
+        [](bp_plan* plan, const char* name, const std::int64_t* dims, std::uint32_t rank, std::uint32_t kind,
+           double initial) {
+          if (name == nullptr) return note_misuse(plan, "a state tensor has no name");
+          plan->answer.state.push_back(
+              {name, checked_shape(plan, dims, rank, "a state tensor has an impossible shape"), kind, initial});
+        },
 };
 
-/// The rules of abi.h that a plan must keep; "" where it does.
-std::string broken_rule(const bp_plan& plan, const bp_layer_type& type, bool has_prepare) {
-  if (!plan.misuse.empty()) return plan.misuse;
-  if (!plan.has_output) return "its plan gives no output";
-  int previous = -1;
-  for (const PlannedParameter& parameter : plan.answer.parameters) {
-    if (parameter.declared <= previous || parameter.declared >= static_cast<int>(type.parameter_count))
-      return "its plan names an undeclared parameter, or not in the order declared";
-    previous = parameter.declared;
-    if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
-      return fmt::format("parameter '{}' does not have the gradient units as its first axis",
-                         type.parameters[parameter.declared]->name);
-  }
-  std::set<std::string> names{"z",       "activation", "activation_gradient", "delta",
-                              "weights", "gradients",  "optimizer",           "state"};
-  for (const SavedTensor& saved : plan.answer.saved) {
-    const bool fits = !saved.name.empty() && saved.name.size() <= 64 &&
-                      std::all_of(saved.name.begin(), saved.name.end(),
-                                  [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
-    if (!fits) return "a saved tensor has a name other than up to 64 letters, digits and '_'";
-    if (!names.insert(saved.name).second) return fmt::format("the name of saved tensor '{}' is taken", saved.name);
-    if (saved.written_by != BP_SAVED_BY_FORWARD && saved.written_by != BP_SAVED_BY_BACKWARD)
-      return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
-  }
-  if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
-  if (plan.answer.prepared > 0 && !has_prepare) return "its plan asks for prepared parameters, but it has no prepare";
-  return {};
+bool is_tensor_name(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  });
 }
 
 }  // namespace
+
+bool LayerPlan::has_carried_state() const {
+  return std::any_of(state.begin(), state.end(),
+                     [](const StateTensor& tensor) { return tensor.kind == BP_STATE_CARRIED; });
+}
 
 Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::string name, const config::Node& attributes,
              DType dtype)
@@ -146,10 +140,49 @@ LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
   if (status != BP_OK)
     fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal,
          complaint(context, status));
-  if (const std::string rule = broken_rule(plan, *type_, has_prepare()); !rule.empty())
+  if (const std::string rule = broken_rule(plan); !rule.empty())
     fail(ExitCode::internal, "the plug-in breaks its contract: " + rule,
          "it is a defect of the plug-in; see backplane/abi.h");
   return std::move(plan.answer);
+}
+
+std::string Layer::broken_rule(const bp_plan& plan) const {
+  if (!plan.misuse.empty()) return plan.misuse;
+  if (!plan.has_output) return "its plan gives no output";
+  int previous = -1;
+  for (const PlannedParameter& parameter : plan.answer.parameters) {
+    if (parameter.declared <= previous || parameter.declared >= static_cast<int>(type_->parameter_count))
+      return "its plan names an undeclared parameter, or not in the order declared";
+    previous = parameter.declared;
+    if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
+      return fmt::format("parameter '{}' does not have the gradient units as its first axis",
+                         type_->parameters[parameter.declared]->name);
+  }
+  std::set<std::string> names{"z",       "activation", "activation_gradient", "delta",
+                              "weights", "gradients",  "optimizer",           "state"};
+  for (const SavedTensor& saved : plan.answer.saved) {
+    if (!is_tensor_name(saved.name)) return "a saved tensor has a name other than up to 64 letters, digits and '_'";
+    if (!names.insert(saved.name).second) return fmt::format("the name of saved tensor '{}' is taken", saved.name);
+    if (saved.written_by != BP_SAVED_BY_FORWARD && saved.written_by != BP_SAVED_BY_BACKWARD)
+      return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
+  }
+  if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
+  if (plan.answer.prepared > 0 && kernels_->prepare == nullptr)
+    return "its plan asks for prepared parameters, but it has no prepare";
+  if (plan.answer.forward_sums < 0 || plan.answer.backward_sums < 0) return "its plan has a negative number of sums";
+  if ((plan.answer.forward_sums > 0 && kernels_->collect_forward == nullptr) ||
+      (plan.answer.backward_sums > 0 && kernels_->collect_backward == nullptr))
+    return "its plan asks for sums over the batch, but it has no collect_forward or collect_backward";
+  names.clear();
+  for (const StateTensor& state : plan.answer.state) {
+    if (!is_tensor_name(state.name)) return "a state tensor has a name other than up to 64 letters, digits and '_'";
+    if (!names.insert(state.name).second) return fmt::format("the name of state tensor '{}' is taken", state.name);
+    if (state.kind != BP_STATE_SHARED && state.kind != BP_STATE_CARRIED)
+      return fmt::format("state tensor '{}' is neither shared nor carried", state.name);
+  }
+  if (!plan.answer.state.empty() && kernels_->update_state == nullptr)
+    return "its plan has state, but it has no update_state";
+  return {};
 }
 
 void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
@@ -176,14 +209,8 @@ void Layer::fail(ExitCode code, const std::string& what, const std::string& hint
 
 Activation::Activation(const bp_activation_type& type, const PluginIdentity& plugin, const config::Node& attributes,
                        DType dtype)
-    : type_(&type), plugin_(&plugin), object_(nullptr, type.destroy) {
+    : type_(&type), plugin_(&plugin), place_(attributes.place), object_(nullptr, type.destroy) {
   kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
-  const auto fail = [&](ExitCode code, const std::string& what) {
-    throw UserError(code,
-                    Diagnostic{.place = attributes.place,
-                               .what = fmt::format("activation '{}': {}", type.name, what),
-                               .path = fmt::format("plug-in {} {} ({})", plugin.id, plugin.version, plugin.file)});
-  };
   if (kernels_ == nullptr) fail(ExitCode::bad_config, fmt::format("it has no kernels for {}", name_of(dtype)));
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
   bp_context context;
@@ -193,6 +220,37 @@ Activation::Activation(const bp_activation_type& type, const PluginIdentity& plu
   object_.reset(object);
   if (status != BP_OK)
     fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));
+}
+
+void Activation::forward(const void* z, void* a, std::int64_t rows, std::int64_t features) const {
+  invoke(kernels_->forward, "forward", {.rows = rows, .features = features, .z = z, .a = a});
+}
+
+void Activation::backward(const void* z, const void* a, const void* d_activation, void* delta, std::int64_t rows,
+                          std::int64_t features) const {
+  invoke(kernels_->backward, "backward",
+         {.rows = rows,
+          .features = features,
+          .z = (needs() & BP_NEEDS_Z) != 0 ? z : nullptr,
+          .a = (needs() & BP_NEEDS_A) != 0 ? const_cast<void*>(a) : nullptr,
+          .d_activation = d_activation,
+          .delta = delta});
+}
+
+void Activation::invoke(Kernel kernel, const char* direction, bp_activation_call call) const {
+  bp_context context;
+  call.struct_size = sizeof call;
+  call.host = &plugin_services();
+  call.context = &context;
+  const bp_status status = call_guarded(context, [&] { return kernel(object_.get(), &call); });
+  if (status != BP_OK) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
+}
+
+void Activation::fail(ExitCode code, const std::string& what) const {
+  throw UserError(code,
+                  Diagnostic{.place = place_,
+                             .what = fmt::format("activation '{}': {}", type_->name, what),
+                             .path = fmt::format("plug-in {} {} ({})", plugin_->id, plugin_->version, plugin_->file)});
 }
 
 }  // namespace backplane

@@ -29,6 +29,14 @@ struct SavedTensor {
   std::uint32_t written_by = BP_SAVED_BY_FORWARD;
 };
 
+/// A tensor that lives from step to step.
+struct StateTensor {
+  std::string name;
+  Shape shape;  ///< without the batch axis where it is carried
+  std::uint32_t kind = BP_STATE_SHARED;
+  double initial = 0.0;
+};
+
 /// What a layer said about itself for given input shapes. Shapes of samples leave the batch axis out.
 struct LayerPlan {
   Shape output;
@@ -39,6 +47,12 @@ struct LayerPlan {
   std::uint64_t workspace_per_sample = 0;
   std::int64_t gradient_units = 0;  ///< 0: gradients are summed slice by slice
   std::int64_t prepared = 0;        ///< elements
+  std::int64_t forward_sums = 0;    ///< numbers summed over the batch before forward, in training
+  std::int64_t backward_sums = 0;   ///< likewise before backward
+  std::vector<StateTensor> state;
+
+  bool has_batch_sums() const { return forward_sums > 0 || backward_sums > 0; }
+  bool has_carried_state() const;
 };
 
 /// A plug-in's layer object, with checks around its calls: what a plug-in reports, or gets wrong, becomes a
@@ -63,10 +77,15 @@ class Layer {
   void forward(bp_call& call) const { invoke(kernels_->forward, "forward", call); }
   void backward(bp_call& call) const { invoke(kernels_->backward, "backward", call); }
   void prepare(bp_call& call) const { invoke(kernels_->prepare, "prepare", call); }
+  void collect_forward(bp_call& call) const { invoke(kernels_->collect_forward, "collect_forward", call); }
+  void collect_backward(bp_call& call) const { invoke(kernels_->collect_backward, "collect_backward", call); }
+  void update_state(bp_call& call) const { invoke(kernels_->update_state, "update_state", call); }
 
  private:
   using Kernel = bp_status (*)(const void*, const bp_call*);
   void invoke(Kernel kernel, const char* direction, bp_call& call) const;
+  /// The rules of abi.h that a plan must keep; "" where it does.
+  std::string broken_rule(const bp_plan& plan) const;
   [[noreturn]] void fail(ExitCode code, const std::string& what, const std::string& hint = {}) const;
 
   const bp_layer_type* type_;
@@ -85,17 +104,21 @@ class Activation {
 
   const char* name() const { return type_->name; }
   const PluginIdentity& plugin() const { return *plugin_; }
-  void forward(const void* z, void* a, std::int64_t rows, std::int64_t features) const {
-    kernels_->forward(object_.get(), z, a, rows, features);
-  }
+  /// What backward reads: BP_NEEDS_Z, BP_NEEDS_A.
+  std::uint32_t needs() const { return type_->needs; }
+  /// Rows of `features` elements each. Throw UserError (internal) naming the activation's line. [compute]
+  void forward(const void* z, void* a, std::int64_t rows, std::int64_t features) const;
   void backward(const void* z, const void* a, const void* d_activation, void* delta, std::int64_t rows,
-                std::int64_t features) const {
-    kernels_->backward(object_.get(), z, a, d_activation, delta, rows, features);
-  }
+                std::int64_t features) const;
 
  private:
+  using Kernel = bp_status (*)(const void*, const bp_activation_call*);
+  void invoke(Kernel kernel, const char* direction, bp_activation_call call) const;
+  [[noreturn]] void fail(ExitCode code, const std::string& what) const;
+
   const bp_activation_type* type_;
   const PluginIdentity* plugin_;
+  Place place_;
   const bp_activation_kernels* kernels_ = nullptr;
   std::unique_ptr<void, void (*)(void*)> object_;
 };

@@ -48,4 +48,20 @@ std::uint64_t Stream::below(std::uint64_t index, std::uint64_t n) const {
   return static_cast<std::uint64_t>(static_cast<Wide>(bits(index)) * n >> 64);
 }
 
+void random_words(std::uint64_t key, std::uint64_t step, std::uint64_t sample, std::uint64_t first, std::int64_t count,
+                  std::uint32_t* out) {
+  const r123::Philox4x32::key_type words{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
+  r123::Philox4x32::ctr_type block{};
+  std::uint64_t drawn = ~std::uint64_t{0};
+  for (std::uint64_t i = first; i < first + static_cast<std::uint64_t>(count); ++i) {
+    if (i / 4 != drawn) {
+      drawn = i / 4;
+      block = r123::Philox4x32()({{static_cast<std::uint32_t>(drawn), static_cast<std::uint32_t>(sample),
+                                   static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)}},
+                                 words);
+    }
+    *out++ = block[i % 4];
+  }
+}
+
 }  // namespace backplane

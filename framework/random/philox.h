@@ -13,6 +13,7 @@ enum class Purpose : std::uint32_t {
   split = 3,       ///< which samples become the validation split
   synthesize = 4,  ///< synthetic data
   check = 5,       ///< which elements a gradient check looks at
+  layer = 7,       ///< the key of each layer, for random_words
 };
 
 /// A stream of random numbers that is a pure function of its key: number `index` of a stream does not depend on what
@@ -43,5 +44,12 @@ class Stream {
   std::uint32_t a_;
   std::uint32_t b_;
 };
+
+/// Fills out[0, count) with 32 random bits each: number i is a function of (key, step, sample, first + i) alone.
+/// Philox4x32-10 with `key`; step, sample and a quarter of the index fill the counter. Keys of layers are drawn from
+/// streams, so that they share nothing with the streams above. REQUIRES: first + count ≤ 2^34, sample < 2^32.
+/// [any thread]
+void random_words(std::uint64_t key, std::uint64_t step, std::uint64_t sample, std::uint64_t first, std::int64_t count,
+                  std::uint32_t* out);
 
 }  // namespace backplane

@@ -5,10 +5,27 @@ namespace backplane {
 CallFrame::CallFrame(const Network& network, const LayerNode& node)
     : dtype_(static_cast<std::uint32_t>(network.dtype())), units_(node.plan.gradient_units) {
   const std::uint32_t declared = node.layer.type().parameter_count;
-  extents_.reserve(2 * node.input_shapes.size() + node.plan.saved.size() + node.parameters.size() + 2);
+  extents_.reserve(2 * node.input_shapes.size() + node.plan.saved.size() + node.plan.state.size() +
+                   node.parameters.size() + 2);
   for (const Shape& shape : node.input_shapes)
     inputs_.push_back(per_sample(shape)), d_inputs_.push_back(per_sample(shape));
   for (const SavedTensor& saved : node.plan.saved) saved_.push_back(per_sample(saved.sample_shape));
+  for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
+    const StateTensor& state = node.plan.state[i];
+    if (state.kind == BP_STATE_CARRIED) {
+      state_.push_back(per_sample(state.shape));
+      carried_.push_back(i);
+      continue;
+    }
+    const Shape& dims = extents_.emplace_back(state.shape);
+    state_.push_back({.data = nullptr,
+                      .dims = dims.data(),
+                      .count = element_count(dims),
+                      .rank = static_cast<std::uint32_t>(dims.size()),
+                      .dtype = dtype_});
+  }
+  for (const SharedState& shared : node.shared_state)
+    state_[shared.declared].data = const_cast<void*>(shared.value.data());
   parameters_.assign(declared, bp_tensor{.data = nullptr, .dims = nullptr, .count = 0, .rank = 0, .dtype = dtype_});
   for (const Parameter& parameter : node.parameters) {
     const auto index = static_cast<std::size_t>(parameter.declared);
@@ -39,7 +56,13 @@ CallFrame::CallFrame(const Network& network, const LayerNode& node)
            .d_inputs = d_inputs_.data(),
            .d_parameters = d_parameters_.data(),
            .workspace = nullptr,
-           .workspace_bytes = 0};
+           .workspace_bytes = 0,
+           .batch_samples = 0,
+           .random_key = 0,
+           .lengths = nullptr,
+           .forward_sums = nullptr,
+           .backward_sums = nullptr,
+           .state = state_.data()};
 }
 
 bp_tensor CallFrame::per_sample(const Shape& sample) {
@@ -61,6 +84,7 @@ bp_call& CallFrame::start(std::int64_t begin, std::int64_t rows, std::uint64_t s
   };
   for (auto* tensors : {&inputs_, &saved_, &d_inputs_})
     for (bp_tensor& tensor : *tensors) resize(tensor);
+  for (const std::size_t i : carried_) resize(state_[i]);
   for (bp_tensor& tensor : d_parameters_) tensor.data = nullptr;
   resize(call_.output);
   resize(call_.delta);
@@ -70,6 +94,9 @@ bp_call& CallFrame::start(std::int64_t begin, std::int64_t rows, std::uint64_t s
   call_.samples = rows;
   call_.unit_begin = 0;
   call_.unit_end = units_;
+  call_.lengths = nullptr;
+  call_.forward_sums = nullptr;
+  call_.backward_sums = nullptr;
   return call_;
 }
 

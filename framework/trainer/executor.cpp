@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "parallel/tree_sum.h"
+#include "random/philox.h"
 
 namespace backplane {
 
@@ -36,13 +37,20 @@ std::int64_t Executor::default_slice_rows(std::int64_t batch_size) {
   return std::clamp<std::int64_t>(round_up((batch_size + 15) / 16, 16), 16, 64);
 }
 
-Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows)
+Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
+                   std::uint64_t seed)
     : network_(network),
       loss_(loss),
       arena_(arena),
       capacity_(capacity),
       slice_rows_(std::min(slice_rows, capacity)),
       element_(size_of(network.dtype())) {
+  for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
+    keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
+    if (i == 0 || network_.nodes()[i].plan.has_batch_sums()) stages_.push_back({i, i});
+    stages_.back().end = i + 1;
+  }
+  if (network_.nodes()[0].plan.has_batch_sums()) stages_.insert(stages_.begin(), {0, 0});
   make_tensors();
   make_tiles();
   make_workers();
@@ -57,6 +65,8 @@ void Executor::make_tensors() {
   target_ = per_sample(loss_.outputs());
   losses_.resize(static_cast<std::size_t>(capacity_));
   correct_.resize(static_cast<std::size_t>(capacity_));
+  lengths_.resize(static_cast<std::size_t>(capacity_));
+  const auto slice_count = static_cast<std::size_t>(slices(capacity_));
   for (const LayerNode& node : network_.nodes()) {
     Tensors& tensors = tensors_.emplace_back();
     tensors.z = per_sample(node.output_size);
@@ -64,7 +74,12 @@ void Executor::make_tensors() {
     tensors.delta = per_sample(node.output_size);
     for (const SavedTensor& saved : node.plan.saved)
       tensors.saved.push_back(per_sample(element_count(saved.sample_shape)));
-    tensors.gradients.resize(static_cast<std::size_t>(node.is_batch_wide() ? 1 : slices(capacity_)));
+    tensors.forward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.forward_sums)));
+    tensors.backward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.backward_sums)));
+    for (auto& carried : tensors.carried)
+      for (const StateTensor& state : node.plan.state)
+        carried.push_back(state.kind == BP_STATE_CARRIED ? per_sample(element_count(state.shape)) : Buffer());
+    tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
     for (auto& gradients : tensors.gradients)
       for (const Parameter& parameter : node.parameters) gradients.emplace_back(parameter.value.bytes());
     tensors.adds.resize(node.inputs.size());
@@ -133,24 +148,35 @@ const void* Executor::producer_rows(int producer, Rows rows) const {
             network_.nodes()[static_cast<std::size_t>(producer)].output_size);
 }
 
-bp_call& Executor::start_call(std::size_t index, Rows rows, std::uint64_t step, bool training) {
+bp_call& Executor::start_call(std::size_t index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   Tensors& tensors = tensors_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
   CallFrame& frame = worker.frames[index];
-  bp_call& call = frame.start(rows.begin, rows.count, step, training);
+  bp_call& call = frame.start(rows.begin, rows.count, pass_.step, pass_.mode == Mode::training);
   for (std::size_t k = 0; k < node.inputs.size(); ++k) frame.set_input(k, producer_rows(node.inputs[k], rows));
   for (std::size_t k = 0; k < tensors.saved.size(); ++k)
     frame.set_saved(k, at(tensors.saved[k].data(), rows.begin, element_count(node.plan.saved[k].sample_shape)));
+  auto& carried = tensors.carried[static_cast<std::size_t>(pass_.mode)];
+  for (std::size_t k = 0; k < carried.size(); ++k)
+    if (node.plan.state[k].kind == BP_STATE_CARRIED)
+      frame.set_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
   call.output.data = at(tensors.z.data(), rows.begin, node.output_size);
   call.delta.data = at(tensors.delta.data(), rows.begin, node.output_size);
   call.workspace = worker.workspace.data();
   call.workspace_bytes = worker.workspace.bytes();
+  call.batch_samples = pass_.rows;
+  call.random_key = keys_[index];
+  if (has_lengths_ && node.is_over_time) call.lengths = lengths_.data() + rows.begin;
+  if (pass_.mode == Mode::training && node.plan.has_batch_sums()) {
+    call.forward_sums = tensors.forward_sums[0].data();
+    call.backward_sums = tensors.backward_sums[0].data();
+  }
   return call;
 }
 
 bp_call& Executor::start_backward(std::size_t index, Rows rows) {
-  bp_call& call = start_call(index, rows, step_, true);
+  bp_call& call = start_call(index, rows);
   const std::uint32_t needs = network_.nodes()[index].plan.needs;
   CallFrame& frame = workers_[static_cast<std::size_t>(Arena::worker())].frames[index];
   if ((needs & BP_NEEDS_INPUTS) == 0)
@@ -159,20 +185,35 @@ bp_call& Executor::start_backward(std::size_t index, Rows rows) {
   return call;
 }
 
+void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step) {
+  pass_ = {.step = step, .mode = mode, .rows = batch.count};
+  has_lengths_ = !batch.samples->lengths.empty();
+  if (!batch.is_start) return;
+  for (Tensors& tensors : tensors_)
+    for (Buffer& carried : tensors.carried[static_cast<std::size_t>(mode)])
+      if (carried.bytes() > 0) std::memset(carried.data(), 0, carried.bytes());
+}
+
+void Executor::for_each_slice(const std::function<void(std::int64_t, Rows)>& body) {
+  arena_.for_each(slices(pass_.rows), [&](std::int64_t index) { body(index, slice(index, pass_.rows)); });
+}
+
 void Executor::gather(const Batch& batch, Rows rows) {
   const std::int64_t input_size = element_count(network_.input_shape()), outputs = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     for (std::int64_t n = rows.begin; n < rows.begin + rows.count; ++n) {
       batch.data->gather_input(*batch.samples, batch.indices[n], input_.as<T>() + n * input_size);
       gather_target(*batch.samples, batch.indices[n], outputs, target_.as<T>() + n * outputs);
+      if (has_lengths_)
+        lengths_[static_cast<std::size_t>(n)] = batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];
     }
   });
 }
 
-void Executor::forward_slice(Rows rows, std::uint64_t step, bool training) {
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+void Executor::forward_layers(Stage stage, Rows rows) {
+  for (std::size_t i = stage.begin; i < stage.end; ++i) {
     const LayerNode& node = network_.nodes()[i];
-    bp_call& call = start_call(i, rows, step, training);
+    bp_call& call = start_call(i, rows);
     node.layer.forward(call);
     if (node.activation)
       node.activation->forward(call.output.data, at(tensors_[i].a.data(), rows.begin, node.output_size),
@@ -180,71 +221,132 @@ void Executor::forward_slice(Rows rows, std::uint64_t step, bool training) {
   }
 }
 
+void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows rows) {
+  const LayerNode& node = network_.nodes()[index];
+  if (node.plan.forward_sums == 0) return;
+  std::vector<double>& sums = tensors_[index].forward_sums[static_cast<std::size_t>(slice_index)];
+  std::fill(sums.begin(), sums.end(), 0.0);
+  bp_call& call = start_call(index, rows);
+  call.forward_sums = sums.data();
+  node.layer.collect_forward(call);
+}
+
+void Executor::collect_backward(std::size_t index, std::int64_t slice_index, Rows rows) {
+  const LayerNode& node = network_.nodes()[index];
+  if (node.plan.backward_sums == 0) return;
+  std::vector<double>& sums = tensors_[index].backward_sums[static_cast<std::size_t>(slice_index)];
+  std::fill(sums.begin(), sums.end(), 0.0);
+  bp_call& call = start_backward(index, rows);
+  call.backward_sums = sums.data();
+  node.layer.collect_backward(call);
+}
+
+void Executor::total(std::vector<std::vector<double>>& sums) const {
+  for (std::int64_t s = 1; s < slices(pass_.rows); ++s)
+    for (std::size_t i = 0; i < sums[0].size(); ++i) sums[0][i] += sums[static_cast<std::size_t>(s)][i];
+}
+
+void Executor::forward_to_last_stage(const Batch& batch) {
+  if (pass_.mode == Mode::evaluation) return;
+  for (std::size_t s = 0; s + 1 < stages_.size(); ++s) {
+    const std::size_t next = stages_[s].end;
+    for_each_slice([&](std::int64_t index, Rows rows) {
+      if (s == 0) gather(batch, rows);
+      forward_layers(stages_[s], rows);
+      collect_forward(next, index, rows);
+    });
+    total(tensors_[next].forward_sums);
+  }
+}
+
+void Executor::finish_forward(const Batch& batch, Rows rows) {
+  const bool is_whole = pass_.mode == Mode::evaluation || stages_.size() == 1;
+  if (is_whole) gather(batch, rows);
+  forward_layers(is_whole ? Stage{0, tensors_.size()} : stages_.back(), rows);
+  evaluate_loss(rows);
+}
+
 void Executor::evaluate_loss(Rows rows) {
   const std::int64_t F = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     loss_.evaluate(tensors_.back().z.as<T>() + rows.begin * F,
                    static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
-                   target_.as<T>() + rows.begin * F, rows.count, losses_.data() + rows.begin,
-                   correct_.data() + rows.begin);
+                   target_.as<T>() + rows.begin * F, has_lengths_ ? lengths_.data() + rows.begin : nullptr, rows.count,
+                   losses_.data() + rows.begin, correct_.data() + rows.begin);
   });
 }
 
-void Executor::loss_gradient(Rows rows, std::int64_t batch_rows) {
+void Executor::loss_gradient(Rows rows) {
   const std::int64_t F = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     loss_.gradient(tensors_.back().z.as<T>() + rows.begin * F,
                    static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
-                   target_.as<T>() + rows.begin * F, rows.count, 1.0 / static_cast<double>(batch_rows),
-                   tensors_.back().delta.as<T>() + rows.begin * F);
+                   target_.as<T>() + rows.begin * F, has_lengths_ ? lengths_.data() + rows.begin : nullptr, rows.count,
+                   1.0 / static_cast<double>(pass_.rows), tensors_.back().delta.as<T>() + rows.begin * F);
   });
 }
 
 BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step) {
-  rows_ = batch.count;
-  arena_.for_each(slices(batch.count), [&](std::int64_t index) {
-    const Rows rows = slice(index, batch.count);
-    gather(batch, rows);
-    forward_slice(rows, step, mode == Mode::training);
-    evaluate_loss(rows);
-  });
-  return sum_up(batch.count);
+  begin_pass(batch, mode, step);
+  forward_to_last_stage(batch);
+  for_each_slice([&](std::int64_t, Rows rows) { finish_forward(batch, rows); });
+  return sum_up();
 }
 
 BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted,
                                        std::int64_t capture_rows) {
-  rows_ = batch.count;
-  step_ = step;
+  begin_pass(batch, Mode::training, step);
   capture_rows = std::min(capture_rows, capacity_);
   if (capture_rows > 0)
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       tensors_[i].d_activation =
           Buffer(static_cast<std::size_t>(capture_rows * network_.nodes()[i].output_size) * element_);
-  arena_.for_each(slices(batch.count), [&](std::int64_t index) {
-    const Rows rows = slice(index, batch.count);
-    gather(batch, rows);
-    forward_slice(rows, step, true);
-    evaluate_loss(rows);
-    loss_gradient(rows, batch.count);
-    backward_slice(index, rows, wanted, capture_rows);
-  });
-  return sum_up(batch.count);
+  forward_to_last_stage(batch);
+  for (std::size_t s = stages_.size(); s-- > 0;) {
+    const bool is_last = s + 1 == stages_.size();
+    if (!is_last) total(tensors_[stages_[s].end].backward_sums);
+    for_each_slice([&](std::int64_t index, Rows rows) {
+      if (is_last) {
+        finish_forward(batch, rows);
+        loss_gradient(rows);
+      } else {
+        backward_layer(stages_[s].end, index, rows, wanted);
+      }
+      backward_layers(stages_[s], index, rows, wanted, capture_rows);
+    });
+  }
+  return sum_up();
 }
 
-void Executor::backward_slice(std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows) {
-  for (std::size_t i = tensors_.size(); i-- > 0;) {
-    const LayerNode& node = network_.nodes()[i];
-    Tensors& tensors = tensors_[i];
-    const auto rows_of = [&](Buffer& buffer) { return at(buffer.data(), rows.begin, node.output_size); };
-    const bool is_delta_already = i + 1 == tensors_.size() && loss_.gives_delta();
-    // δ = ∂C/∂a ⊙ σ'(z), in place; the loss may have given δ of the last layer itself.
-    if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0 && !is_delta_already)
-      std::memcpy(rows_of(tensors.d_activation), rows_of(tensors.delta),
-                  static_cast<std::size_t>(kept * node.output_size) * element_);
-    if (node.activation && !is_delta_already)
-      node.activation->backward(rows_of(tensors.z), rows_of(tensors.a), rows_of(tensors.delta), rows_of(tensors.delta),
-                                rows.count * node.output_size / node.features(), node.features());
+void Executor::backward_layers(Stage stage, std::int64_t index, Rows rows, Gradients wanted,
+                               std::int64_t capture_rows) {
+  for (std::size_t i = stage.end; i-- > stage.begin;) {
+    make_delta(i, rows, capture_rows);
+    if (network_.nodes()[i].plan.has_batch_sums()) return collect_backward(i, index, rows);  // the stage's first layer
     backward_layer(i, index, rows, wanted);
+  }
+}
+
+void Executor::make_delta(std::size_t i, Rows rows, std::int64_t capture_rows) {
+  const LayerNode& node = network_.nodes()[i];
+  Tensors& tensors = tensors_[i];
+  if (i + 1 == tensors_.size() && loss_.gives_delta()) return;
+  // δ = ∂C/∂a ⊙ σ'(z), in place.
+  const auto rows_of = [&](Buffer& buffer) { return at(buffer.data(), rows.begin, node.output_size); };
+  if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0)
+    std::memcpy(rows_of(tensors.d_activation), rows_of(tensors.delta),
+                static_cast<std::size_t>(kept * node.output_size) * element_);
+  if (node.activation)
+    node.activation->backward(rows_of(tensors.z), rows_of(tensors.a), rows_of(tensors.delta), rows_of(tensors.delta),
+                              rows.count * node.output_size / node.features(), node.features());
+}
+
+void Executor::update_state(Mode mode) {
+  BP_ASSERT(mode == pass_.mode);
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const LayerPlan& plan = network_.nodes()[i].plan;
+    if (plan.state.empty() || (mode == Mode::evaluation && !plan.has_carried_state())) continue;
+    arena_.for_each(1, [&](std::int64_t) { network_.nodes()[i].layer.update_state(start_call(i, {0, pass_.rows})); });
   }
 }
 
@@ -298,13 +400,13 @@ void Executor::gradient_of(const Tile& tile, Gradients wanted) {
       if (is_wanted(node.parameters[range.parameter], wanted))
         dispatch(network_.dtype(), [&]<class T>(T) {
           std::vector<T*> parts;
-          for (std::int64_t s = 0; s < slices(rows_); ++s)
+          for (std::int64_t s = 0; s < slices(pass_.rows); ++s)
             parts.push_back(tensors.gradients[static_cast<std::size_t>(s)][range.parameter].template as<T>());
-          tree_sum(parts.data(), slices(rows_), range.begin, range.end);
+          tree_sum(parts.data(), slices(pass_.rows), range.begin, range.end);
         });
     return;
   }
-  bp_call& call = start_backward(tile.node, {0, rows_});
+  bp_call& call = start_backward(tile.node, {0, pass_.rows});
   call.unit_begin = tile.unit_begin;
   call.unit_end = tile.unit_end;
   for (const Tile::Range& range : tile.ranges) {
@@ -335,7 +437,7 @@ void Executor::for_each_tile(const std::function<void(const Tile&)>& use) {
 void Executor::prepare(const Tile& tile) {
   const LayerNode& node = network_.nodes()[tile.node];
   if (node.plan.prepared == 0 || !node.is_batch_wide()) return;
-  bp_call& call = start_call(tile.node, {0, 0}, step_, true);
+  bp_call& call = start_call(tile.node, {0, 0});
   call.unit_begin = tile.unit_begin;
   call.unit_end = tile.unit_end;
   node.layer.prepare(call);
@@ -343,9 +445,7 @@ void Executor::prepare(const Tile& tile) {
 
 void Executor::prepare_layer(std::size_t index) {
   if (network_.nodes()[index].plan.prepared > 0)
-    arena_.for_each(1, [&](std::int64_t) {
-      network_.nodes()[index].layer.prepare(start_call(index, {0, 0}, step_, true));
-    });
+    arena_.for_each(1, [&](std::int64_t) { network_.nodes()[index].layer.prepare(start_call(index, {0, 0})); });
 }
 
 void Executor::prepare_untiled_layers() {
@@ -353,11 +453,12 @@ void Executor::prepare_untiled_layers() {
     if (!network_.nodes()[i].is_batch_wide()) prepare_layer(i);
 }
 
-BatchResult Executor::sum_up(std::int64_t rows) const {
+BatchResult Executor::sum_up() const {
   BatchResult result;
-  for (std::int64_t n = 0; n < rows; ++n) {
-    result.loss_sum += losses_[static_cast<std::size_t>(n)];
-    result.correct += correct_[static_cast<std::size_t>(n)];
+  for (std::size_t n = 0; n < static_cast<std::size_t>(pass_.rows); ++n) {
+    result.loss_sum += losses_[n];
+    result.correct += correct_[n];
+    result.predictions += loss_.steps(has_lengths_ ? &lengths_[n] : nullptr);
   }
   return result;
 }

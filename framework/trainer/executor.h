@@ -19,12 +19,14 @@ struct Batch {
   const Samples* samples = nullptr;
   const std::int64_t* indices = nullptr;
   std::int64_t count = 0;
+  bool is_start = false;  ///< of an epoch or evaluation: carried state begins at 0
 };
 
 /// What a batch gave.
 struct BatchResult {
   double loss_sum = 0.0;  ///< sum of the per-sample losses, in sample order; C is this divided by the count
   std::int64_t correct = 0;
+  std::int64_t predictions = 0;  ///< how many could be correct: one a sample, or one a step of each sequence
 };
 
 /// Whether layers act as in training (batch statistics, dropout) or as in use.
@@ -46,10 +48,12 @@ struct Tile {
 
 /// Computes forward and backward passes of a network on the workers of an arena.
 ///
-/// A batch is cut into slices of rows; one task carries a slice through all layers forward and back. Parameter
-/// gradients come one of two ways, chosen by the layer's plan: summed over slices by a fixed tree (`per slice`), or as
-/// one product over all rows, tile by tile (`batch-wide`). Neither cut depends on the number of threads, and no sum
-/// depends on timing: results have the same bits on any number of threads.
+/// A batch is cut into slices of rows; one task carries a slice through all layers of a stage. A stage ends before each
+/// layer that sums over the batch: all slices leave their parts, which are added in slice order, and the next stage
+/// begins. Networks without such layers have one stage, forward and back. Parameter gradients come one of two ways,
+/// chosen by the layer's plan: summed over slices by a fixed tree (`per slice`), or as one product over all rows, tile
+/// by tile (`batch-wide`). Neither cut depends on the number of threads, and no sum depends on timing: results have the
+/// same bits on any number of threads.
 ///
 /// Owns all memory of a batch; allocates nothing in a steady step. Used by the training thread; tasks inside.
 class Executor {
@@ -57,15 +61,22 @@ class Executor {
   /// Rows per slice for a batch size: from the batch alone, never from the machine.
   static std::int64_t default_slice_rows(std::int64_t batch_size);
 
-  /// `network`, `loss` and `arena` must outlive the executor. `capacity`: the largest batch.
-  Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows);
+  /// `network`, `loss` and `arena` must outlive the executor. `capacity`: the largest batch. `seed`: of the run, from
+  /// which layers draw.
+  Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
+           std::uint64_t seed);
 
-  /// Forward pass and loss: of an evaluation, or as training step `step` would compute it.
+  /// Forward pass and loss: of an evaluation, or as training step `step` would compute it. Changes no state.
   BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0);
 
-  /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients.
+  /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients. Changes
+  /// no state.
   /// The first `capture_rows` rows of every ∂C/∂a are kept for `d_activation`.
   BatchResult forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, std::int64_t capture_rows = 0);
+
+  /// Lets layers take their state from the last pass to the next: running statistics after a training step, carried
+  /// state after any batch. Training and evaluation carry state of their own.
+  void update_state(Mode mode);
 
   /// Completes the parameter gradients of the last forward_backward, tile by tile, and calls `use` for each tile in
   /// the same task, while the tile is in the cache. [compute: `use` runs on workers]
@@ -91,6 +102,8 @@ class Executor {
   const void* delta(std::size_t node) const { return tensors_[node].delta.data(); }
   const void* d_activation(std::size_t node) const { return tensors_[node].d_activation.data(); }
   const void* saved(std::size_t node, std::size_t i) const { return tensors_[node].saved[i].data(); }
+  /// State carried from training batch to training batch, one row for each of the capacity.
+  const void* carried_state(std::size_t node, std::size_t i) const { return tensors_[node].carried[0][i].data(); }
   /// ∂C/∂θ, complete after for_each_gradient_tile.
   void* gradient(std::size_t node, std::size_t parameter) { return tensors_[node].gradients[0][parameter].data(); }
 
@@ -107,6 +120,8 @@ class Executor {
     std::vector<Buffer> saved;
     /// [slice][parameter]; batch-wide layers have one slice only. [0] ends as the gradient.
     std::vector<std::vector<Buffer>> gradients;
+    std::vector<std::vector<double>> forward_sums, backward_sums;  ///< [slice]; [0] ends as the sum over the batch
+    std::vector<Buffer> carried[2];                                ///< [Mode][index in the plan]; empty for shared ones
     /// Per input: whether another consumer of the same producer has written ∂C/∂a before (backward order).
     std::vector<bool> adds;
 
@@ -125,25 +140,47 @@ class Executor {
     std::int64_t begin, count;
   };
 
+  /// Layers that a slice passes without waiting for other slices.
+  struct Stage {
+    std::size_t begin, end;
+  };
+
+  /// What a pass is for; every call of a layer in it says so.
+  struct Pass {
+    std::uint64_t step = 0;
+    Mode mode = Mode::evaluation;
+    std::int64_t rows = 0;
+  };
+
   void make_tensors();
   void make_tiles();
   void make_workers();
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
-  bp_call& start_call(std::size_t node, Rows rows, std::uint64_t step, bool training);
-  /// A call of backward for the step that runs: only what the layer said it needs is handed over.
+  bp_call& start_call(std::size_t node, Rows rows);
+  /// A call of backward: only what the layer said it needs is handed over.
   bp_call& start_backward(std::size_t node, Rows rows);
   void* at(void* tensor, std::int64_t row, std::int64_t size) const;
   const void* producer_rows(int producer, Rows rows) const;
 
+  void begin_pass(const Batch& batch, Mode mode, std::uint64_t step);
+  void for_each_slice(const std::function<void(std::int64_t index, Rows rows)>& body);
+  /// Every stage but the last, each followed by the sums that the next one begins with.
+  void forward_to_last_stage(const Batch& batch);
+  /// The last stage of a slice, up to its losses.
+  void finish_forward(const Batch& batch, Rows rows);
   void gather(const Batch& batch, Rows rows);
-  void forward_slice(Rows rows, std::uint64_t step, bool training);
+  void forward_layers(Stage stage, Rows rows);
+  void collect_forward(std::size_t node, std::int64_t index, Rows rows);
+  void collect_backward(std::size_t node, std::int64_t index, Rows rows);
+  void total(std::vector<std::vector<double>>& sums) const;
   void evaluate_loss(Rows rows);
-  void loss_gradient(Rows rows, std::int64_t batch_rows);
-  void backward_slice(std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows);
+  void loss_gradient(Rows rows);
+  void backward_layers(Stage stage, std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows);
+  void make_delta(std::size_t node, Rows rows, std::int64_t capture_rows);
   void backward_layer(std::size_t node, std::int64_t index, Rows rows, Gradients wanted);
   void gradient_of(const Tile& tile, Gradients wanted);
-  BatchResult sum_up(std::int64_t rows) const;
+  BatchResult sum_up() const;
 
   Network& network_;
   const Loss& loss_;
@@ -151,12 +188,15 @@ class Executor {
   const std::int64_t capacity_;
   const std::int64_t slice_rows_;
   const std::size_t element_;  ///< bytes per element
-  std::int64_t rows_ = 0;      ///< of the last batch
-  std::uint64_t step_ = 0;     ///< of the last batch
+  Pass pass_;                  ///< the last one
 
   Buffer input_, target_;
+  std::vector<std::int64_t> lengths_;  ///< of the batch's samples; of no account where the data has none
+  bool has_lengths_ = false;
   std::vector<double> losses_;
-  std::vector<std::uint8_t> correct_;
+  std::vector<std::int64_t> correct_;
+  std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
+  std::vector<Stage> stages_;        ///< of training
   std::vector<Tensors> tensors_;
   std::vector<Tile> tiles_;
   std::vector<Worker> workers_;

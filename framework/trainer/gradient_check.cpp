@@ -42,8 +42,9 @@ class GradientCheck {
         batch_{.data = &data,
                .samples = &data.train,
                .indices = indices_.data(),
-               .count = static_cast<std::int64_t>(indices_.size())},
-        executor_(network, loss, arena, batch_.count, kSliceRows) {
+               .count = static_cast<std::int64_t>(indices_.size()),
+               .is_start = true},
+        executor_(network, loss, arena, batch_.count, kSliceRows, options.seed) {
     BP_ASSERT(network.dtype() == DType::float64);
     std::iota(indices_.begin(), indices_.end(), 0);
     executor_.forward_backward(batch_, kStep, Gradients::all);

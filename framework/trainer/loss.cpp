@@ -39,7 +39,8 @@ Loss::Kind Loss::kind_of(const std::string& name) {
 Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
     : name_(spec.loss),
       kind_(kind_of(spec.loss)),
-      outputs_(network.output().output_size),
+      steps_(data.steps),
+      features_(network.output().output_size / data.steps),
       has_accuracy_(data.train.has_labels()) {
   const LayerNode& last = network.output();
   const auto fail = [&](const std::string& what, const std::string& hint) {
@@ -47,6 +48,11 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
         ExitCode::bad_config,
         Diagnostic{.place = last.layer.place(), .what = what, .path = "network.loss: " + name_, .hint = hint});
   };
+  if (steps_ > 1 && (last.plan.output.size() < 2 || last.plan.output[0] != steps_))
+    fail(fmt::format("the last layer '{}' gives {} a sample, but each of the {} steps of a sample has a label",
+                     last.name(), to_string(last.plan.output), steps_),
+         fmt::format("let it give [{}, classes]: dense with flatten: false keeps the steps apart", steps_));
+  uses_lengths_ = steps_ > 1 && network.is_over_time(static_cast<int>(network.nodes().size()) - 1);
   if (kind_ == Kind::softmax_cross_entropy && last.activation)
     fail(fmt::format("the last layer '{}' has activation '{}', but softmax_cross_entropy takes its z as it is",
                      last.name(), last.activation_name),
@@ -55,75 +61,100 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
     fail(fmt::format("the last layer '{}' has activation '{}', but binary_cross_entropy needs probabilities",
                      last.name(), last.activation_name),
          "give the last layer activation: sigmoid");
-  if (kind_ == Kind::softmax_cross_entropy && outputs_ < 2)
+  if (kind_ == Kind::softmax_cross_entropy && features_ < 2)
     fail(fmt::format("the last layer '{}' has one output, over which softmax is always 1", last.name()),
          "give it one unit a class, or use binary_cross_entropy");
   if (data.train.has_labels()) {
-    const std::int64_t representable = outputs_ == 1 ? 2 : outputs_;
+    const std::int64_t representable = features_ == 1 ? 2 : features_;
     if (data.classes > representable)
-      fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), outputs_,
-                       outputs_ == 1 ? "" : "s", data.classes),
+      fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), features_,
+                       features_ == 1 ? "" : "s", data.classes),
            fmt::format("give it {} units", data.classes));
-  } else if (data.target_size != outputs_) {
-    fail(fmt::format("the last layer '{}' has {} output{}, but each target has {} number{}", last.name(), outputs_,
-                     outputs_ == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
+  } else if (data.target_size != features_) {
+    fail(fmt::format("the last layer '{}' has {} output{}, but each target has {} number{}", last.name(), features_,
+                     features_ == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
          fmt::format("give it {} units", data.target_size));
   }
 }
 
+/// The loss of one step.
 template <class T>
-void Loss::evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses,
-                    std::uint8_t* correct) const {
-  const std::int64_t F = outputs_;
-  for (std::int64_t n = 0; n < rows; ++n, z += F, a += F, target += F) {
-    double loss = 0.0;
-    switch (kind_) {
-      case Kind::squared_error:
-      case Kind::mean_squared_error:
-        for (std::int64_t i = 0; i < F; ++i) loss += (double(a[i]) - target[i]) * (double(a[i]) - target[i]);
-        loss *= kind_ == Kind::squared_error ? 0.5 : 1.0 / static_cast<double>(F);
-        break;
-      case Kind::softmax_cross_entropy: {
-        const double normalizer = log_sum_exp(z, F);
-        for (std::int64_t i = 0; i < F; ++i) loss += target[i] * (normalizer - z[i]);  // −q ln p
-        break;
-      }
-      case Kind::binary_cross_entropy:
-        // numerics: −y ln a − (1−y) ln(1−a) with a = 1/(1+e⁻ᶻ) is max(z, 0) − y z + ln(1 + e^−|z|).
-        for (std::int64_t i = 0; i < F; ++i)
-          loss +=
-              std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
-        loss /= static_cast<double>(F);
-        break;
+double Loss::evaluate_step(const T* z, const T* a, const T* target) const {
+  const std::int64_t F = features_;
+  double loss = 0.0;
+  switch (kind_) {
+    case Kind::squared_error:
+    case Kind::mean_squared_error:
+      for (std::int64_t i = 0; i < F; ++i) loss += (double(a[i]) - target[i]) * (double(a[i]) - target[i]);
+      return loss * (kind_ == Kind::squared_error ? 0.5 : 1.0 / static_cast<double>(F));
+    case Kind::softmax_cross_entropy: {
+      const double normalizer = log_sum_exp(z, F);
+      for (std::int64_t i = 0; i < F; ++i) loss += target[i] * (normalizer - z[i]);  // −q ln p
+      return loss;
     }
-    losses[n] = loss;
-    correct[n] = has_accuracy_ && is_correct(a, target, F) ? 1 : 0;
+    case Kind::binary_cross_entropy:
+      // numerics: −y ln a − (1−y) ln(1−a) with a = 1/(1+e⁻ᶻ) is max(z, 0) − y z + ln(1 + e^−|z|).
+      for (std::int64_t i = 0; i < F; ++i)
+        loss += std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
+      return loss / static_cast<double>(F);
+  }
+  return loss;
+}
+
+template <class T>
+void Loss::evaluate(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows,
+                    double* losses, std::int64_t* correct) const {
+  for (std::int64_t n = 0; n < rows; ++n) {
+    const std::int64_t valid = steps(lengths != nullptr ? lengths + n : nullptr);
+    losses[n] = 0.0;
+    correct[n] = 0;
+    for (std::int64_t t = 0; t < valid; ++t) {
+      const std::int64_t at = (n * steps_ + t) * features_;
+      losses[n] += evaluate_step(z + at, a + at, target + at);
+      if (has_accuracy_ && is_correct(a + at, target + at, features_)) ++correct[n];
+    }
+    losses[n] /= static_cast<double>(valid);
   }
 }
 
 template <class T>
-void Loss::gradient(const T* z, const T* a, const T* target, std::int64_t rows, double scale, T* out) const {
-  const std::int64_t F = outputs_;
+void Loss::step_gradient(const T* z, const T* a, const T* target, double scale, T* out) const {
+  const std::int64_t F = features_;
+  if (kind_ == Kind::softmax_cross_entropy) {
+    // δ = p Σq − q; Σq is 1 for labels, and kept for targets that are no distribution.
+    const double normalizer = log_sum_exp(z, F);
+    double total = 0.0;
+    for (std::int64_t i = 0; i < F; ++i) total += target[i];
+    for (std::int64_t i = 0; i < F; ++i)
+      out[i] = static_cast<T>(scale * (std::exp(z[i] - normalizer) * total - target[i]));
+    return;
+  }
   const double factor = kind_ == Kind::mean_squared_error     ? 2.0 * scale / static_cast<double>(F)
                         : kind_ == Kind::binary_cross_entropy ? scale / static_cast<double>(F)
                                                               : scale;
-  for (std::int64_t n = 0; n < rows; ++n, z += F, a += F, target += F, out += F) {
-    if (kind_ == Kind::softmax_cross_entropy) {
-      // δ = p Σq − q; Σq is 1 for labels, and kept for targets that are no distribution.
-      const double normalizer = log_sum_exp(z, F);
-      double total = 0.0;
-      for (std::int64_t i = 0; i < F; ++i) total += target[i];
-      for (std::int64_t i = 0; i < F; ++i)
-        out[i] = static_cast<T>(factor * (std::exp(z[i] - normalizer) * total - target[i]));
-    } else {
-      for (std::int64_t i = 0; i < F; ++i) out[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
+  for (std::int64_t i = 0; i < F; ++i) out[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
+}
+
+template <class T>
+void Loss::gradient(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows,
+                    double scale, T* out) const {
+  for (std::int64_t n = 0; n < rows; ++n) {
+    const std::int64_t valid = steps(lengths != nullptr ? lengths + n : nullptr);
+    for (std::int64_t t = 0; t < valid; ++t) {
+      const std::int64_t at = (n * steps_ + t) * features_;
+      step_gradient(z + at, a + at, target + at, scale / static_cast<double>(valid), out + at);
     }
+    std::fill_n(out + (n * steps_ + valid) * features_, (steps_ - valid) * features_, T(0));
   }
 }
 
-template void Loss::evaluate(const float*, const float*, const float*, std::int64_t, double*, std::uint8_t*) const;
-template void Loss::evaluate(const double*, const double*, const double*, std::int64_t, double*, std::uint8_t*) const;
-template void Loss::gradient(const float*, const float*, const float*, std::int64_t, double, float*) const;
-template void Loss::gradient(const double*, const double*, const double*, std::int64_t, double, double*) const;
+template void Loss::evaluate(const float*, const float*, const float*, const std::int64_t*, std::int64_t, double*,
+                             std::int64_t*) const;
+template void Loss::evaluate(const double*, const double*, const double*, const std::int64_t*, std::int64_t, double*,
+                             std::int64_t*) const;
+template void Loss::gradient(const float*, const float*, const float*, const std::int64_t*, std::int64_t, double,
+                             float*) const;
+template void Loss::gradient(const double*, const double*, const double*, const std::int64_t*, std::int64_t, double,
+                             double*) const;
 
 }  // namespace backplane

@@ -16,7 +16,10 @@ namespace backplane {
 ///   binary_cross_entropy   −1/F Σ y ln a + (1−y) ln(1−a)   ∂/∂z = (a − y)/F  (last activation: sigmoid)
 ///
 /// The last two are computed from z, so that no logarithm of a rounded 0 or 1 is ever taken. Labels become one-hot
-/// targets, or, where there is one output, the number itself. Const and thread-safe.
+/// targets, or, where there is one output, the number itself.
+///
+/// Where every step of a sequence has a label of its own (outputs [T, F]), the loss of a sample is the mean of the
+/// above over its valid steps; steps beyond its length count nothing. Const and thread-safe.
 class Loss {
  public:
   /// Throws UserError (bad_config) where loss, last layer and data do not go together.
@@ -27,26 +30,37 @@ class Loss {
   bool gives_delta() const { return kind_ == Kind::softmax_cross_entropy || kind_ == Kind::binary_cross_entropy; }
   /// Whether "correct" means anything: there are labels.
   bool has_accuracy() const { return has_accuracy_; }
-  std::int64_t outputs() const { return outputs_; }
+  /// Numbers per sample of z, a and target.
+  std::int64_t outputs() const { return steps_ * features_; }
+  /// How many steps of a sample count: those within its length. `length` is nullptr where there are no lengths.
+  std::int64_t steps(const std::int64_t* length) const { return uses_lengths_ && length != nullptr ? *length : steps_; }
 
-  /// For `rows` samples of outputs() numbers each: the loss of each sample, and 1 where the most probable class is the
-  /// right one (0 where there are no labels). Sums run in float64.
+  /// For `rows` samples of outputs() numbers each: the loss of each sample, and for how many of its steps the most
+  /// probable class is the right one (0 where there are no labels). Sums run in float64. `lengths`: of the samples,
+  /// or nullptr.
   template <class T>
-  void evaluate(const T* z, const T* a, const T* target, std::int64_t rows, double* losses,
-                std::uint8_t* correct) const;
+  void evaluate(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows, double* losses,
+                std::int64_t* correct) const;
 
   /// scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta); `scale` is 1/N for C.
   template <class T>
-  void gradient(const T* z, const T* a, const T* target, std::int64_t rows, double scale, T* out) const;
+  void gradient(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows, double scale,
+                T* out) const;
 
  private:
   enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
 
   static Kind kind_of(const std::string& name);
+  template <class T>
+  double evaluate_step(const T* z, const T* a, const T* target) const;
+  template <class T>
+  void step_gradient(const T* z, const T* a, const T* target, double scale, T* out) const;
 
   std::string name_;
   Kind kind_;
-  std::int64_t outputs_;
+  std::int64_t steps_ = 1;  ///< labels per sample
+  std::int64_t features_;   ///< outputs that one label or target goes with
+  bool uses_lengths_ = false;
   bool has_accuracy_;
 };
 

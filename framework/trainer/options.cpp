@@ -28,6 +28,8 @@ Schema train_schema() {
       .optional("slice", Schema::integer().at_least(1).at_most(1 << 20), std::nullopt,
                 "rows that one task carries; default: from the batch size")
       .optional("shuffle", Schema::boolean(), "true", "a new order of samples each epoch, a function of seed and epoch")
+      .optional("streams", Schema::boolean(), "false",
+                "row n of each batch goes on where row n of the batch before ended; for stateful layers")
       .required("optimizer", optimizer_schema(), "how gradients become steps")
       .optional("schedule", schedule_schema(), "constant", "how the learning rate changes")
       .optional("warmup", Schema::duration(), std::nullopt, "time over which the learning rate grows from 0")
@@ -53,6 +55,7 @@ TrainOptions read_train(const Node& section) {
   options.batch_size = section.at("batch_size").as_integer();
   options.slice_rows = integer("slice").value_or(Executor::default_slice_rows(options.batch_size));
   options.shuffle = section.at("shuffle").as_bool();
+  options.streams = section.at("streams").as_bool();
   if (const Node* clip = section.find("clip"); clip != nullptr && !clip->is_null()) {
     if (const Node* norm = clip->find("norm")) options.clip_norm = norm->as_number();
     if (const Node* value = clip->find("value")) options.clip_value = value->as_number();

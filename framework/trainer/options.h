@@ -25,6 +25,7 @@ struct TrainOptions {
   std::int64_t batch_size = 0;
   std::int64_t slice_rows = 0;
   bool shuffle = true;
+  bool streams = false;                      ///< batches follow the order of the data, row by row; see BatchOrder
   double clip_norm = 0.0, clip_value = 0.0;  ///< 0: off
   double l1 = 0.0, l2 = 0.0;
   std::optional<EarlyStopping> early_stopping;

@@ -19,10 +19,10 @@ std::int64_t steps_in_all(const TrainOptions& options, std::int64_t steps_per_ep
   return options.epochs ? std::min(by_epochs, *options.steps) : *options.steps;
 }
 
-Score make_score(double loss_sum, std::int64_t correct, std::int64_t samples, bool has_accuracy) {
-  const auto n = static_cast<double>(samples);
-  return {.loss = loss_sum / n,
-          .accuracy = has_accuracy ? std::optional(static_cast<double>(correct) / n) : std::nullopt,
+Score make_score(const BatchResult& sums, std::int64_t samples, bool has_accuracy) {
+  const auto share = [&] { return static_cast<double>(sums.correct) / static_cast<double>(sums.predictions); };
+  return {.loss = sums.loss_sum / static_cast<double>(samples),
+          .accuracy = has_accuracy ? std::optional(share()) : std::nullopt,
           .samples = samples};
 }
 
@@ -35,29 +35,28 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       loss_(loss),
       options_(options),
       seed_(seed),
-      steps_per_epoch_((data.train.count + options.batch_size - 1) / options.batch_size),
+      order_(data.train.count, options.batch_size),
+      steps_per_epoch_(order_.batches()),
       total_steps_(steps_in_all(options, steps_per_epoch_)),
       executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
-                options.slice_rows),
+                options.slice_rows, seed),
       optimizer_(options.optimizer, network),
       schedule_(options.schedule, options.warmup, steps_per_epoch_, total_steps_) {}
 
 Batch Trainer::next_batch() {
   if (ordered_epoch_ != state_.epoch) {
-    if (options_.shuffle) {
-      order_ =
-          permutation(data_.train.count, Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
-    } else if (order_.empty()) {
-      order_.resize(static_cast<std::size_t>(data_.train.count));
-      std::iota(order_.begin(), order_.end(), 0);
-    }
+    if (options_.streams)
+      order_.arrange_as_streams();
+    else if (options_.shuffle)
+      order_.shuffle(Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
     ordered_epoch_ = state_.epoch;
   }
-  const std::int64_t begin = state_.position * options_.batch_size;
+  const BatchOrder::Indices indices = order_.batch(state_.position);
   return {.data = &data_,
           .samples = &data_.train,
-          .indices = order_.data() + begin,
-          .count = std::min(options_.batch_size, data_.train.count - begin)};
+          .indices = indices.data(),
+          .count = std::ssize(indices),
+          .is_start = state_.position == 0};
 }
 
 Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
@@ -67,21 +66,22 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
   if (before_update) before_update(batch);
   update();
+  executor_.update_state(Mode::training);
 
   ++state_.step;
   ++state_.position;
-  state_.epoch_loss_sum += result.loss_sum;
-  state_.epoch_correct += result.correct;
+  state_.epoch_sums.loss_sum += result.loss_sum;
+  state_.epoch_sums.correct += result.correct;
+  state_.epoch_sums.predictions += result.predictions;
   state_.epoch_samples += batch.count;
-  epoch_score_ = make_score(state_.epoch_loss_sum, state_.epoch_correct, state_.epoch_samples, loss_.has_accuracy());
+  epoch_score_ = make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
   if (state_.position == steps_per_epoch_) {
     ++state_.epoch;
     state_.position = 0;
-    state_.epoch_loss_sum = 0.0;
-    state_.epoch_correct = 0;
+    state_.epoch_sums = {};
     state_.epoch_samples = 0;
   }
-  return make_score(result.loss_sum, result.correct, batch.count, loss_.has_accuracy());
+  return make_score(result, batch.count, loss_.has_accuracy());
 }
 
 void Trainer::update() {
@@ -122,20 +122,22 @@ double Trainer::gradient_norm() {
 }
 
 Score Trainer::evaluate(const Samples& samples) {
-  const auto count = static_cast<std::size_t>(samples.count);
-  for (auto next = static_cast<std::int64_t>(in_order_.size()); in_order_.size() < count; ++next)
-    in_order_.push_back(next);
-  double loss_sum = 0.0;
-  std::int64_t correct = 0;
-  for (std::int64_t begin = 0; begin < samples.count; begin += batch_size()) {
+  BatchOrder order(samples.count, batch_size());
+  if (options_.streams) order.arrange_as_streams();
+  BatchResult sums;
+  for (std::int64_t i = 0; i < order.batches(); ++i) {
+    const BatchOrder::Indices indices = order.batch(i);
     const BatchResult result = executor_.forward({.data = &data_,
                                                   .samples = &samples,
-                                                  .indices = in_order_.data() + begin,
-                                                  .count = std::min(batch_size(), samples.count - begin)});
-    loss_sum += result.loss_sum;
-    correct += result.correct;
+                                                  .indices = indices.data(),
+                                                  .count = std::ssize(indices),
+                                                  .is_start = i == 0});
+    executor_.update_state(Mode::evaluation);
+    sums.loss_sum += result.loss_sum;
+    sums.correct += result.correct;
+    sums.predictions += result.predictions;
   }
-  return make_score(loss_sum, correct, samples.count, loss_.has_accuracy());
+  return make_score(sums, samples.count, loss_.has_accuracy());
 }
 
 void Trainer::note_validation(const Score& score) {

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "network/network.h"
 #include "parallel/arena.h"
+#include "trainer/batch_order.h"
 #include "trainer/executor.h"
 #include "trainer/loss.h"
 #include "trainer/optimizer.h"
@@ -27,11 +28,10 @@ struct Score {
 /// Where a run stands. Together with parameters and optimizer slots it is all that the rest of the run depends on:
 /// orders of samples and random numbers are functions of it and of the seed.
 struct TrainState {
-  std::int64_t step = 0;        ///< optimizer steps done
-  std::int64_t epoch = 0;       ///< epochs completed
-  std::int64_t position = 0;    ///< batches done in the epoch that runs
-  double epoch_loss_sum = 0.0;  ///< over the samples of that epoch so far
-  std::int64_t epoch_correct = 0;
+  std::int64_t step = 0;      ///< optimizer steps done
+  std::int64_t epoch = 0;     ///< epochs completed
+  std::int64_t position = 0;  ///< batches done in the epoch that runs
+  BatchResult epoch_sums;     ///< over the samples of that epoch so far
   std::int64_t epoch_samples = 0;
   std::optional<double> best;  ///< best validation metric so far
   std::int64_t best_step = 0;
@@ -93,6 +93,7 @@ class Trainer {
   const Loss& loss_;
   const TrainOptions options_;
   const std::uint64_t seed_;
+  BatchOrder order_;  ///< of the training samples
   const std::int64_t steps_per_epoch_;
   const std::int64_t total_steps_;
   Executor executor_;
@@ -101,9 +102,7 @@ class Trainer {
   TrainState state_;
   Score epoch_score_;
   bool stopped_early_ = false;
-  std::int64_t ordered_epoch_ = -1;     ///< the epoch that order_ belongs to
-  std::vector<std::int64_t> order_;     ///< of the training samples
-  std::vector<std::int64_t> in_order_;  ///< 0, 1, 2, …: for evaluation
+  std::int64_t ordered_epoch_ = -1;  ///< the epoch that order_ belongs to
 };
 
 }  // namespace backplane

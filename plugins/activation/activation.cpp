@@ -17,7 +17,10 @@ struct Elementwise {
   template <class T>
   void backward(const T* z, const T* a, const T* d_activation, T* delta, std::int64_t rows,
                 std::int64_t features) const {
-    apply_backward(kFunction, self().parameter(), z, a, d_activation, delta, rows * features);
+    // What the derivative does not need is not there; the kernel loads both, and one stands in for the other.
+    const T* there = z != nullptr ? z : a != nullptr ? a : d_activation;
+    apply_backward(kFunction, self().parameter(), z != nullptr ? z : there, a != nullptr ? a : there, d_activation,
+                   delta, rows * features);
   }
 
  private:
@@ -25,26 +28,28 @@ struct Elementwise {
 };
 
 struct Identity : Elementwise<Identity, Function::identity> {
-  static void describe(bp::About<Identity>& about) { about.name("identity").summary("z"); }
+  static void describe(bp::About<Identity>& about) { about.name("identity").summary("z").needs(0); }
 };
 
 struct Sigmoid : Elementwise<Sigmoid, Function::sigmoid> {
-  static void describe(bp::About<Sigmoid>& about) { about.name("sigmoid").summary("1 / (1 + exp(-z))"); }
+  static void describe(bp::About<Sigmoid>& about) {
+    about.name("sigmoid").summary("1 / (1 + exp(-z))").needs(BP_NEEDS_A);
+  }
 };
 
 struct Tanh : Elementwise<Tanh, Function::tanh> {
-  static void describe(bp::About<Tanh>& about) { about.name("tanh").summary("tanh(z)"); }
+  static void describe(bp::About<Tanh>& about) { about.name("tanh").summary("tanh(z)").needs(BP_NEEDS_A); }
 };
 
 struct Relu : Elementwise<Relu, Function::relu> {
-  static void describe(bp::About<Relu>& about) { about.name("relu").summary("max(0, z)"); }
+  static void describe(bp::About<Relu>& about) { about.name("relu").summary("max(0, z)").needs(BP_NEEDS_A); }
 };
 
 struct LeakyRelu : Elementwise<LeakyRelu, Function::leaky_relu> {
   double slope = 0.01;
 
   static void describe(bp::About<LeakyRelu>& about) {
-    about.name("leaky_relu").summary("z if z > 0, else slope·z");
+    about.name("leaky_relu").summary("z if z > 0, else slope·z").needs(BP_NEEDS_Z);
     about.attribute("slope", &LeakyRelu::slope, "factor of negative z").at_least(0).at_most(1);
   }
   double parameter() const { return slope; }
@@ -62,12 +67,14 @@ struct Elu : Elementwise<Elu, Function::elu> {
 
 struct Gelu : Elementwise<Gelu, Function::gelu> {
   static void describe(bp::About<Gelu>& about) {
-    about.name("gelu").summary("z·Φ(z), Φ the normal distribution function");
+    about.name("gelu").summary("z·Φ(z), Φ the normal distribution function").needs(BP_NEEDS_Z);
   }
 };
 
 struct Softplus : Elementwise<Softplus, Function::softplus> {
-  static void describe(bp::About<Softplus>& about) { about.name("softplus").summary("ln(1 + exp(z))"); }
+  static void describe(bp::About<Softplus>& about) {
+    about.name("softplus").summary("ln(1 + exp(z))").needs(BP_NEEDS_Z);
+  }
 };
 
 struct Swish : Elementwise<Swish, Function::swish> {
@@ -76,7 +83,7 @@ struct Swish : Elementwise<Swish, Function::swish> {
 
 struct Softmax {
   static void describe(bp::About<Softmax>& about) {
-    about.name("softmax").summary("exp(z_i) / sum_j exp(z_j) over the last axis");
+    about.name("softmax").summary("exp(z_i) / sum_j exp(z_j) over the last axis").needs(BP_NEEDS_A);
   }
   template <class T>
   void forward(const T* z, T* a, std::int64_t rows, std::int64_t features) const {

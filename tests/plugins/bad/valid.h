@@ -45,7 +45,7 @@ struct Tables {
   bp_parameter parameter{sizeof(bp_parameter), 0, "s", "gain", "a parameter", "ones"};
   bp_parameter second_parameter{sizeof(bp_parameter), 0, "t", "gain", "another", "ones"};
   const bp_parameter* parameters[2]{&parameter, &second_parameter};
-  bp_kernels kernels{sizeof(bp_kernels), 0, forward, backward, nullptr};
+  bp_kernels kernels{sizeof(bp_kernels), 0, forward, backward, nullptr, nullptr, nullptr, nullptr};
   bp_layer_type layer{sizeof(bp_layer_type),
                       1,
                       "spoiled",

@@ -43,7 +43,7 @@ static bp_status plan(const void* layer, const bp_host* host, bp_context* contex
     for (i = 0; d_a != NULL && i < call->delta.count; ++i) d_a[i] = -delta[i];      \
     return BP_OK;                                                                   \
   }                                                                                 \
-  static const bp_kernels suffix = {sizeof(bp_kernels), 0, forward_##suffix, backward_##suffix, NULL};
+  static const bp_kernels suffix = {sizeof(bp_kernels), 0, forward_##suffix, backward_##suffix, NULL, NULL, NULL, NULL};
 
 DEFINE_KERNELS(f32, float)
 DEFINE_KERNELS(f64, double)

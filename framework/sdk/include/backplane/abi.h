@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define BP_ABI_MAJOR 0
-#define BP_ABI_MINOR 1
+#define BP_ABI_MINOR 2
 #define BP_PLUGIN_SYMBOL "bp_plugin_v0"
 
 /* Result of every function that can fail: 0, or a negative code. Say what is wrong through bp_host.error first. */
@@ -74,8 +74,8 @@ typedef struct bp_attribute_value {
   double number;   /* FLOAT */
   const char* text;
   const int64_t* integers;
-  const double* numbers;     /* for kinds to come */
-  const char* const* texts;  /* likewise */
+  const double* numbers;    /* for kinds to come */
+  const char* const* texts; /* likewise */
 } bp_attribute_value;
 
 /* An attribute that the YAML of a layer may or must set. The host checks kind, range and choices. */
@@ -85,7 +85,7 @@ typedef struct bp_attribute {
   uint32_t required; /* 1: there is no default */
   uint32_t reserved;
   const char* name;
-  const char* summary; /* one line, shown in errors and by `plugin inspect` */
+  const char* summary;        /* one line, shown in errors and by `plugin inspect` */
   bp_attribute_value initial; /* the default, where not required */
   double min, max;            /* INT, FLOAT and items of INT_LIST; infinities where there is no bound */
   const char* const* choices; /* TEXT: NULL-terminated list, or NULL for any text */
@@ -95,10 +95,10 @@ typedef struct bp_attribute {
 typedef struct bp_parameter {
   uint32_t struct_size;
   uint32_t reserved;
-  const char* name;    /* "W": the name in files and YAML */
-  const char* role;    /* "weight", "bias", "gain", …: L1 and L2 apply to role "weight" */
+  const char* name; /* "W": the name in files and YAML */
+  const char* role; /* "weight", "bias", "gain", …: L1 and L2 apply to role "weight" */
   const char* summary;
-  const char* init;    /* default initialiser, a name as in YAML: "glorot_uniform", "zeros" */
+  const char* init; /* default initialiser, a name as in YAML: "glorot_uniform", "zeros" */
 } bp_parameter;
 
 /* Given at load; valid until the process ends. */
@@ -109,6 +109,9 @@ typedef struct bp_host {
   const char* version;
   /* Says what went wrong in this call, in a sentence for the user. The text is copied; the first one counts. [any] */
   void (*error)(bp_context* context, bp_status code, const char* text);
+  /* Fills out[0, count) with 32 random bits each, number i a function of (key, step, sample, first + i) alone: the
+   * same on any thread, in any order (Philox4x32-10; Salmon et al. 2011). first + count ≤ 2^32. [any] */
+  void (*random)(uint64_t key, uint64_t step, uint64_t sample, uint64_t first, int64_t count, uint32_t* out);
 } bp_host;
 
 /* What backward may read besides δ and the parameters (bit set for bp_plan_api.needs). */
@@ -116,8 +119,14 @@ typedef struct bp_host {
 #define BP_NEEDS_OUTPUT 2u /* z, as forward wrote it */
 
 /* When a saved tensor is written. */
-#define BP_SAVED_BY_FORWARD 1u  /* written by forward, read by backward */
-#define BP_SAVED_BY_BACKWARD 2u /* written by the backward call of a slice, read by the batch-wide one (gradient_units) */
+#define BP_SAVED_BY_FORWARD 1u /* written by forward, read by backward */
+#define BP_SAVED_BY_BACKWARD \
+  2u /* written by the backward call of a slice, read by the batch-wide one (gradient_units) */
+
+/* What a state tensor has one of. */
+#define BP_STATE_SHARED 1u /* one for the layer (running statistics); changed by training steps only */
+#define BP_STATE_CARRIED \
+  2u /* one for each row of the batch (a recurrent state); 0 where an epoch or evaluation starts */
 
 /* The functions that `plan` calls. Shapes of samples leave the batch axis out. */
 typedef struct bp_plan_api {
@@ -130,8 +139,7 @@ typedef struct bp_plan_api {
   void (*output)(bp_plan* plan, const int64_t* dims, uint32_t rank);
   /* The shape of declared parameter `index`, with the fans that initialisers scale by. A declared parameter that
    * `plan` does not mention does not exist in this layer (a bias that was switched off). */
-  void (*parameter)(bp_plan* plan, uint32_t index, const int64_t* dims, uint32_t rank, int64_t fan_in,
-                    int64_t fan_out);
+  void (*parameter)(bp_plan* plan, uint32_t index, const int64_t* dims, uint32_t rank, int64_t fan_in, int64_t fan_out);
   /* What backward reads: the data pointers of the others are NULL then, and nothing is kept that nobody needs. */
   void (*needs)(bp_plan* plan, uint32_t bits);
   /* A per-sample tensor of the layer's own, kept between calls and stored in checkpoints under this name. */
@@ -145,32 +153,47 @@ typedef struct bp_plan_api {
   /* `elements` of the layer's dtype, derived from the parameters by `prepare` whenever they have changed, read by
    * forward and backward: weights in an order that the kernels like better. */
   void (*prepared)(bp_plan* plan, int64_t elements);
+  /* Sums over the whole batch, for layers whose samples see each other (batch normalisation). In training the host
+   * asks `collect_forward` of each slice for its part of `forward` numbers, adds the parts in a fixed order, and only
+   * then calls forward; likewise `collect_backward` for `backward` numbers before backward. */
+  void (*batch_sums)(bp_plan* plan, int64_t forward, int64_t backward);
+  /* A tensor that lives from step to step, stored in checkpoints as state/<name>; `kind` as above; every element
+   * starts as `initial` (0 for carried ones). Changed by `update_state` alone. Shapes of carried ones leave the batch
+   * axis out. */
+  void (*state)(bp_plan* plan, const char* name, const int64_t* dims, uint32_t rank, uint32_t kind, double initial);
 } bp_plan_api;
 
 #define BP_CALL_TRAINING 1u /* a training step; without it, evaluation */
 
-/* One call of forward, backward or prepare. Everything is host-owned and valid during the call. Outputs start
- * uninitialised. Results may not depend on how a batch is cut into calls. */
+/* One call of a kernel. Everything is host-owned and valid during the call. Outputs start uninitialised. Results may
+ * not depend on how a batch is cut into calls. */
 typedef struct bp_call {
   uint32_t struct_size;
   uint32_t flags;
   const bp_host* host;
   bp_context* context;
-  uint64_t step;         /* optimizer step, from 1 */
-  int64_t sample_begin;  /* first sample of this call within its batch */
-  int64_t samples;       /* N: dims[0] of every per-sample tensor here */
+  uint64_t step;                /* optimizer step, from 1 */
+  int64_t sample_begin;         /* first sample of this call within its batch */
+  int64_t samples;              /* N: dims[0] of every per-sample tensor here */
   int64_t unit_begin, unit_end; /* range of units asked for (gradient_units); prepare: parameters' units that changed */
 
-  const bp_tensor* inputs;     /* array: a_in */
-  const bp_tensor* parameters; /* array in declared order; data NULL: the parameter does not exist */
-  const bp_tensor* saved;      /* array in the order of bp_plan_api.saved */
-  void* prepared;              /* written by prepare */
-  bp_tensor output;            /* z: forward writes it; backward reads it if it said so */
-  bp_tensor delta;             /* backward: δ = ∂C/∂z */
-  const bp_tensor* d_inputs;   /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
+  const bp_tensor* inputs;       /* array: a_in */
+  const bp_tensor* parameters;   /* array in declared order; data NULL: the parameter does not exist */
+  const bp_tensor* saved;        /* array in the order of bp_plan_api.saved */
+  void* prepared;                /* written by prepare */
+  bp_tensor output;              /* z: forward writes it; backward reads it if it said so */
+  bp_tensor delta;               /* backward: δ = ∂C/∂z */
+  const bp_tensor* d_inputs;     /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
   const bp_tensor* d_parameters; /* backward, array: ADD ∂C/∂θ over these samples; data NULL: not wanted */
   void* workspace;               /* uninitialised, 64-byte aligned */
   uint64_t workspace_bytes;
+
+  int64_t batch_samples;  /* rows of the whole batch */
+  uint64_t random_key;    /* of this layer in this run, for bp_host.random */
+  const int64_t* lengths; /* valid steps of each sample of this call, whose first axis is time; NULL: all of them */
+  double* forward_sums;   /* collect_forward: ADD to zeros; afterwards the sums over the batch. NULL in evaluation */
+  double* backward_sums;  /* collect_backward: ADD to zeros; backward: the sums over the batch */
+  const bp_tensor* state; /* array in the order of bp_plan_api.state; only update_state may write */
 } bp_call;
 
 /* The kernels of one element type. */
@@ -180,6 +203,13 @@ typedef struct bp_kernels {
   bp_status (*forward)(const void* layer, const bp_call* call);  /* [compute] */
   bp_status (*backward)(const void* layer, const bp_call* call); /* [compute] */
   bp_status (*prepare)(const void* layer, const bp_call* call);  /* [compute] NULL where nothing is prepared */
+  /* Both NULL where nothing is summed over the batch: read the inputs, or δ and what backward may read. [compute] */
+  bp_status (*collect_forward)(const void* layer, const bp_call* call);
+  bp_status (*collect_backward)(const void* layer, const bp_call* call);
+  /* NULL where there is no state: one call for the whole batch, which sees inputs, output, saved tensors and sums of
+   * all rows. Once a training step, when backward has passed; for carried state after an evaluation's batch, too,
+   * without BP_CALL_TRAINING: shared state may not change then. [compute] */
+  bp_status (*update_state)(const void* layer, const bp_call* call);
 } bp_kernels;
 
 /* A layer type: the transform z = f(a_in; θ). The host applies the activation behind it and hands back δ = ∂C/∂z. */
@@ -202,16 +232,29 @@ typedef struct bp_layer_type {
   const bp_kernels* f64;
 } bp_layer_type;
 
-/* The kernels of an activation for one element type; rows of `features` elements each, contiguous. They cannot fail,
- * and must not throw. [compute]
- *   forward   a = σ(z)               a is not z
- *   backward  δ = ∂C/∂a · ∂a/∂z      delta may be d_activation itself; z or a may be NULL where not needed */
+/* What an activation's backward may read besides ∂C/∂a (bit set for bp_activation_type.needs). */
+#define BP_NEEDS_Z 1u
+#define BP_NEEDS_A 2u
+
+/* One call of an activation on rows of `features` elements each, contiguous. */
+typedef struct bp_activation_call {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const bp_host* host;
+  bp_context* context;
+  int64_t rows, features;
+  const void* z;            /* backward: NULL unless needed */
+  void* a;                  /* forward: write σ(z), never where z stands; backward: read, NULL unless needed */
+  const void* d_activation; /* backward: ∂C/∂a */
+  void* delta;              /* backward: write δ = ∂C/∂a · ∂a/∂z; may be d_activation itself */
+} bp_activation_call;
+
+/* The kernels of an activation for one element type. */
 typedef struct bp_activation_kernels {
   uint32_t struct_size;
   uint32_t reserved;
-  void (*forward)(const void* activation, const void* z, void* a, int64_t rows, int64_t features);
-  void (*backward)(const void* activation, const void* z, const void* a, const void* d_activation, void* delta,
-                   int64_t rows, int64_t features);
+  bp_status (*forward)(const void* activation, const bp_activation_call* call);  /* [compute] */
+  bp_status (*backward)(const void* activation, const bp_activation_call* call); /* [compute] */
 } bp_activation_kernels;
 
 /* An activation σ, applied by the host behind any layer that names it. */
@@ -221,7 +264,7 @@ typedef struct bp_activation_type {
   const char* name;
   const char* summary; /* the formula */
   uint32_t attribute_count;
-  uint32_t reserved;
+  uint32_t needs; /* BP_NEEDS_Z, BP_NEEDS_A */
   const bp_attribute* const* attributes;
   bp_status (*create)(const bp_host* host, bp_context* context, const bp_attribute_value* values,
                       void** activation); /* [setup] */

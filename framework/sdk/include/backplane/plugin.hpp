@@ -45,7 +45,7 @@
 #include <backplane/abi.h>
 
 namespace bp {
-inline namespace sdk_0_1 {
+inline namespace sdk_0_2 {
 
 using Dims = std::vector<std::int64_t>;
 
@@ -79,7 +79,7 @@ class Tensor {
   const bp_tensor* tensor_;
 };
 
-/// One call of forward, backward or prepare: see bp_call in abi.h. Indices are those of `describe` and `plan`.
+/// One call of a kernel: see bp_call in abi.h. Indices are those of `describe` and `plan`.
 template <class T>
 class Call {
  public:
@@ -99,6 +99,20 @@ class Call {
   Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }  ///< write ∂C/∂a_in, if wanted
   Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }  ///< add ∂C/∂θ, if wanted
   void* workspace() const { return call_->workspace; }
+  std::int64_t batch_samples() const { return call_->batch_samples; }  ///< of the whole batch
+  /// Valid steps of sample n of this call, where the first axis of a sample is time and has `steps` of them.
+  std::int64_t length(std::int64_t n, std::int64_t steps) const {
+    return call_->lengths != nullptr ? call_->lengths[n] : steps;
+  }
+  bool has_lengths() const { return call_->lengths != nullptr; }
+  double* forward_sums() const { return call_->forward_sums; }
+  double* backward_sums() const { return call_->backward_sums; }
+  Tensor<T> state(std::size_t i) const { return Tensor<T>(call_->state[i]); }
+  /// Random bits of sample n of this call: number i of out is a function of run, layer, step, sample and first + i.
+  void random(std::int64_t n, std::uint64_t first, std::int64_t count, std::uint32_t* out) const {
+    call_->host->random(call_->random_key, call_->step, static_cast<std::uint64_t>(call_->sample_begin + n), first,
+                        count, out);
+  }
 
  private:
   const bp_call* call_;
@@ -129,6 +143,13 @@ class Plan {
   }
   void gradient_units(std::int64_t units) { api_->gradient_units(plan_, units); }
   void prepared(std::int64_t elements) { api_->prepared(plan_, elements); }
+  void batch_sums(std::int64_t forward, std::int64_t backward) { api_->batch_sums(plan_, forward, backward); }
+  void shared_state(const char* name, const Dims& dims, double initial) {
+    api_->state(plan_, name, dims.data(), static_cast<std::uint32_t>(dims.size()), BP_STATE_SHARED, initial);
+  }
+  void carried_state(const char* name, const Dims& dims) {
+    api_->state(plan_, name, dims.data(), static_cast<std::uint32_t>(dims.size()), BP_STATE_CARRIED, 0.0);
+  }
 
  private:
   const bp_plan_api* api_;
@@ -157,6 +178,8 @@ class About {
   About& summary(const char* summary) { return summary_ = summary, *this; }
   About& version(std::uint32_t version) { return version_ = version, *this; }
   About& inputs(std::uint32_t min, std::uint32_t max) { return inputs_min_ = min, inputs_max_ = max, *this; }
+  /// Of an activation: what its backward reads, BP_NEEDS_Z, BP_NEEDS_A or both (the default).
+  About& needs(std::uint32_t bits) { return needs_ = bits, *this; }
 
   /// An attribute held in `member`; its default is the member's value in a default-constructed Object.
   template <class Value>
@@ -191,6 +214,7 @@ class About {
   std::uint32_t version() const { return version_; }
   std::uint32_t inputs_min() const { return inputs_min_; }
   std::uint32_t inputs_max() const { return inputs_max_; }
+  std::uint32_t needs() const { return needs_; }
   const std::vector<std::unique_ptr<bp_attribute>>& attributes() const { return attributes_; }
   const std::vector<std::unique_ptr<bp_parameter>>& parameters() const { return parameters_; }
   void assign(Object& object, const bp_attribute_value* values) const {
@@ -248,6 +272,7 @@ class About {
   std::uint32_t version_ = 1;
   std::uint32_t inputs_min_ = 1;
   std::uint32_t inputs_max_ = 1;
+  std::uint32_t needs_ = BP_NEEDS_Z | BP_NEEDS_A;
   std::vector<std::unique_ptr<bp_attribute>> attributes_;
   std::vector<std::unique_ptr<bp_parameter>> parameters_;
   std::vector<std::function<void(Object&, const bp_attribute_value&)>> setters_;
@@ -264,7 +289,8 @@ concept ComputesLayer = requires(const Object& layer, const Call<T>& call) {
   layer.backward(call);
 };
 
-/// z = f(a_in; θ): const `plan`, `forward` and `backward`, and optionally `prepare`.
+/// z = f(a_in; θ): const `plan`, `forward` and `backward`, and optionally `prepare`, `collect_forward` with
+/// `collect_backward`, and `update_state`, all of which take a Call.
 template <class Object>
 concept Layer = Described<Object> && requires(const Object& layer, Plan& plan) {
   layer.plan(plan);
@@ -276,8 +302,8 @@ concept ComputesActivation = requires(const Object& activation, const T* in, T* 
   activation.backward(in, in, in, out, n, n);
 };
 
-/// a = σ(z), which cannot fail (an exception ends the process): const `forward(z, a, rows, features)` and `backward(z,
-/// a, d_activation, delta, rows, features)`.
+/// a = σ(z): const `forward(z, a, rows, features)` and `backward(z, a, d_activation, delta, rows, features)`; z or a is
+/// nullptr in backward where About::needs leaves it out.
 template <class Object>
 concept Activation = Described<Object> &&(ComputesActivation<Object, float> || ComputesActivation<Object, double>);
 
@@ -344,30 +370,55 @@ bp_status plan(const void* layer, const bp_host* host, bp_context* context, cons
   });
 }
 
+/// The functions of a layer that take a call, as the ABI calls them.
 template <Layer L, class T>
-bp_status forward(const void* layer, const bp_call* call) noexcept {
-  return guarded(call->host, call->context, [&] { static_cast<const L*>(layer)->forward(Call<T>(*call)); });
-}
+struct Kernels {
+  static bp_status forward(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).forward(Call<T>(*call)); });
+  }
+  static bp_status backward(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).backward(Call<T>(*call)); });
+  }
+  static bp_status prepare(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).prepare(Call<T>(*call)); });
+  }
+  static bp_status collect_forward(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).collect_forward(Call<T>(*call)); });
+  }
+  static bp_status collect_backward(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).collect_backward(Call<T>(*call)); });
+  }
+  static bp_status update_state(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).update_state(Call<T>(*call)); });
+  }
 
-template <Layer L, class T>
-bp_status backward(const void* layer, const bp_call* call) noexcept {
-  return guarded(call->host, call->context, [&] { static_cast<const L*>(layer)->backward(Call<T>(*call)); });
-}
+  static bp_kernels table() {
+    bp_kernels made{.struct_size = sizeof(bp_kernels),
+                    .reserved = 0,
+                    .forward = forward,
+                    .backward = backward,
+                    .prepare = nullptr,
+                    .collect_forward = nullptr,
+                    .collect_backward = nullptr,
+                    .update_state = nullptr};
+    if constexpr (requires(const L& layer, const Call<T>& call) { layer.prepare(call); }) made.prepare = prepare;
+    if constexpr (requires(const L& layer, const Call<T>& call) { layer.collect_forward(call); })
+      made.collect_forward = collect_forward;
+    if constexpr (requires(const L& layer, const Call<T>& call) { layer.collect_backward(call); })
+      made.collect_backward = collect_backward;
+    if constexpr (requires(const L& layer, const Call<T>& call) { layer.update_state(call); })
+      made.update_state = update_state;
+    return made;
+  }
 
-template <Layer L, class T>
-bp_status prepare(const void* layer, const bp_call* call) noexcept {
-  return guarded(call->host, call->context, [&] { static_cast<const L*>(layer)->prepare(Call<T>(*call)); });
-}
+ private:
+  static const L& of(const void* layer) { return *static_cast<const L*>(layer); }
+};
 
 template <Layer L, class T>
 const bp_kernels* kernels() {
   if constexpr (ComputesLayer<L, T>) {
-    static const bp_kernels table = [] {
-      bp_kernels made{sizeof(bp_kernels), 0, forward<L, T>, backward<L, T>, nullptr};
-      if constexpr (requires(const L& layer, const Call<T>& call) { layer.prepare(call); })
-        made.prepare = prepare<L, T>;
-      return made;
-    }();
+    static const bp_kernels table = Kernels<L, T>::table();
     return &table;
   } else {
     return nullptr;
@@ -375,16 +426,20 @@ const bp_kernels* kernels() {
 }
 
 template <Activation A, class T>
-void activate(const void* activation, const void* z, void* a, std::int64_t rows, std::int64_t features) noexcept {
-  static_cast<const A*>(activation)->forward(static_cast<const T*>(z), static_cast<T*>(a), rows, features);
+bp_status activate(const void* activation, const bp_activation_call* call) noexcept {
+  return guarded(call->host, call->context, [&] {
+    static_cast<const A*>(activation)
+        ->forward(static_cast<const T*>(call->z), static_cast<T*>(call->a), call->rows, call->features);
+  });
 }
 
 template <Activation A, class T>
-void activate_backward(const void* activation, const void* z, const void* a, const void* d_activation, void* delta,
-                       std::int64_t rows, std::int64_t features) noexcept {
-  static_cast<const A*>(activation)
-      ->backward(static_cast<const T*>(z), static_cast<const T*>(a), static_cast<const T*>(d_activation),
-                 static_cast<T*>(delta), rows, features);
+bp_status activate_backward(const void* activation, const bp_activation_call* call) noexcept {
+  return guarded(call->host, call->context, [&] {
+    static_cast<const A*>(activation)
+        ->backward(static_cast<const T*>(call->z), static_cast<const T*>(call->a),
+                   static_cast<const T*>(call->d_activation), static_cast<T*>(call->delta), call->rows, call->features);
+  });
 }
 
 template <Activation A, class T>
@@ -427,7 +482,7 @@ const bp_activation_type* activation_type() {
                                        .name = about<A>().name(),
                                        .summary = about<A>().summary(),
                                        .attribute_count = static_cast<std::uint32_t>(attributes.size()),
-                                       .reserved = 0,
+                                       .needs = about<A>().needs(),
                                        .attributes = attributes.data(),
                                        .create = create<A>,
                                        .destroy = destroy<A>,
@@ -469,7 +524,7 @@ inline constexpr detail::LayerList<L...> layers{};
 template <Activation... A>
 inline constexpr detail::ActivationList<A...> activations{};
 
-}  // namespace sdk_0_1
+}  // namespace sdk_0_2
 }  // namespace bp
 
 /// Defines the plug-in's one exported symbol: BP_PLUGIN(id, version, licence, summary, bp::layers<…>,
