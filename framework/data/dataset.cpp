@@ -40,12 +40,19 @@ void shift_and_scale(const Stored* in, std::int64_t size, const DataSet& data, T
 
 }  // namespace
 
+std::int64_t Samples::labels_per_sample() const {
+  const auto* labels = std::get_if<std::vector<std::int64_t>>(&targets);
+  return labels != nullptr && count > 0 ? static_cast<std::int64_t>(labels->size()) / count : 0;
+}
+
 Samples Samples::subset(const std::vector<std::int64_t>& indices, std::int64_t input_size,
                         std::int64_t target_size) const {
   Samples chosen;
   chosen.count = static_cast<std::int64_t>(indices.size());
   std::visit([&](const auto& all) { chosen.inputs = rows(all, indices, input_size); }, inputs);
-  std::visit([&](const auto& all) { chosen.targets = rows(all, indices, has_labels() ? 1 : target_size); }, targets);
+  const std::int64_t width = has_labels() ? labels_per_sample() : target_size;
+  std::visit([&](const auto& all) { chosen.targets = rows(all, indices, width); }, targets);
+  if (!lengths.empty()) chosen.lengths = rows(lengths, indices, 1);
   return chosen;
 }
 
@@ -62,14 +69,18 @@ void gather_target(const Samples& samples, std::int64_t index, std::int64_t outp
                    [](double value) { return static_cast<T>(value); });
     return;
   }
-  const std::int64_t label = std::get<std::vector<std::int64_t>>(samples.targets)[static_cast<std::size_t>(index)];
-  if (outputs == 1) {
-    *out = static_cast<T>(label);
+  const std::int64_t steps = samples.labels_per_sample();
+  const std::int64_t* labels = std::get<std::vector<std::int64_t>>(samples.targets).data() + index * steps;
+  const std::int64_t features = outputs / steps;
+  if (features == 1) {
+    std::transform(labels, labels + steps, out, [](std::int64_t label) { return static_cast<T>(label); });
     return;
   }
-  BP_ASSERT(label < outputs);
   std::fill_n(out, outputs, T{0});
-  out[label] = T{1};
+  for (std::int64_t t = 0; t < steps; ++t) {
+    BP_ASSERT(labels[t] < features);
+    out[t * features + labels[t]] = T{1};
+  }
 }
 
 template void DataSet::gather_input(const Samples&, std::int64_t, float*) const;

@@ -14,11 +14,16 @@ namespace backplane {
 struct Samples {
   /// Input elements, sample after sample; bytes stay bytes until a slice gathers them.
   std::variant<std::vector<std::uint8_t>, std::vector<float>, std::vector<double>> inputs;
-  /// What is to be learned: class indices (one a sample) or target vectors (target_size a sample).
+  /// What is to be learned: class indices (DataSet::steps a sample) or target vectors (target_size a sample).
   std::variant<std::vector<std::int64_t>, std::vector<double>> targets;
   std::int64_t count = 0;
+  /// Where sequences differ in length: how many steps of each sample are valid, in [1, input_shape[0]]; what follows
+  /// them is padding. Empty: all are.
+  std::vector<std::int64_t> lengths{};
 
   bool has_labels() const { return targets.index() == 0; }
+  /// DataSet::steps; 0 where targets are vectors.
+  std::int64_t labels_per_sample() const;
 
   /// Copies the samples named by `indices` (each in [0, count)) into a new set, in that order. `target_size` is of
   /// no account where there are labels.
@@ -30,7 +35,10 @@ struct DataSet {
   Shape input_shape;                     ///< of one sample, without the batch axis; never empty
   std::int64_t classes = 0;              ///< number of classes; 0 where targets are vectors
   std::int64_t target_size = 0;          ///< numbers per target vector; 0 where there are labels
+  std::int64_t steps = 1;                ///< labels a sample: 1, or one for each of the input_shape[0] steps (text)
   std::vector<std::string> class_names;  ///< one a class where the data has names; empty where classes are numbers
+  /// Text: what class, and input value, k stands for, in UTF-8, one symbol each. Empty where inputs are no symbols.
+  std::vector<std::string> vocabulary;
   Samples train;
   std::optional<Samples> validation;
   std::optional<Samples> test;
@@ -50,7 +58,8 @@ struct DataSet {
 };
 
 /// Writes what sample `index` should give, as T (float or double), into out[0, outputs): the target vector
-/// (`outputs` long), the label one-hot, or, where outputs is 1, the label itself as a number. [any thread]
+/// (`outputs` long), or the sample's labels one after another, each one-hot, or, where only one number is left for a
+/// label, the label itself. `outputs` is a multiple of the labels of a sample. [any thread]
 template <class T>
 void gather_target(const Samples& samples, std::int64_t index, std::int64_t outputs, T* out);
 

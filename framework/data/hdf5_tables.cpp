@@ -115,7 +115,7 @@ Table read_as(const h5::Handle& dataset, std::size_t stored_size, const std::str
   return {std::move(dims), std::move(values), origin};
 }
 
-enum class Want { inputs, labels, vectors };
+enum class Want { inputs, labels, lengths, vectors };
 
 Table read_table(const h5::Handle& file, const std::string& path, Want want, const Origin& origin) {
   require_hard_links(file, path, origin);
@@ -129,8 +129,10 @@ Table read_table(const h5::Handle& file, const std::string& path, Want want, con
   const std::size_t size = H5Tget_size(type.id());
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > sizeof(double))
     origin.fail(fmt::format("'{}' does not hold whole numbers or floating-point numbers of at most 64 bits", path));
-  if (want == Want::labels) {
-    if (kind != H5T_INTEGER) origin.fail(fmt::format("'{}' holds no whole numbers, expected labels", path));
+  if (want == Want::labels || want == Want::lengths) {
+    if (kind != H5T_INTEGER)
+      origin.fail(
+          fmt::format("'{}' holds no whole numbers, expected {}", path, want == Want::labels ? "labels" : "lengths"));
     return read_as<std::int64_t>(dataset, size, path, origin);
   }
   if (want == Want::vectors) return read_as<double>(dataset, size, path, origin);
@@ -146,13 +148,17 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   std::vector<Table> tables = read_in_child(path, [&] {
     h5::make_quiet_and_safe();
     const h5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "open the file");
-    std::vector<Table> both;
-    both.push_back(read_table(file, options.inputs, Want::inputs, origin));
-    both.push_back(
-        read_table(file, options.targets, options.targets_are_labels ? Want::labels : Want::vectors, origin));
-    return both;
+    std::vector<Table> all;
+    all.push_back(read_table(file, options.inputs, Want::inputs, origin));
+    all.push_back(read_table(file, options.targets, options.targets_are_labels ? Want::labels : Want::vectors, origin));
+    if (options.lengths) all.push_back(read_table(file, *options.lengths, Want::lengths, origin));
+    return all;
   });
   RawSplit split{std::move(tables[0]), std::move(tables[1])};
+  if (options.lengths) {
+    split.lengths = std::move(tables[2]);
+    split.lengths->origin.path = *options.lengths;
+  }
   split.inputs.origin.path = options.inputs;
   split.targets.origin.path = options.targets;
   if (options.targets_are_labels && element_count(split.targets.dims) != split.targets.dims[0])

@@ -13,7 +13,8 @@ struct Hdf5Options {
   std::optional<std::string> test;
   std::string inputs;
   std::string targets;
-  bool targets_are_labels = true;  ///< whole numbers, one a sample
+  bool targets_are_labels = true;        ///< whole numbers, one a sample
+  std::optional<std::string> lengths{};  ///< whole numbers, the valid steps of each sample
 };
 
 /// Reads tables of numbers: bytes stay bytes, float32 and narrower become float, all else double. A rank-1 table holds

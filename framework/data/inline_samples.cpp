@@ -13,7 +13,7 @@ Table to_table(config::TensorLiteral literal, const Origin& origin) {
 
 RawSplit to_split(InlineSplit split) {
   RawSplit raw{to_table(std::move(split.inputs), split.inputs_origin),
-               to_table(std::move(split.targets), split.targets_origin)};
+               to_table(std::move(split.targets), split.targets_origin), std::move(split.lengths)};
   if (split.targets_are_labels) {
     const auto numbers = std::get<std::vector<double>>(std::move(raw.targets.values));
     raw.targets.values = std::vector<std::int64_t>(numbers.begin(), numbers.end());

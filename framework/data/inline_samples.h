@@ -14,6 +14,7 @@ struct InlineSplit {
   config::TensorLiteral targets;
   bool targets_are_labels = false;
   Origin targets_origin;
+  std::optional<Table> lengths{};  ///< int64: valid steps of each sample
 };
 
 struct InlineOptions {

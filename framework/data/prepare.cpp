@@ -67,13 +67,27 @@ void set_standard_scale(DataSet& data, const std::vector<T>& values) {
   for (double& scale : data.scale) scale = scale > 0 ? 1.0 / std::sqrt(scale) : 1.0;
 }
 
+/// The inputs of the training split without the rows that follow the valid steps.
+template <class T>
+std::vector<T> without_padding(const DataSet& data, const std::vector<T>& values) {
+  const std::int64_t size = data.input_size();
+  const std::int64_t width = size / data.input_shape[0];
+  std::vector<T> valid;
+  for (std::int64_t i = 0; i < data.train.count; ++i) {
+    const auto first = values.begin() + i * size;
+    valid.insert(valid.end(), first, first + data.train.lengths[static_cast<std::size_t>(i)] * width);
+  }
+  return valid;
+}
+
 void set_scale(DataSet& data, Scaling scaling) {
-  std::visit(
-      [&](const auto& values) {
-        if (scaling == Scaling::unit) set_unit_scale(data, values);
-        if (scaling == Scaling::standard) set_standard_scale(data, values);
-      },
-      data.train.inputs);
+  if (scaling == Scaling::none) return;
+  const auto set = [&](const auto& values) {
+    if (scaling == Scaling::unit) set_unit_scale(data, values);
+    if (scaling == Scaling::standard) set_standard_scale(data, values);
+  };
+  const bool has_padding = !data.train.lengths.empty() && data.input_shape.size() > 1;
+  std::visit([&](const auto& all) { has_padding ? set(without_padding(data, all)) : set(all); }, data.train.inputs);
   const auto usable = [](double number) { return std::isfinite(number); };
   const auto not_zero = [](double number) { return std::isfinite(number) && number != 0; };
   if (!std::ranges::all_of(data.shift, usable) || !std::ranges::all_of(data.scale, not_zero))

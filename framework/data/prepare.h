@@ -10,7 +10,7 @@ namespace backplane {
 enum class Scaling {
   none,
   unit,     ///< bytes / 255; other numbers: the training split's range to [0, 1]
-  standard  ///< every last-axis element to mean 0 and standard deviation 1 over the training split
+  standard  ///< every last-axis element to mean 0 and standard deviation 1 over the training split, without padding
 };
 
 /// What is done to a data set of any format once it is loaded, in this order.

@@ -119,13 +119,15 @@ Schema hdf5_schema() {
       .optional("test", Schema::text(), std::nullopt, "HDF5 file with the same data sets")
       .required("inputs", Schema::text(), "data set of numbers; its first axis counts samples")
       .optional("labels", Schema::text(), std::nullopt, "data set of whole numbers, one a sample")
-      .optional("targets", Schema::text(), std::nullopt, "data set of numbers, instead of labels");
+      .optional("targets", Schema::text(), std::nullopt, "data set of numbers, instead of labels")
+      .optional("lengths", Schema::text(), std::nullopt,
+                "data set of whole numbers: how many steps (first axis of a sample) are valid; the rest is padding");
 }
 
 DataSet load_hdf5(const Node& map) {
   const bool labels = has_first(map, "labels", "targets");
   return load_hdf5(Hdf5Options{map.at("train").as_text(), optional_text(map, "test"), map.at("inputs").as_text(),
-                               map.at(labels ? "labels" : "targets").as_text(), labels});
+                               map.at(labels ? "labels" : "targets").as_text(), labels, optional_text(map, "lengths")});
 }
 
 Schema inline_schema() {
@@ -133,15 +135,25 @@ Schema inline_schema() {
       Schema::map()
           .required("inputs", Schema::tensor(), "one entry a sample: [[0, 0], [0, 1]]")
           .optional("labels", Schema::list(Schema::integer().at_least(0)), std::nullopt, "class numbers")
-          .optional("targets", Schema::tensor(), std::nullopt, "one entry a sample, instead of labels");
+          .optional("targets", Schema::tensor(), std::nullopt, "one entry a sample, instead of labels")
+          .optional("lengths", Schema::list(Schema::integer()), std::nullopt,
+                    "how many steps (first axis of a sample) are valid, one a sample; the rest is padding");
   Schema both = split;
   return both.optional("test", split, std::nullopt, "samples of the test split");
+}
+
+std::vector<std::int64_t> read_integers(const Node& list) {
+  std::vector<std::int64_t> values;
+  for (const Node& item : list.list) values.push_back(item.as_integer());
+  return values;
 }
 
 InlineSplit read_inline_split(const Node& map, const std::string& path) {
   InlineSplit split;
   split.inputs = parse_tensor(map.at("inputs"));
   split.inputs_origin = origin_of(map.at("inputs"), path + ".inputs");
+  if (const Node* lengths = map.find("lengths"))
+    split.lengths = Table{{std::ssize(lengths->list)}, read_integers(*lengths), origin_of(*lengths, path + ".lengths")};
   split.targets_are_labels = has_first(map, "labels", "targets", path);
   const std::string key = split.targets_are_labels ? "labels" : "targets";
   split.targets_origin = origin_of(map.at(key), path + "." + key);
@@ -184,7 +196,9 @@ Schema synthetic_schema() {
                              .required("inputs", Schema::either(count, Schema::list(count).items(1, 8)),
                                        "numbers per sample, or the shape of a sample")
                              .optional("classes", count, std::nullopt, "random labels of so many classes")
-                             .optional("targets", count, std::nullopt, "random target vectors, instead of classes"),
+                             .optional("targets", count, std::nullopt, "random target vectors, instead of classes")
+                             .optional("lengths", Schema::boolean(), "false",
+                                       "random lengths, 1 to the first extent of a sample; what follows them is 0"),
                          "1000"),
                    "standard-normal inputs, for measuring speed");
 }
@@ -194,6 +208,10 @@ DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t se
   const Node& inputs = map.at("inputs");
   if (inputs.is_scalar()) shape.push_back(inputs.as_integer());
   for (const Node& extent : inputs.list) shape.push_back(extent.as_integer());
+  const bool lengths = map.at("lengths").as_bool();
+  if (lengths && shape.size() < 2)
+    origin_of(map.at("lengths"), "data.lengths")
+        .fail(fmt::format("lengths need samples of steps, [T, F]; these have shape {}", to_string(shape)));
   const bool labels = has_first(map, "classes", "targets");
   const std::int64_t outputs = map.at(labels ? "classes" : "targets").as_integer();
 
@@ -201,7 +219,7 @@ DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t se
   whole.insert(whole.end(), shape.begin(), shape.end());
   table_bytes(origin_of(inputs, "data.inputs"), whole, sizeof(double));
   if (!labels) table_bytes(origin_of(map.at("targets"), "data.targets"), {whole[0], outputs}, sizeof(double));
-  return make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed);
+  return make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed, lengths);
 }
 
 DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t seed) {

@@ -1,5 +1,6 @@
 #include "data/synthetic.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numbers>
@@ -11,12 +12,16 @@ namespace backplane {
 
 namespace {
 
-/// Inputs and targets of one sample draw from streams of their own.
+/// Inputs, targets and length of one sample draw from streams of their own.
 Stream input_stream(std::uint64_t seed, std::int64_t sample) {
   return Stream(seed, Purpose::synthesize, static_cast<std::uint64_t>(sample), 0);
 }
 Stream target_stream(std::uint64_t seed, std::int64_t sample) {
   return Stream(seed, Purpose::synthesize, static_cast<std::uint64_t>(sample), 1);
+}
+
+Stream length_stream(std::uint64_t seed, std::int64_t sample) {
+  return Stream(seed, Purpose::synthesize, static_cast<std::uint64_t>(sample), 2);
 }
 
 /// Fills the samples [first, first + count): `make` writes inputs of one sample and returns its label.
@@ -51,6 +56,18 @@ void set_normal_targets(Samples& samples, std::int64_t first, std::int64_t targe
   samples.targets = std::move(values);
 }
 
+/// Gives the samples of `samples`, which begin with sample `first`, random lengths, and clears what follows them.
+void cut_to_lengths(Samples& samples, std::int64_t first, const Shape& shape, std::uint64_t seed) {
+  const std::int64_t size = element_count(shape);
+  auto& inputs = std::get<std::vector<double>>(samples.inputs);
+  for (std::int64_t i = 0; i < samples.count; ++i) {
+    const auto steps = static_cast<std::uint64_t>(shape[0]);
+    const auto length = static_cast<std::int64_t>(1 + length_stream(seed, first + i).below(0, steps));
+    samples.lengths.push_back(length);
+    std::fill(inputs.begin() + i * size + length * (size / shape[0]), inputs.begin() + (i + 1) * size, 0.0);
+  }
+}
+
 }  // namespace
 
 DataSet make_spirals(const SyntheticSize& size, std::int64_t classes, double turns, double noise, std::uint64_t seed) {
@@ -78,7 +95,7 @@ DataSet make_xor(const SyntheticSize& size, double noise, std::uint64_t seed) {
 }
 
 DataSet make_random(const SyntheticSize& size, const Shape& input_shape, std::int64_t classes, std::int64_t targets,
-                    std::uint64_t seed) {
+                    std::uint64_t seed, bool lengths) {
   BP_ASSERT((classes > 0) != (targets > 0));
   const std::int64_t input_size = element_count(input_shape);
   DataSet data = make_labelled(size, input_shape, classes, [=](std::int64_t sample, double* input) -> std::int64_t {
@@ -86,6 +103,10 @@ DataSet make_random(const SyntheticSize& size, const Shape& input_shape, std::in
     if (classes == 0) return 0;
     return static_cast<std::int64_t>(target_stream(seed, sample).below(0, static_cast<std::uint64_t>(classes)));
   });
+  if (lengths) {
+    cut_to_lengths(data.train, 0, input_shape, seed);
+    if (data.test) cut_to_lengths(*data.test, size.samples, input_shape, seed);
+  }
   if (targets == 0) return data;
   data.target_size = targets;
   set_normal_targets(data.train, 0, targets, seed);

@@ -20,8 +20,9 @@ DataSet make_spirals(const SyntheticSize& size, std::int64_t classes, double tur
 /// The four corners of the unit square in turn, (0,0) (1,0) (0,1) (1,1), plus normal noise; class x xor y.
 DataSet make_xor(const SyntheticSize& size, double noise, std::uint64_t seed);
 
-/// Standard-normal inputs with random labels (`classes` > 0) or standard-normal targets (`targets` numbers).
+/// Standard-normal inputs with random labels (`classes` > 0) or standard-normal targets (`targets` numbers). With
+/// `lengths`, each sample has a random number of valid steps from 1 to input_shape[0]; what follows them is 0.
 DataSet make_random(const SyntheticSize& size, const Shape& input_shape, std::int64_t classes, std::int64_t targets,
-                    std::uint64_t seed);
+                    std::uint64_t seed, bool lengths = false);
 
 }  // namespace backplane

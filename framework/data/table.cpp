@@ -51,6 +51,18 @@ bool has_labels(const RawSplit& split) {
   return std::holds_alternative<std::vector<std::int64_t>>(split.targets.values);
 }
 
+void check_lengths(const Table& lengths, const Table& inputs) {
+  const auto& values = std::get<std::vector<std::int64_t>>(lengths.values);
+  if (lengths.dims != Shape{inputs.dims[0]})
+    lengths.origin.fail(fmt::format("lengths have shape {}, expected one for each of the {} samples",
+                                    to_string(lengths.dims), inputs.dims[0]));
+  const std::int64_t longest = sample_shape(inputs)[0];
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (values[i] < 1 || values[i] > longest)
+      lengths.origin.fail(
+          fmt::format("sample {} (counted from 0) has length {}; lengths are 1 to {}", i, values[i], longest));
+}
+
 void check(const RawSplit& split) {
   const bool labels = has_labels(split);
   if (split.inputs.dims[0] != split.targets.dims[0])
@@ -61,6 +73,7 @@ void check(const RawSplit& split) {
                                               : " in " + split.inputs.origin.place.source));
   require_finite(split.inputs);
   if (!labels) require_finite(split.targets);
+  if (split.lengths) check_lengths(*split.lengths, split.inputs);
 }
 
 void check_same_shape(const Table& train, const Table& test, const char* noun) {
@@ -86,6 +99,7 @@ Samples to_samples(RawSplit split) {
     samples.targets = std::move(*labels);
   else
     samples.targets = std::move(std::get<std::vector<double>>(split.targets.values));
+  if (split.lengths) samples.lengths = std::move(std::get<std::vector<std::int64_t>>(split.lengths->values));
   return samples;
 }
 
@@ -135,6 +149,9 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     BP_ASSERT(has_labels(*test) == labels);
     check(*test);
     check_same_shape(train.inputs, test->inputs, "inputs");
+    if (test->lengths.has_value() != train.lengths.has_value())
+      test->inputs.origin.fail(fmt::format("the test split has {} lengths, the training split has {}",
+                                           test->lengths ? "its" : "no", train.lengths ? "its" : "none"));
     if (labels)
       data.classes = std::max(data.classes, count_classes(test->targets));
     else

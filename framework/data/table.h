@@ -34,7 +34,8 @@ struct Table {
 /// One split as it was read, before anything is checked across tables.
 struct RawSplit {
   Table inputs;
-  Table targets;  ///< int64: labels; double: target vectors
+  Table targets;                   ///< int64: labels; double: target vectors
+  std::optional<Table> lengths{};  ///< int64: valid steps of each sample
 };
 
 /// The most bytes that a table may take in memory. A larger one is refused before memory is taken.
@@ -51,7 +52,8 @@ void require_file(const std::string& path);
 std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t element_size);
 
 /// Makes a data set without validation split. Throws by the table's origin where counts or shapes disagree, a value
-/// is not finite, or a label is negative or too large. `classes` becomes the largest label + 1.
+/// is not finite, a label is negative or too large, or a length is not in [1, first extent of a sample]. `classes`
+/// becomes the largest label + 1.
 DataSet assemble(RawSplit train, std::optional<RawSplit> test);
 
 }  // namespace backplane

@@ -65,6 +65,23 @@ TEST(DataGatherOne, WritesTargetsAsVectorOneHotOrNumber) {
   EXPECT_EQ(out, (std::vector<double>{30, 40, 1, -1}));
 }
 
+TEST(DataGatherOne, WritesTheLabelsOfAllStepsOneAfterAnother) {
+  const Samples samples{std::vector<float>{1, 2, 3, 4}, std::vector<std::int64_t>{2, 0, 1, 2}, 2};
+  std::vector<float> out(7, -1);
+  gather_target(samples, 1, 6, out.data());
+  EXPECT_EQ(out, (std::vector<float>{0, 1, 0, 0, 0, 1, -1}));
+  gather_target(samples, 0, 2, out.data());
+  EXPECT_EQ(out, (std::vector<float>{2, 0, 0, 0, 0, 1, -1}));
+}
+
+TEST(DataGatherOne, SubsetKeepsStepsAndLengths) {
+  const Samples all{std::vector<float>{1, 2, 3, 4, 5, 6}, std::vector<std::int64_t>{0, 1, 2, 3, 4, 5}, 3, {2, 1, 2}};
+  const Samples chosen = all.subset({2, 1}, 2, 0);
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(chosen.targets), (std::vector<std::int64_t>{4, 5, 2, 3}));
+  EXPECT_EQ(chosen.lengths, (std::vector<std::int64_t>{2, 1}));
+  EXPECT_EQ(chosen.labels_per_sample(), 2);
+}
+
 TEST(DataGatherOne, SubsetKeepsTheOrderAskedFor) {
   const DataSet data = two_by_four<float>({1, 2, 3, 4, 5, 6, 7, 8});
   const Samples swapped = data.train.subset({1, 0, 1}, 4, 0);

@@ -81,6 +81,25 @@ TEST_F(DataHdf5, ReadsATestFile) {
   EXPECT_EQ(data.files, (std::vector<std::string>{"file.h5", "test.h5"}));
 }
 
+TEST_F(DataHdf5, ReadsLengths) {
+  {
+    const Handle file = good_file();
+    put<std::int64_t>(file, "lengths", {2}, {2, 1}, H5T_STD_U8LE);
+    put<std::int64_t>(file, "long", {2}, {2, 3});
+    put<float>(file, "floats", {2}, {2, 1});
+  }
+  const auto load_with = [](const std::string& lengths) {
+    return load_hdf5({"file.h5", std::nullopt, "/inputs", "/labels", true, lengths});
+  };
+  const auto error_with = [&](const std::string& lengths) { return user_error([&] { load_with(lengths); }); };
+  EXPECT_EQ(load_with("/lengths").train.lengths, (std::vector<std::int64_t>{2, 1}));
+  EXPECT_EQ(error_with("/long"),
+            "65 file.h5: error: sample 1 (counted from 0) has length 3; lengths are 1 to 2\n  /long");
+  EXPECT_EQ(error_with("/floats"), "65 file.h5: error: '/floats' holds no whole numbers, expected lengths");
+  EXPECT_EQ(error_with("/inputs"),
+            "65 file.h5: error: lengths have shape [2, 2], expected one for each of the 2 samples\n  /inputs");
+}
+
 TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
   good_file();
   EXPECT_EQ(error("/input"),

@@ -109,11 +109,46 @@ TEST(DataPrepare, StandardScaleLeavesValidationOut) {
   EXPECT_DOUBLE_EQ(data.shift[1], mean + 1);
 }
 
+TEST(DataPrepare, ScalesLeavePaddingOut) {
+  // Two sequences of 2 steps and 2 features; the last step of the first is padding.
+  const auto padded = [] {
+    return assemble(
+        {{{2, 2, 2}, Numbers{1, 4, 90, 90, 3, 4, 5, 4}, {}}, {{2}, Labels{0, 1}, {}}, Table{{2}, Labels{1, 2}, {}}},
+        std::nullopt);
+  };
+  DataSet data = padded();
+  prepare(data, {.scaling = Scaling::standard}, 1);
+  EXPECT_EQ(data.shift, (Numbers{3, 4}));
+  data = padded();
+  prepare(data, {.scaling = Scaling::unit}, 1);
+  EXPECT_EQ(data.scale, Numbers{1.0 / 4});  // 1 to 5
+}
+
 TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
   DataSet data = assemble({{{2, 1}, Numbers{-1e308, 1e308}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
   const std::string expected = "65 error: the inputs are too large to be scaled: their sum or range is not finite";
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::unit}, 1); }), expected);
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::standard}, 1); }), expected);
+}
+
+TEST(DataAssemble, RefusesLengthsThatDoNotFit) {
+  const Origin origin = Origin::file("lengths");
+  const auto split = [&](Labels lengths) {
+    const auto count = static_cast<std::int64_t>(lengths.size());
+    return RawSplit{{{2, 3}, Numbers(6), {}}, {{2}, Labels{0, 1}, {}}, Table{{count}, std::move(lengths), origin}};
+  };
+  const auto error = [&](Labels lengths) { return user_error([&] { assemble(split(lengths), std::nullopt); }); };
+  EXPECT_EQ(error({1, 3}), "");
+  EXPECT_EQ(error({1, 0}), "65 lengths: error: sample 1 (counted from 0) has length 0; lengths are 1 to 3");
+  EXPECT_EQ(error({4, 1}), "65 lengths: error: sample 0 (counted from 0) has length 4; lengths are 1 to 3");
+  EXPECT_EQ(error({1}), "65 lengths: error: lengths have shape [1], expected one for each of the 2 samples");
+  RawSplit without = split({1, 1});
+  without.lengths.reset();
+  without.inputs.origin = Origin::file("inputs");
+  EXPECT_EQ(user_error([&] {
+              assemble(split({1, 1}), without);
+            }),
+            "65 inputs: error: the test split has no lengths, the training split has its");
 }
 
 TEST(DataAssemble, RefusesLabelsThatAreNoClasses) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace backplane {
@@ -53,6 +54,19 @@ TEST(DataSynthetic, ASampleDoesNotDependOnHowManyThereAre) {
   EXPECT_EQ(targets, std::get<Numbers>(many.train.targets));
   EXPECT_EQ(many.target_size, 3);
   EXPECT_EQ(many.classes, 0);
+}
+
+TEST(DataSynthetic, LengthsAreFunctionsOfTheSeedAndWhatFollowsThemIsZero) {
+  const DataSet all = make_random({.samples = 200}, {5, 2}, 3, 0, 11);
+  const DataSet cut = make_random({.samples = 150, .test = 50}, {5, 2}, 3, 0, 11, true);
+  Labels lengths = cut.train.lengths;
+  lengths.insert(lengths.end(), cut.test->lengths.begin(), cut.test->lengths.end());
+  EXPECT_EQ(lengths, make_random({.samples = 200}, {5, 2}, 3, 0, 11, true).train.lengths);
+  for (std::int64_t length = 1; length <= 5; ++length) EXPECT_GT(std::ranges::count(lengths, length), 0) << length;
+  const auto& whole = std::get<Numbers>(all.train.inputs);
+  const auto& inputs = std::get<Numbers>(cut.train.inputs);
+  for (std::size_t j = 0; j < inputs.size(); ++j)
+    ASSERT_EQ(inputs[j], static_cast<std::int64_t>(j % 10 / 2) < lengths[j / 10] ? whole[j] : 0.0) << j;
 }
 
 TEST(DataSynthetic, RandomInputsAreStandardNormalAndLabelsUniform) {
