@@ -95,6 +95,13 @@ class LayerBench {
       parameters_[i] = std::make_unique<BenchTensor>(planned.shape, dtype);
       d_parameters_[i] = std::make_unique<BenchTensor>(planned.shape, dtype);
     }
+    for (const StateTensor& state : plan_.state) {
+      const bool is_shared = state.kind == BP_STATE_SHARED;
+      state_.push_back(is_shared ? std::make_unique<BenchTensor>(state.shape, dtype) : per_sample(state.shape));
+      state_.back()->set(Numbers(static_cast<std::size_t>(state_.back()->count()), state.initial));
+    }
+    forward_sums_.resize(static_cast<std::size_t>(plan_.forward_sums));
+    backward_sums_.resize(static_cast<std::size_t>(plan_.backward_sums));
     output_ = per_sample(plan_.output);
     delta_ = per_sample(plan_.output);
     prepared_ = Buffer(static_cast<std::size_t>(plan_.prepared) * size_of(dtype));
@@ -105,13 +112,31 @@ class LayerBench {
   LayerBench& input(std::size_t i, const Numbers& numbers) { return inputs_[i]->set(numbers), *this; }
   LayerBench& parameter(std::size_t i, const Numbers& numbers) { return parameters_[i]->set(numbers), *this; }
 
+  /// Valid steps of each sample.
+  LayerBench& lengths(const std::vector<std::int64_t>& steps) { return lengths_ = steps, *this; }
+  /// As in evaluation instead of training.
+  LayerBench& in_evaluation() { return is_training_ = false, *this; }
+  LayerBench& at_step(std::uint64_t step) { return step_ = step, *this; }
+  LayerBench& state(std::size_t i, const Numbers& numbers) { return state_[i]->set(numbers), *this; }
+  Numbers state(std::size_t i) const { return state_[i]->numbers(); }
+  Numbers saved(std::size_t i) const { return saved_[i]->numbers(); }
+
   /// z
   Numbers forward() {
     Call call = start();
     call.frame.unit_end = plan_.gradient_units;
     if (plan_.prepared > 0) layer_.prepare(call.frame);
+    if (is_training_ && plan_.forward_sums > 0) {
+      std::fill(forward_sums_.begin(), forward_sums_.end(), 0.0);
+      layer_.collect_forward(call.frame);
+    }
     layer_.forward(call.frame);
     return output_->numbers();
+  }
+  /// What the host calls when a batch is done.
+  void update_state() {
+    Call call = start();
+    layer_.update_state(call.frame);
   }
 
   struct Gradients {
@@ -125,11 +150,16 @@ class LayerBench {
     for (auto& d_parameter : d_parameters_)
       if (d_parameter) d_parameter->set(Numbers(static_cast<std::size_t>(d_parameter->count()), kAddedTo));
     const bool has_two_passes = plan_.gradient_units > 0;
-    Call call = start();
+    if (is_training_ && plan_.backward_sums > 0) {
+      std::fill(backward_sums_.begin(), backward_sums_.end(), 0.0);
+      Call call = start_backward();
+      layer_.collect_backward(call.frame);
+    }
+    Call call = start_backward();
     ask(call, true, !has_two_passes);
     layer_.backward(call.frame);
     if (has_two_passes) {
-      Call wide = start();
+      Call wide = start_backward();
       ask(wide, false, true);
       wide.frame.unit_begin = unit_begin;
       wide.frame.unit_end = unit_end;
@@ -149,7 +179,7 @@ class LayerBench {
   using Owned = std::unique_ptr<BenchTensor>;
 
   struct Call {
-    std::vector<bp_tensor> inputs, parameters, saved, d_inputs, d_parameters;
+    std::vector<bp_tensor> inputs, parameters, saved, state, d_inputs, d_parameters;
     bp_call frame{};
   };
 
@@ -169,13 +199,14 @@ class LayerBench {
         .data = nullptr, .dims = nullptr, .count = 0, .rank = 0, .dtype = static_cast<std::uint32_t>(dtype_)};
     for (const Owned& tensor : inputs_) call.inputs.push_back(tensor->view());
     for (const Owned& tensor : saved_) call.saved.push_back(tensor->view());
+    for (const Owned& tensor : state_) call.state.push_back(tensor->view());
     for (const Owned& tensor : parameters_) call.parameters.push_back(tensor ? tensor->view() : nothing);
     for (const Owned& tensor : d_inputs_) call.d_inputs.push_back(tensor->view(false));
     for (const Owned& tensor : d_parameters_) call.d_parameters.push_back(tensor ? tensor->view(false) : nothing);
     bp_call& frame = call.frame;
     frame.struct_size = sizeof(bp_call);
-    frame.flags = BP_CALL_TRAINING;
-    frame.step = 1;
+    frame.flags = is_training_ ? BP_CALL_TRAINING : 0;
+    frame.step = step_;
     frame.samples = samples_;
     frame.inputs = call.inputs.data();
     frame.parameters = call.parameters.data();
@@ -187,6 +218,20 @@ class LayerBench {
     frame.d_parameters = call.d_parameters.data();
     frame.workspace = workspace_.data();
     frame.workspace_bytes = workspace_.bytes();
+    frame.batch_samples = samples_;
+    frame.random_key = 0x5eed;
+    frame.lengths = lengths_.empty() ? nullptr : lengths_.data();
+    frame.forward_sums = is_training_ ? forward_sums_.data() : nullptr;
+    frame.backward_sums = is_training_ ? backward_sums_.data() : nullptr;
+    frame.state = call.state.data();
+    return call;
+  }
+  /// What backward did not ask for is not there.
+  Call start_backward() {
+    Call call = start();
+    if ((plan_.needs & BP_NEEDS_INPUTS) == 0)
+      for (bp_tensor& tensor : call.inputs) tensor.data = nullptr;
+    if ((plan_.needs & BP_NEEDS_OUTPUT) == 0) call.frame.output.data = nullptr;
     return call;
   }
   void ask(Call& call, bool for_inputs, bool for_parameters) {
@@ -199,7 +244,11 @@ class LayerBench {
   std::int64_t samples_;
   Layer layer_;
   LayerPlan plan_;
-  std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_;
+  std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_, state_;
+  std::vector<double> forward_sums_, backward_sums_;
+  std::vector<std::int64_t> lengths_;
+  bool is_training_ = true;
+  std::uint64_t step_ = 1;
   Owned output_, delta_;
   Buffer prepared_, workspace_;
 };

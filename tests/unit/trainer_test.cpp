@@ -68,7 +68,7 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
   EXPECT_EQ(lab.trainer.state().epoch, 1);
   EXPECT_EQ(lab.trainer.state().position, 0);
   EXPECT_EQ(lab.trainer.state().epoch_samples, 0);
-  EXPECT_EQ(lab.trainer.state().epoch_loss_sum, 0.0);
+  EXPECT_EQ(lab.trainer.state().epoch_sums.loss_sum, 0.0);
 }
 
 TEST(Trainer, TakesTheMeanGradientOfAPartialBatch) {
