@@ -20,12 +20,6 @@ std::string sides(Kind kind, std::int64_t height, std::int64_t width) {
   return (kind == Kind::image ? std::to_string(height) + "×" : std::string()) + std::to_string(width);
 }
 
-[[noreturn]] void refuse_padding(Kind kind, const std::string& padding) {
-  throw bp::Error("padding '" + padding + "' is neither valid, same" +
-                  (kind == Kind::image ? std::string(", a number nor two of them (height,width)")
-                                       : std::string(", causal nor a number")));
-}
-
 /// A whole number from 0 to kLargest, or −1.
 std::int64_t number_in(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -82,13 +76,15 @@ void check_size(const char* what, const bp::Dims& dims) {
       throw bp::Error(std::string(what) + " " + list_of(dims) + " would have 2^31 elements or more");
 }
 
-std::array<std::int64_t, 2> padding_numbers(Kind kind, const std::string& padding) {
+std::array<std::int64_t, 2> padding_numbers(Kind kind, const std::string& padding, const char* words) {
   if (padding == "valid") return {0, 0};
   const std::size_t comma = kind == Kind::image ? padding.find(',') : std::string::npos;
   const std::int64_t first = number_in(std::string_view(padding).substr(0, comma));
   const std::int64_t second =
       comma == std::string::npos ? first : number_in(std::string_view(padding).substr(comma + 1));
-  if (first < 0 || second < 0) refuse_padding(kind, padding);
+  if (first < 0 || second < 0)
+    throw bp::Error("padding '" + padding + "' is neither " + words + " nor a number" +
+                    (kind == Kind::image ? " (or two: height,width)" : ""));
   if (kind == Kind::sequence) return {0, second};
   return {first, second};
 }
@@ -111,7 +107,8 @@ std::array<Axis, 2> axes_of(Kind kind, const Window& window, const Sample& sampl
   if (window.padding == "causal" && kind == Kind::sequence) {
     axes[1].before = axes[1].extent() - 1;
   } else {
-    const auto padding = padding_numbers(kind, window.padding);
+    const auto padding =
+        padding_numbers(kind, window.padding, kind == Kind::image ? "valid, same" : "valid, same, causal");
     for (std::size_t i = 0; i < 2; ++i) axes[i].before = axes[i].after = padding[i];
   }
   for (Axis& axis : axes) {

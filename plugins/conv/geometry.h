@@ -53,7 +53,8 @@ std::string text_of(Kind kind, const Sample& sample);
 bp::Dims dims_of(Kind kind, std::int64_t height, std::int64_t width, std::int64_t channels);
 /// Throws bp::Error where a tensor of these extents would have 2³¹ elements or more, which the kernels cannot index.
 void check_size(const char* what, const bp::Dims& dims);
-/// `padding` as numbers {height, width}; throws bp::Error for anything but numbers and "valid".
-std::array<std::int64_t, 2> padding_numbers(Kind kind, const std::string& padding);
+/// `padding` as numbers {height, width}; throws bp::Error for anything but numbers and "valid". `words`: what the
+/// message names besides numbers.
+std::array<std::int64_t, 2> padding_numbers(Kind kind, const std::string& padding, const char* words);
 
 }  // namespace conv

@@ -46,17 +46,27 @@ Inside inside(const Axis& axis, std::int64_t window) {
   return {std::max<std::int64_t>(-start, 0), std::min(axis.kernel, axis.in - start)};
 }
 
-/// Calls visit(window, pixel, tap, is_first) for each tap inside the image, a window's taps in rows one after another.
+/// A tap of a window that lies inside the image.
+struct Tap {
+  std::int64_t window, pixel;
+  std::int64_t position;  ///< ky·KW + kx
+  bool is_first;          ///< of the window's taps
+};
+
+/// Calls visit(Tap) for a window after the other, its taps in rows. Inlined with its visitors, since BP_MULTIVERSION
+/// widens the vectors of the function that it stands at and of no other.
 template <class Visit>
-void for_each_tap(const Pool& pool, const Visit& visit) {
+[[gnu::always_inline]] inline void for_each_tap(const Pool& pool, const Visit& visit) {
   for (std::int64_t y = 0; y < pool.height.out; ++y) {
     const Inside rows = inside(pool.height, y);
     for (std::int64_t x = 0; x < pool.width.out; ++x) {
       const Inside columns = inside(pool.width, x);
       for (std::int64_t ky = rows.begin; ky < rows.end; ++ky)
         for (std::int64_t kx = columns.begin; kx < columns.end; ++kx)
-          visit(y * pool.width.out + x, pool.height.place(y, ky) * pool.width.in + pool.width.place(x, kx),
-                ky * pool.width.kernel + kx, ky == rows.begin && kx == columns.begin);
+          visit(Tap{.window = y * pool.width.out + x,
+                    .pixel = pool.height.place(y, ky) * pool.width.in + pool.width.place(x, kx),
+                    .position = ky * pool.width.kernel + kx,
+                    .is_first = ky == rows.begin && kx == columns.begin});
     }
   }
 }
@@ -72,12 +82,12 @@ std::int64_t count_of(const Pool& pool, bool include_padding, std::int64_t windo
 template <class T>
 BP_MULTIVERSION void max_forward(const Pool& pool, const T* a, T* z, T* position) {
   const std::int64_t C = pool.channels;
-  for_each_tap(pool, [=](std::int64_t window, std::int64_t pixel, std::int64_t tap, bool is_first) {
-    const T* from = a + pixel * C;
-    T* best = z + window * C;
-    T* at = position + window * C;
-    const T here = static_cast<T>(tap);
-    if (is_first) {
+  const auto take = [=](const Tap& tap) __attribute__((always_inline)) {
+    const T* from = a + tap.pixel * C;
+    T* best = z + tap.window * C;
+    T* at = position + tap.window * C;
+    const T here = static_cast<T>(tap.position);
+    if (tap.is_first) {
       for (std::int64_t c = 0; c < C; ++c) best[c] = from[c], at[c] = here;
     } else {
       for (std::int64_t c = 0; c < C; ++c) {
@@ -86,32 +96,35 @@ BP_MULTIVERSION void max_forward(const Pool& pool, const T* a, T* z, T* position
         at[c] = wins ? here : at[c];
       }
     }
-  });
+  };
+  for_each_tap(pool, take);
 }
 
 template <class T>
 BP_MULTIVERSION void max_backward(const Pool& pool, const T* delta, const T* position, T* d_a) {
   const std::int64_t C = pool.channels;
-  for_each_tap(pool, [=](std::int64_t window, std::int64_t pixel, std::int64_t tap, bool) {
-    const T* d = delta + window * C;
-    const T* at = position + window * C;
-    T* to = d_a + pixel * C;
-    const T here = static_cast<T>(tap);
+  const auto give = [=](const Tap& tap) __attribute__((always_inline)) {
+    const T* d = delta + tap.window * C;
+    const T* at = position + tap.window * C;
+    T* to = d_a + tap.pixel * C;
+    const T here = static_cast<T>(tap.position);
     for (std::int64_t c = 0; c < C; ++c) to[c] += at[c] == here ? d[c] : T(0);
-  });
+  };
+  for_each_tap(pool, give);
 }
 
 template <class T>
 BP_MULTIVERSION void sum_forward(const Pool& pool, const T* a, T* z) {
   const std::int64_t C = pool.channels;
-  for_each_tap(pool, [=](std::int64_t window, std::int64_t pixel, std::int64_t, bool is_first) {
-    const T* from = a + pixel * C;
-    T* sum = z + window * C;
-    if (is_first)
+  const auto add = [=](const Tap& tap) __attribute__((always_inline)) {
+    const T* from = a + tap.pixel * C;
+    T* sum = z + tap.window * C;
+    if (tap.is_first)
       for (std::int64_t c = 0; c < C; ++c) sum[c] = from[c];
     else
       for (std::int64_t c = 0; c < C; ++c) sum[c] += from[c];
-  });
+  };
+  for_each_tap(pool, add);
 }
 
 template <class T>
@@ -122,12 +135,13 @@ BP_MULTIVERSION void divide(std::int64_t C, T count, T* z) {
 template <class T>
 BP_MULTIVERSION void mean_backward(const Pool& pool, bool include_padding, const T* delta, T* d_a) {
   const std::int64_t C = pool.channels;
-  for_each_tap(pool, [=, &pool](std::int64_t window, std::int64_t pixel, std::int64_t, bool) {
-    const T* d = delta + window * C;
-    T* to = d_a + pixel * C;
-    const T count = static_cast<T>(count_of(pool, include_padding, window));
+  const auto give = [=](const Tap& tap) __attribute__((always_inline)) {
+    const T* d = delta + tap.window * C;
+    T* to = d_a + tap.pixel * C;
+    const T count = static_cast<T>(count_of(pool, include_padding, tap.window));
     for (std::int64_t c = 0; c < C; ++c) to[c] += d[c] / count;
-  });
+  };
+  for_each_tap(pool, give);
 }
 
 /// z (C) = the mean of `pixels` rows of `a`. numerics: runs of 64 rows are summed apart, so that float32 rounds away

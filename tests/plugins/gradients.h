@@ -67,10 +67,11 @@ inline double largest_of(const Numbers& numbers) {
   return largest;
 }
 
-/// Every element within `tolerance` times the largest of `want` (or of 1e-3, for gradients that are all but 0).
-inline void expect_close(const Numbers& got, const Numbers& want, double tolerance, const std::string& what) {
+/// Every element within `tolerance` times the largest of `want`, or times `least` where all are smaller than that.
+inline void expect_close(const Numbers& got, const Numbers& want, double tolerance, const std::string& what,
+                         double least = 1e-3) {
   ASSERT_EQ(got.size(), want.size()) << what;
-  const double allowed = tolerance * std::max(largest_of(want), 1e-3);
+  const double allowed = tolerance * std::max(largest_of(want), least);
   std::size_t wrong = 0, worst = 0;
   const auto error = [&](std::size_t i) { return std::abs(got[i] - want[i]); };
   for (std::size_t i = 0; i < got.size(); ++i) {
