@@ -109,11 +109,14 @@ Table read_elements(Input& input, Shape dims) {
   return {std::move(dims), std::move(values), input.origin()};
 }
 
-Table read_images(const std::string& path) {
+Table read_images(const std::string& path, bool rows) {
   Table images = read_idx(path);
   if (images.dims.size() < 2)
     images.origin.fail(fmt::format("expected images with 2 axes or more, found shape {}", to_string(images.dims)));
-  if (images.dims.size() == 3) images.dims.push_back(1);
+  if (rows && images.dims.size() != 3)
+    images.origin.fail(
+        fmt::format("expected images with 3 axes to read their rows, found shape {}", to_string(images.dims)));
+  if (!rows && images.dims.size() == 3) images.dims.push_back(1);
   return images;
 }
 
@@ -127,8 +130,8 @@ Table read_labels(const std::string& path) {
   return labels;
 }
 
-RawSplit read_split(const IdxPair& pair) {
-  return {read_images(pair.images), read_labels(pair.labels)};
+RawSplit read_split(const IdxPair& pair, bool rows) {
+  return {read_images(pair.images, rows), read_labels(pair.labels)};
 }
 
 /// `stem` or `stem.gz` in `folder`, or "".
@@ -186,8 +189,8 @@ Table read_idx(const std::string& path) {
 
 DataSet load_idx(const IdxOptions& options) {
   std::optional<RawSplit> test;
-  if (options.test) test = read_split(*options.test);
-  DataSet data = assemble(read_split(options.train), std::move(test));
+  if (options.test) test = read_split(*options.test, options.rows);
+  DataSet data = assemble(read_split(options.train, options.rows), std::move(test));
   data.files = {options.train.images, options.train.labels};
   if (options.test) data.files.insert(data.files.end(), {options.test->images, options.test->labels});
   return data;

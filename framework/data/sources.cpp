@@ -23,16 +23,37 @@ constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
 
 /// Adds what every format offers.
 Schema with_preparation(Schema map) {
+  const Schema deviation = Schema::number().above(0);
+  const Schema normalize =
+      Schema::map()
+          .required("mean", Schema::either(Schema::number(), Schema::list(Schema::number()).items(1)),
+                    "of all inputs, or one per feature (channel); of bytes / 255 where inputs are bytes")
+          .required("std", Schema::either(deviation, Schema::list(deviation).items(1)), "deviation, likewise");
+  const Schema augment =
+      Schema::map()
+          .optional("flip", Schema::text_of({"none", "horizontal"}), "none", "horizontal: mirror with probability 1/2")
+          .optional("shift", Schema::integer().at_least(0), "0",
+                    "move by up to so many pixels, each way; stored zeros come in (before scaling)");
   return map
       .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
       .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation")
       .optional("scale", Schema::text_of({"none", "unit", "standard"}), "none",
-                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature");
+                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature")
+      .optional("normalize", normalize, std::nullopt, "(x - mean) / std with these numbers, instead of scale")
+      .optional("augment", augment, std::nullopt,
+                "random changes to training images, drawn anew for every sample and epoch");
 }
 
 /// Paths leave the name of a chosen alternative out, as those of `validate` do.
 Origin origin_of(const Node& node, const std::string& path) {
   return {node.place, path, ExitCode::bad_config};
+}
+
+std::vector<double> read_numbers(const Node& node) {
+  if (node.is_scalar()) return {node.as_number()};
+  std::vector<double> values;
+  for (const Node& item : node.list) values.push_back(item.as_number());
+  return values;
 }
 
 Preparation read_preparation(const Node& map) {
@@ -42,6 +63,22 @@ Preparation read_preparation(const Node& map) {
   preparation.validation_origin = origin_of(map.at("validation"), "data.validation");
   const std::string& scale = map.at("scale").as_text();
   preparation.scaling = scale == "unit" ? Scaling::unit : scale == "standard" ? Scaling::standard : Scaling::none;
+  if (const Node* normalize = map.find("normalize")) {
+    // A resolved file says `scale: none` beside `normalize`.
+    if (preparation.scaling != Scaling::none)
+      origin_of(*normalize, "data.normalize")
+          .fail(fmt::format("'normalize' and 'scale: {}' exclude each other", scale));
+    const Node& mean = normalize->at("mean");
+    const Node& deviation = normalize->at("std");
+    preparation.normalization =
+        Normalization{read_numbers(mean), read_numbers(deviation), origin_of(mean, "data.normalize.mean"),
+                      origin_of(deviation, "data.normalize.std")};
+  }
+  if (const Node* augment = map.find("augment")) {
+    preparation.augmentation =
+        Augmentation{augment->at("flip").as_text() == "horizontal", augment->at("shift").as_integer()};
+    preparation.augmentation_origin = origin_of(*augment, "data.augment");
+  }
   return preparation;
 }
 
@@ -66,17 +103,22 @@ Schema idx_schema() {
   return Schema::map()
       .optional("name", Schema::text(), std::nullopt, "looked for in $BACKPLANE_DATA, then in /usr/share/datasets")
       .optional("train", pair, std::nullopt, "the files of the training split, instead of a name")
-      .optional("test", pair, std::nullopt, "the files of the test split");
+      .optional("test", pair, std::nullopt, "the files of the test split")
+      .optional("as", Schema::text_of({"images", "rows"}), "images",
+                "images: samples are [H, W, 1]; rows: sequences [H, W] of rows");
 }
 
 DataSet load_idx(const Node& map) {
+  const bool rows = map.at("as").as_text() == "rows";
   if (has_first(map, "name", "train")) {
     if (const Node* test = map.find("test"))
       origin_of(*test, "data.test").fail("'test' goes with 'train', not with 'name'");
-    return load_idx(find_idx(map.at("name").as_text(), data_folders()));
+    IdxOptions found = find_idx(map.at("name").as_text(), data_folders());
+    found.rows = rows;
+    return load_idx(found);
   }
   const auto pair = [](const Node& node) { return IdxPair{node.at("images").as_text(), node.at("labels").as_text()}; };
-  IdxOptions options{pair(map.at("train")), std::nullopt};
+  IdxOptions options{pair(map.at("train")), std::nullopt, rows};
   if (const Node* test = map.find("test")) options.test = pair(*test);
   return load_idx(options);
 }

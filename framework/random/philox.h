@@ -13,6 +13,7 @@ enum class Purpose : std::uint32_t {
   split = 3,       ///< which samples become the validation split
   synthesize = 4,  ///< synthetic data
   check = 5,       ///< which elements a gradient check looks at
+  augment = 6,     ///< how a training sample is changed in an epoch
 };
 
 /// A stream of random numbers that is a pure function of its key: number `index` of a stream does not depend on what

@@ -63,6 +63,17 @@ TEST_F(DataIdx, CountsClassesOverTheTestSplitToo) {
   EXPECT_EQ(data.test->count, 2);
 }
 
+TEST_F(DataIdx, ReadsRowsAsSequences) {
+  write("images", images_);
+  write("labels", labels_);
+  EXPECT_EQ(load_idx({{"images", "labels"}, std::nullopt, true}).input_shape, (Shape{2, 3}));
+  write("images", idx(8, {2, 2}, "abcd"));
+  EXPECT_EQ(user_error([] {
+              load_idx({{"images", "labels"}, std::nullopt, true});
+            }),
+            "65 images: error: expected images with 3 axes to read their rows, found shape [2, 2]");
+}
+
 TEST_F(DataIdx, ReadsBigEndianFloats) {
   write("file", idx(0x0D, {1, 2}, {'\x3f', '\x80', 0, 0, '\xc0', 0x20, 0, 0}));
   EXPECT_EQ(std::get<std::vector<float>>(read_idx("file").values), (std::vector<float>{1.0f, -2.5f}));
