@@ -6,19 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <boost/iostreams/device/file.hpp>
-#include <boost/iostreams/filter/gzip.hpp>
-#include <boost/iostreams/filtering_streambuf.hpp>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <ranges>
+
+#include "data/packed_file.h"
 
 namespace backplane {
 
 namespace {
-
-constexpr int kGzipFirstByte = 0x1f;
 
 template <class T>
 T from_big_endian(T value) {
@@ -28,55 +24,12 @@ T from_big_endian(T value) {
   return std::bit_cast<T>(bytes);
 }
 
-/// The bytes of a file, unpacked where it is gzip. Damage found on the way is an error of the file.
-class Input {
- public:
-  explicit Input(const std::string& path) : origin_(Origin::file(path)) {
-    require_file(path);
-    is_gzip_ = std::ifstream(path, std::ios::binary).peek() == kGzipFirstByte;
-    most_left_ = static_cast<std::int64_t>(std::filesystem::file_size(path)) * (is_gzip_ ? kMostDeflateRatio : 1);
-    if (is_gzip_) bytes_.push(boost::iostreams::gzip_decompressor());
-    bytes_.push(boost::iostreams::file_source(path, std::ios::binary));
-  }
-
-  const Origin& origin() const { return origin_; }
-  bool is_gzip() const { return is_gzip_; }
-  /// How many bytes can still come; exact for a plain file.
-  std::int64_t most_left() const { return most_left_; }
-
-  /// Fills `size` bytes and returns how many there were before the end.
-  std::int64_t read(void* to, std::int64_t size) {
-    const std::int64_t found = guarded([&] { return bytes_.sgetn(static_cast<char*>(to), size); });
-    most_left_ -= found;
-    return found;
-  }
-
-  bool at_end() {
-    return guarded([&] { return bytes_.sgetc() == std::char_traits<char>::eof(); });
-  }
-
- private:
-  template <class F>
-  auto guarded(F&& f) -> decltype(f()) {
-    try {
-      return f();
-    } catch (const std::ios_base::failure&) {
-      origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it");
-    }
-  }
-
-  Origin origin_;
-  bool is_gzip_ = false;
-  std::int64_t most_left_ = 0;
-  boost::iostreams::filtering_istreambuf bytes_;
-};
-
 struct Header {
   std::uint8_t type = 0;
   Shape dims;
 };
 
-Header read_header(Input& input) {
+Header read_header(PackedFile& input) {
   std::array<std::uint8_t, 4> magic{};
   const std::int64_t found = input.read(magic.data(), magic.size());
   if (found < 4 || magic[0] != 0 || magic[1] != 0)
@@ -93,7 +46,7 @@ Header read_header(Input& input) {
 }
 
 template <class T>
-Table read_elements(Input& input, Shape dims) {
+Table read_elements(PackedFile& input, Shape dims) {
   const std::int64_t bytes = table_bytes(input.origin(), dims, sizeof(T));
   const auto truncated = [&](const std::string& found) {
     input.origin().fail(fmt::format("the file is truncated: shape {} needs {} bytes after the header, found {}",
@@ -173,7 +126,7 @@ IdxOptions find_idx(const std::string& name, const std::vector<std::string>& fol
 }
 
 Table read_idx(const std::string& path) {
-  Input input(path);
+  PackedFile input(path);
   Header header = read_header(input);
   switch (header.type) {
     case 0x08:

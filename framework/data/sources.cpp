@@ -8,6 +8,7 @@
 #include "data/inline_samples.h"
 #include "data/prepare.h"
 #include "data/synthetic.h"
+#include "data/text.h"
 
 namespace backplane {
 
@@ -17,11 +18,19 @@ using config::Node;
 using config::Schema;
 
 constexpr double kMostSamples = 1e8;
+constexpr double kMostWindow = 1 << 20;
 constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
 
 // The schema, one function per format, and beside it the function that loads what was written.
 
 /// Adds what every format offers.
+Schema with_splits(Schema map) {
+  return map
+      .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
+      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation");
+}
+
+/// Adds what every format of numbers offers.
 Schema with_preparation(Schema map) {
   const Schema deviation = Schema::number().above(0);
   const Schema normalize =
@@ -34,9 +43,7 @@ Schema with_preparation(Schema map) {
           .optional("flip", Schema::text_of({"none", "horizontal"}), "none", "horizontal: mirror with probability 1/2")
           .optional("shift", Schema::integer().at_least(0), "0",
                     "move by up to so many pixels, each way; stored zeros come in (before scaling)");
-  return map
-      .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
-      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation")
+  return with_splits(map)
       .optional("scale", Schema::text_of({"none", "unit", "standard"}), "none",
                 "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature")
       .optional("normalize", normalize, std::nullopt, "(x - mean) / std with these numbers, instead of scale")
@@ -61,6 +68,7 @@ Preparation read_preparation(const Node& map) {
   if (const Node* limit = map.find("limit")) preparation.limit = limit->as_integer();
   preparation.validation = map.at("validation").as_integer();
   preparation.validation_origin = origin_of(map.at("validation"), "data.validation");
+  if (map.find("scale") == nullptr) return preparation;
   const std::string& scale = map.at("scale").as_text();
   preparation.scaling = scale == "unit" ? Scaling::unit : scale == "standard" ? Scaling::standard : Scaling::none;
   if (const Node* normalize = map.find("normalize")) {
@@ -214,6 +222,29 @@ DataSet load_inline(const Node& map) {
   return load_inline(options);
 }
 
+Schema text_schema() {
+  return Schema::map()
+      .required("files", Schema::either(Schema::text(), Schema::list(Schema::text()).items(1)),
+                "text files, plain or gzip, read one after another")
+      .optional("unit", Schema::text_of({"character", "byte"}), "character",
+                "character: the UTF-8 characters that occur; byte: all 256")
+      .required("window", Schema::integer().at_least(1).at_most(kMostWindow),
+                "units a sample; what is learned is the unit that follows each of them")
+      .optional("test", Schema::number().at_least(0).below(1), "0.1", "the part of the text, at its end, to test on");
+}
+
+DataSet load_text(const Node& map) {
+  TextOptions options{{},
+                      map.at("unit").as_text() == "byte",
+                      map.at("window").as_integer(),
+                      map.at("test").as_number(),
+                      origin_of(map.at("test"), "data.test")};
+  const Node& files = map.at("files");
+  if (files.is_scalar()) options.files = {files.as_text()};
+  for (const Node& file : files.list) options.files.push_back(file.as_text());
+  return load_text(options);
+}
+
 Schema synthetic_schema() {
   const auto sized = [](Schema map, const std::string& samples) {
     return with_preparation(
@@ -279,6 +310,7 @@ Schema data_schema() {
       .alternative("idx", with_preparation(idx_schema()), "images and labels in the format of MNIST")
       .alternative("csv", with_preparation(csv_schema()), "tables of text")
       .alternative("hdf5", with_preparation(hdf5_schema()), "tables in HDF5 files")
+      .alternative("text", with_splits(text_schema()), "text to be continued, unit by unit")
       .alternative("inline", with_preparation(inline_schema()), "samples written here")
       .alternative("synthetic", synthetic_schema(), "samples computed from the seed");
 }
@@ -290,6 +322,7 @@ DataSet load_data(const Node& section, std::uint64_t seed) {
   if (format == "idx") data = load_idx(*map);
   if (format == "csv") data = load_csv(*map);
   if (format == "hdf5") data = load_hdf5(*map);
+  if (format == "text") data = load_text(*map);
   if (format == "inline") data = load_inline(*map);
   if (format == "synthetic") {
     const std::string& kind = map->chosen();

@@ -1,9 +1,5 @@
 #include "data/idx.h"
 
-#include <boost/iostreams/device/back_inserter.hpp>
-#include <boost/iostreams/filter/gzip.hpp>
-#include <boost/iostreams/filtering_stream.hpp>
-
 #include "data_test_files.h"
 
 namespace backplane {
@@ -16,16 +12,6 @@ std::string idx(std::uint8_t type, const std::vector<std::uint32_t>& dims, const
   for (const std::uint32_t extent : dims)
     for (int shift = 24; shift >= 0; shift -= 8) file += static_cast<char>(extent >> shift & 0xff);
   return file + elements;
-}
-
-std::string gzip(const std::string& bytes) {
-  std::string packed;
-  boost::iostreams::filtering_ostream stream;
-  stream.push(boost::iostreams::gzip_compressor());
-  stream.push(boost::iostreams::back_inserter(packed));
-  stream << bytes;
-  stream.reset();
-  return packed;
 }
 
 class DataIdx : public DataFiles {

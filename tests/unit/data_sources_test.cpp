@@ -134,6 +134,19 @@ TEST_F(DataSources, NormalizeAndAugment) {
   EXPECT_NE(error(images + "normalize: {mean: 0, std: [1, 1, 0]}}}").find("data.normalize.std[2]"), std::string::npos);
 }
 
+TEST_F(DataSources, Text) {
+  write("a.txt", "to be or not to be");
+  const DataSet data = load("text: {files: a.txt, window: 3, test: 0.4, validation: 1}");
+  EXPECT_EQ(data.train.count, 2);  // of five windows, two for testing
+  EXPECT_EQ(data.validation->count, 1);
+  EXPECT_EQ(data.validation->labels_per_sample(), 3);
+  EXPECT_EQ(data.test->count, 2);
+  EXPECT_EQ(data.vocabulary.size(), 7u);
+  EXPECT_EQ(load("text: {files: [a.txt, a.txt], unit: byte, window: 3}").classes, 256);
+  EXPECT_NE(error("text: {files: a.txt, window: 3, scale: unit}").find("unknown key 'scale'"), std::string::npos);
+  EXPECT_EQ(error("text: {files: a.txt, window: 3, test: 0.05}").substr(0, 20), "78 run.yaml:2:41: er");
+}
+
 TEST_F(DataSources, SameSectionAndSeedGiveTheSameBits) {
   const auto inputs = [](std::uint64_t seed) {
     return std::get<Numbers>(
