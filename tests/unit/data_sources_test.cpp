@@ -119,6 +119,34 @@ TEST_F(DataSources, LengthsOfSequences) {
             "78 run.yaml:2:56: error: lengths need samples of steps, [T, F]; these have shape [4]\n  data.lengths");
 }
 
+TEST_F(DataSources, NormalizeAndAugment) {
+  const std::string images = "synthetic: {random: {inputs: [4, 4, 3], classes: 2, samples: 2, ";
+  const DataSet data =
+      load(images + "normalize: {mean: [1, 2, 3], std: 2}, augment: {flip: horizontal, shift: 2}}}", 17);
+  EXPECT_EQ(data.shift, (Numbers{1, 2, 3}));
+  EXPECT_EQ(data.scale, (Numbers{0.5, 0.5, 0.5}));
+  EXPECT_TRUE(data.augmentation->flip);
+  EXPECT_EQ(data.augmentation->shift, 2);
+  EXPECT_EQ(data.augmentation->seed, 17u);
+  EXPECT_EQ(load(images + "scale: none, normalize: {mean: 0, std: 2}}}").scale, Numbers{0.5});
+  EXPECT_EQ(error(images + "scale: unit, normalize: {mean: 0, std: 1}}}"),
+            "78 run.yaml:2:91: error: 'normalize' and 'scale: unit' exclude each other\n  data.normalize");
+  EXPECT_NE(error(images + "normalize: {mean: 0, std: [1, 1, 0]}}}").find("data.normalize.std[2]"), std::string::npos);
+}
+
+TEST_F(DataSources, Text) {
+  write("a.txt", "to be or not to be");
+  const DataSet data = load("text: {files: a.txt, window: 3, test: 0.4, validation: 1}");
+  EXPECT_EQ(data.train.count, 2);  // of five windows, two for testing
+  EXPECT_EQ(data.validation->count, 1);
+  EXPECT_EQ(data.validation->labels_per_sample(), 3);
+  EXPECT_EQ(data.test->count, 2);
+  EXPECT_EQ(data.vocabulary.size(), 7u);
+  EXPECT_EQ(load("text: {files: [a.txt, a.txt], unit: byte, window: 3}").classes, 256);
+  EXPECT_NE(error("text: {files: a.txt, window: 3, scale: unit}").find("unknown key 'scale'"), std::string::npos);
+  EXPECT_EQ(error("text: {files: a.txt, window: 3, test: 0.05}").substr(0, 20), "78 run.yaml:2:41: er");
+}
+
 TEST_F(DataSources, SameSectionAndSeedGiveTheSameBits) {
   const auto inputs = [](std::uint64_t seed) {
     return std::get<Numbers>(
