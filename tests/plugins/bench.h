@@ -228,6 +228,7 @@ class LayerBench {
     frame.forward_sums = is_training_ ? forward_sums_.data() : nullptr;
     frame.backward_sums = is_training_ ? backward_sums_.data() : nullptr;
     frame.state = call.state.data();
+    frame.input_count = static_cast<std::uint32_t>(call.inputs.size());
     return call;
   }
   /// What backward did not ask for is not there.

@@ -90,6 +90,7 @@ class Call {
   std::int64_t sample_begin() const { return call_->sample_begin; }
   std::int64_t unit_begin() const { return call_->unit_begin; }
   std::int64_t unit_end() const { return call_->unit_end; }
+  std::size_t input_count() const { return call_->input_count; }
   Tensor<const T> input(std::size_t i) const { return Tensor<const T>(call_->inputs[i]); }
   Tensor<const T> parameter(std::size_t i) const { return Tensor<const T>(call_->parameters[i]); }
   Tensor<T> saved(std::size_t i) const { return Tensor<T>(call_->saved[i]); }
