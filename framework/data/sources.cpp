@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "data/cifar.h"
 #include "data/csv.h"
+#include "data/folders.h"
 #include "data/hdf5_tables.h"
 #include "data/idx.h"
 #include "data/inline_samples.h"
@@ -129,6 +131,20 @@ DataSet load_idx(const Node& map) {
   IdxOptions options{pair(map.at("train")), std::nullopt, rows};
   if (const Node* test = map.find("test")) options.test = pair(*test);
   return load_idx(options);
+}
+
+Schema cifar_schema(Cifar which) {
+  return Schema::map().optional("folder", Schema::text(), std::nullopt,
+                                fmt::format("where the binary version is; where left out, {} in $BACKPLANE_DATA, then "
+                                            "in /usr/share/datasets",
+                                            cifar_folder(which)));
+}
+
+DataSet load_cifar(Cifar which, const Node& map) {
+  if (const Node* folder = map.find("folder")) return load_cifar(which, folder->as_text());
+  return load_cifar(which, find_data_folder(cifar_folder(which), data_folders(),
+                                            "the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html; "
+                                            "unpack it in $BACKPLANE_DATA, or name its `folder`"));
 }
 
 Schema csv_schema() {
@@ -308,6 +324,8 @@ DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t s
 Schema data_schema() {
   return Schema::choice("data format")
       .alternative("idx", with_preparation(idx_schema()), "images and labels in the format of MNIST")
+      .alternative("cifar10", with_preparation(cifar_schema(Cifar::ten)), "colour images of 10 classes")
+      .alternative("cifar100", with_preparation(cifar_schema(Cifar::hundred)), "colour images of 100 (fine) classes")
       .alternative("csv", with_preparation(csv_schema()), "tables of text")
       .alternative("hdf5", with_preparation(hdf5_schema()), "tables in HDF5 files")
       .alternative("text", with_splits(text_schema()), "text to be continued, unit by unit")
@@ -320,6 +338,8 @@ DataSet load_data(const Node& section, std::uint64_t seed) {
   const Node* map = &section.choice();
   DataSet data;
   if (format == "idx") data = load_idx(*map);
+  if (format == "cifar10") data = load_cifar(Cifar::ten, *map);
+  if (format == "cifar100") data = load_cifar(Cifar::hundred, *map);
   if (format == "csv") data = load_csv(*map);
   if (format == "hdf5") data = load_hdf5(*map);
   if (format == "text") data = load_text(*map);

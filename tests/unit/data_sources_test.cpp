@@ -46,6 +46,21 @@ TEST_F(DataSources, TheFashionMnistLineOfTheDesignWorks) {
   EXPECT_EQ(data.test->count, 10000);
 }
 
+TEST_F(DataSources, CifarIsFoundInBackplaneData) {
+  EXPECT_EQ(error("cifar10: {folder: nowhere}"), "66 nowhere/data_batch_1.bin: error: there is no such file");
+  std::filesystem::create_directory("cifar-100-binary");
+  for (const char* file : {"train.bin", "test.bin"})
+    write(std::string("cifar-100-binary/") + file, std::string(3074, '\7'));
+  setenv("BACKPLANE_DATA", ".", 1);
+  const DataSet data = load("cifar100: {normalize: {mean: [0.5, 0.5, 0.5], std: 0.25}, augment: {shift: 4}}");
+  const std::string missing = error("cifar10");
+  unsetenv("BACKPLANE_DATA");
+  EXPECT_EQ(data.classes, 100);
+  EXPECT_EQ(data.augmentation->shift, 4);
+  EXPECT_EQ(missing.find("66 error: data set 'cifar-10-batches-bin' not found; looked at ./cifar-10-batches-bin, "),
+            0u);
+}
+
 TEST_F(DataSources, IdxWantsANameOrFiles) {
   EXPECT_EQ(error("idx: {scale: unit}"),
             "78 run.yaml:2:8: error: expected either 'name' or 'train', found neither\n  data");
