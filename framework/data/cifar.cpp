@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/folders.h"
 #include "data/packed_file.h"
 
 namespace backplane {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kPixels = 32 * 32;
 constexpr std::int64_t kChannels = 3;
+constexpr const char* kWhere = "the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html";
 
 struct Layout {
   std::string folder;
@@ -88,10 +90,20 @@ std::string cifar_folder(Cifar which) {
   return layout_of(which).folder;
 }
 
+std::string find_cifar(Cifar which, const std::vector<std::string>& folders) {
+  return find_data_folder(cifar_folder(which), folders,
+                          fmt::format("{}; unpack it in $BACKPLANE_DATA, or name its `folder`", kWhere));
+}
+
 DataSet load_cifar(Cifar which, const std::string& folder) {
   const Layout layout = layout_of(which);
   std::vector<std::string> files;
-  const auto path_of = [&](const std::string& name) { return files.emplace_back(folder + "/" + name); };
+  const auto path_of = [&](const std::string& name) {
+    const std::string& path = files.emplace_back(folder + "/" + name);
+    if (!std::filesystem::exists(path))
+      Origin{Place{folder}, {}, ExitCode::no_input}.fail(fmt::format("there is no {} in this folder", name), kWhere);
+    return path;
+  };
   Records train, test;
   for (const std::string& name : layout.train) append_records(path_of(name), layout, train);
   append_records(path_of(layout.test), layout, test);

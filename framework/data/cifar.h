@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "data/table.h"
 
@@ -12,6 +13,9 @@ enum class Cifar { ten, hundred };
 
 /// The folder that the official archive unpacks to: "cifar-10-batches-bin".
 std::string cifar_folder(Cifar which);
+
+/// The subfolder of that name in the first of `folders` that has it. Throws UserError (no_input) where none has.
+std::string find_cifar(Cifar which, const std::vector<std::string>& folders);
 
 /// Samples are bytes [32, 32, 3], labels the (fine) classes, named where `folder` has the file of names. The files may
 /// be gzip and hold any number of records. Throws UserError: no_input where a file is missing; bad_data where one is

@@ -142,9 +142,7 @@ Schema cifar_schema(Cifar which) {
 
 DataSet load_cifar(Cifar which, const Node& map) {
   if (const Node* folder = map.find("folder")) return load_cifar(which, folder->as_text());
-  return load_cifar(which, find_data_folder(cifar_folder(which), data_folders(),
-                                            "the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html; "
-                                            "unpack it in $BACKPLANE_DATA, or name its `folder`"));
+  return load_cifar(which, find_cifar(which, data_folders()));
 }
 
 Schema csv_schema() {
@@ -245,7 +243,7 @@ Schema text_schema() {
       .optional("unit", Schema::text_of({"character", "byte"}), "character",
                 "character: the UTF-8 characters that occur; byte: all 256")
       .required("window", Schema::integer().at_least(1).at_most(kMostWindow),
-                "units a sample; what is learned is the unit that follows each of them")
+                "length of a sample in units; the label of each is the one that follows it")
       .optional("test", Schema::number().at_least(0).below(1), "0.1", "the part of the text, at its end, to test on");
 }
 

@@ -82,7 +82,9 @@ TEST_F(DataCifar, RefusesNamesThatAreNotOneAClass) {
 
 TEST_F(DataCifar, NamesAMissingBatch) {
   std::filesystem::remove("data_batch_4.bin");
-  EXPECT_EQ(error(), "66 ./data_batch_4.bin: error: there is no such file");
+  EXPECT_EQ(error(),
+            "66 .: error: there is no data_batch_4.bin in this folder\n"
+            "  hint: the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html");
 }
 
 }  // namespace

@@ -47,7 +47,9 @@ TEST_F(DataSources, TheFashionMnistLineOfTheDesignWorks) {
 }
 
 TEST_F(DataSources, CifarIsFoundInBackplaneData) {
-  EXPECT_EQ(error("cifar10: {folder: nowhere}"), "66 nowhere/data_batch_1.bin: error: there is no such file");
+  EXPECT_EQ(error("cifar10: {folder: nowhere}"),
+            "66 nowhere: error: there is no data_batch_1.bin in this folder\n"
+            "  hint: the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html");
   std::filesystem::create_directory("cifar-100-binary");
   for (const char* file : {"train.bin", "test.bin"})
     write(std::string("cifar-100-binary/") + file, std::string(3074, '\7'));
