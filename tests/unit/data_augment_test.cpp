@@ -1,7 +1,5 @@
-#include <algorithm>
 #include <map>
 #include <set>
-#include <thread>
 
 #include "data/prepare.h"
 #include "data_test_files.h"

@@ -30,6 +30,7 @@ TEST_F(DataSources, IdxByNameIsFoundInBackplaneData) {
   write("digits/train-labels-idx1-ubyte", std::string{0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2});
   setenv("BACKPLANE_DATA", ".", 1);
   const DataSet data = load("idx: {name: digits, validation: 1, scale: unit}");
+  EXPECT_EQ(load("idx: {name: digits, as: rows}").input_shape, (Shape{1, 1}));
   unsetenv("BACKPLANE_DATA");
   EXPECT_EQ(data.input_shape, (Shape{1, 1, 1}));
   EXPECT_EQ(data.train.count, 2);
