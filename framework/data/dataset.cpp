@@ -132,6 +132,7 @@ void gather_target(const Samples& samples, std::int64_t index, std::int64_t outp
   }
   const std::int64_t steps = samples.labels_per_sample();
   const std::int64_t* labels = std::get<std::vector<std::int64_t>>(samples.targets).data() + index * steps;
+  BP_ASSERT(outputs % steps == 0);
   const std::int64_t features = outputs / steps;
   if (features == 1) {
     std::transform(labels, labels + steps, out, [](std::int64_t label) { return static_cast<T>(label); });

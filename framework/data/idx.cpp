@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdlib>
 #include <filesystem>
 #include <ranges>
 
+#include "data/folders.h"
 #include "data/packed_file.h"
 
 namespace backplane {
@@ -96,33 +96,20 @@ std::string find_file(const std::string& folder, const std::string& stem) {
 
 }  // namespace
 
-std::vector<std::string> data_folders() {
-  std::vector<std::string> folders;
-  if (const char* own = std::getenv("BACKPLANE_DATA"); own != nullptr && *own != '\0') folders.emplace_back(own);
-  folders.emplace_back("/usr/share/datasets");
-  return folders;
-}
-
 IdxOptions find_idx(const std::string& name, const std::vector<std::string>& folders) {
-  std::vector<std::string> places;
-  for (const std::string& folder : folders) {
-    const std::string place = folder + "/" + name;
-    places.push_back(place);
-    if (!std::filesystem::is_directory(place)) continue;
-    const auto require = [&](const std::string& stem) {
-      std::string path = find_file(place, stem);
-      if (path.empty())
-        Origin{Place{place}, {}, ExitCode::no_input}.fail(fmt::format("this folder has no {} (or {}.gz)", stem, stem));
-      return path;
-    };
-    IdxOptions options{{require("train-images-idx3-ubyte"), require("train-labels-idx1-ubyte")}, std::nullopt};
-    if (!find_file(place, "t10k-images-idx3-ubyte").empty() || !find_file(place, "t10k-labels-idx1-ubyte").empty())
-      options.test = IdxPair{require("t10k-images-idx3-ubyte"), require("t10k-labels-idx1-ubyte")};
-    return options;
-  }
-  throw UserError(
-      ExitCode::no_input, fmt::format("data set '{}' not found; looked at {}", name, fmt::join(places, ", ")),
+  const std::string place = find_data_folder(
+      name, folders,
       fmt::format("set BACKPLANE_DATA to the folder that holds {}/, or install Debian's dataset-{}", name, name));
+  const auto require = [&](const std::string& stem) {
+    std::string path = find_file(place, stem);
+    if (path.empty())
+      Origin{Place{place}, {}, ExitCode::no_input}.fail(fmt::format("this folder has no {} (or {}.gz)", stem, stem));
+    return path;
+  };
+  IdxOptions options{{require("train-images-idx3-ubyte"), require("train-labels-idx1-ubyte")}, std::nullopt};
+  if (!find_file(place, "t10k-images-idx3-ubyte").empty() || !find_file(place, "t10k-labels-idx1-ubyte").empty())
+    options.test = IdxPair{require("t10k-images-idx3-ubyte"), require("t10k-labels-idx1-ubyte")};
+  return options;
 }
 
 Table read_idx(const std::string& path) {

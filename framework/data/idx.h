@@ -27,9 +27,6 @@ struct IdxOptions {
 /// Throws UserError (no_input) naming every place that was looked at.
 IdxOptions find_idx(const std::string& name, const std::vector<std::string>& folders);
 
-/// Where find_idx looks: $BACKPLANE_DATA where it is set, then where Debian's dataset packages put theirs.
-std::vector<std::string> data_folders();
-
 /// Reads one file whole; nothing may follow its elements. Takes no memory that the file's size does not warrant.
 Table read_idx(const std::string& path);
 

@@ -123,11 +123,13 @@ void set_augmentation(DataSet& data, const Preparation& preparation, std::uint64
   const std::int64_t shift = preparation.augmentation->shift;
   if (shape.size() != 3 || !data.train.lengths.empty())
     preparation.augmentation_origin.fail(
-        fmt::format("images of shape [H, W, C] can be augmented; samples have shape {}{}", to_string(shape),
+        fmt::format("only images of shape [H, W, C] can be augmented; these samples have shape {}{}", to_string(shape),
                     data.train.lengths.empty() ? "" : " and lengths"));
-  if (shift >= std::min(shape[0], shape[1]))
+  const std::int64_t most = std::min(shape[0], shape[1]) - 1;
+  if (shift > most)
     preparation.augmentation_origin.fail(
-        fmt::format("a shift by {} pixels can move images of shape {} out of sight", shift, to_string(shape)));
+        fmt::format("a shift by {} pixels can move images of shape {} out of sight", shift, to_string(shape)),
+        fmt::format("at most {} keeps some of them", most));
   data.augmentation = preparation.augmentation;
   data.augmentation->seed = seed;
 }

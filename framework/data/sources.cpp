@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "data/cifar.h"
 #include "data/csv.h"
+#include "data/folders.h"
 #include "data/hdf5_tables.h"
 #include "data/idx.h"
 #include "data/inline_samples.h"
@@ -131,6 +133,18 @@ DataSet load_idx(const Node& map) {
   return load_idx(options);
 }
 
+Schema cifar_schema(Cifar which) {
+  return Schema::map().optional("folder", Schema::text(), std::nullopt,
+                                fmt::format("where the binary version is; where left out, {} in $BACKPLANE_DATA, then "
+                                            "in /usr/share/datasets",
+                                            cifar_folder(which)));
+}
+
+DataSet load_cifar(Cifar which, const Node& map) {
+  if (const Node* folder = map.find("folder")) return load_cifar(which, folder->as_text());
+  return load_cifar(which, find_cifar(which, data_folders()));
+}
+
 Schema csv_schema() {
   return Schema::map()
       .required("train", Schema::text(), "CSV file (RFC 4180)")
@@ -229,7 +243,7 @@ Schema text_schema() {
       .optional("unit", Schema::text_of({"character", "byte"}), "character",
                 "character: the UTF-8 characters that occur; byte: all 256")
       .required("window", Schema::integer().at_least(1).at_most(kMostWindow),
-                "units a sample; what is learned is the unit that follows each of them")
+                "length of a sample in units; the label of each is the one that follows it")
       .optional("test", Schema::number().at_least(0).below(1), "0.1", "the part of the text, at its end, to test on");
 }
 
@@ -308,6 +322,8 @@ DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t s
 Schema data_schema() {
   return Schema::choice("data format")
       .alternative("idx", with_preparation(idx_schema()), "images and labels in the format of MNIST")
+      .alternative("cifar10", with_preparation(cifar_schema(Cifar::ten)), "colour images of 10 classes")
+      .alternative("cifar100", with_preparation(cifar_schema(Cifar::hundred)), "colour images of 100 (fine) classes")
       .alternative("csv", with_preparation(csv_schema()), "tables of text")
       .alternative("hdf5", with_preparation(hdf5_schema()), "tables in HDF5 files")
       .alternative("text", with_splits(text_schema()), "text to be continued, unit by unit")
@@ -320,6 +336,8 @@ DataSet load_data(const Node& section, std::uint64_t seed) {
   const Node* map = &section.choice();
   DataSet data;
   if (format == "idx") data = load_idx(*map);
+  if (format == "cifar10") data = load_cifar(Cifar::ten, *map);
+  if (format == "cifar100") data = load_cifar(Cifar::hundred, *map);
   if (format == "csv") data = load_csv(*map);
   if (format == "hdf5") data = load_hdf5(*map);
   if (format == "text") data = load_text(*map);

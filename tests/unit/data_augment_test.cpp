@@ -1,7 +1,5 @@
-#include <algorithm>
 #include <map>
 #include <set>
-#include <thread>
 
 #include "data/prepare.h"
 #include "data_test_files.h"
@@ -105,12 +103,12 @@ TEST(DataAugment, WantsImages) {
     });
   };
   EXPECT_EQ(error({2, 3, 1}, 1), "");
-  EXPECT_EQ(
-      error({6}, 1),
-      "78 run.yaml:4:7: error: images of shape [H, W, C] can be augmented; samples have shape [6]\n  data.augment");
+  EXPECT_EQ(error({6}, 1),
+            "78 run.yaml:4:7: error: only images of shape [H, W, C] can be augmented; these samples have shape [6]\n  "
+            "data.augment");
   EXPECT_EQ(error({3, 2, 1}, 2),
             "78 run.yaml:4:7: error: a shift by 2 pixels can move images of shape [3, 2, 1] out of sight\n"
-            "  data.augment");
+            "  data.augment\n  hint: at most 1 keeps some of them");
 }
 
 TEST(DataNormalize, IsTorchvisionsForBytesAndPlainForOthers) {

@@ -30,6 +30,7 @@ TEST_F(DataSources, IdxByNameIsFoundInBackplaneData) {
   write("digits/train-labels-idx1-ubyte", std::string{0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2});
   setenv("BACKPLANE_DATA", ".", 1);
   const DataSet data = load("idx: {name: digits, validation: 1, scale: unit}");
+  EXPECT_EQ(load("idx: {name: digits, as: rows}").input_shape, (Shape{1, 1}));
   unsetenv("BACKPLANE_DATA");
   EXPECT_EQ(data.input_shape, (Shape{1, 1, 1}));
   EXPECT_EQ(data.train.count, 2);
@@ -44,6 +45,23 @@ TEST_F(DataSources, TheFashionMnistLineOfTheDesignWorks) {
   EXPECT_EQ(data.train.count, 55000);
   EXPECT_EQ(data.validation->count, 5000);
   EXPECT_EQ(data.test->count, 10000);
+}
+
+TEST_F(DataSources, CifarIsFoundInBackplaneData) {
+  EXPECT_EQ(error("cifar10: {folder: nowhere}"),
+            "66 nowhere: error: there is no data_batch_1.bin in this folder\n"
+            "  hint: the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html");
+  std::filesystem::create_directory("cifar-100-binary");
+  for (const char* file : {"train.bin", "test.bin"})
+    write(std::string("cifar-100-binary/") + file, std::string(3074, '\7'));
+  setenv("BACKPLANE_DATA", ".", 1);
+  const DataSet data = load("cifar100: {normalize: {mean: [0.5, 0.5, 0.5], std: 0.25}, augment: {shift: 4}}");
+  const std::string missing = error("cifar10");
+  unsetenv("BACKPLANE_DATA");
+  EXPECT_EQ(data.classes, 100);
+  EXPECT_EQ(data.augmentation->shift, 4);
+  EXPECT_EQ(missing.find("66 error: data set 'cifar-10-batches-bin' not found; looked at ./cifar-10-batches-bin, "),
+            0u);
 }
 
 TEST_F(DataSources, IdxWantsANameOrFiles) {
