@@ -109,6 +109,10 @@ class LayerBench {
   }
 
   const LayerPlan& plan() const { return plan_; }
+  std::int64_t samples() const { return samples_; }
+  std::size_t input_count() const { return inputs_.size(); }
+  /// Elements of input i, all samples together.
+  std::int64_t input_size(std::size_t i) const { return inputs_[i]->count(); }
   LayerBench& input(std::size_t i, const Numbers& numbers) { return inputs_[i]->set(numbers), *this; }
   LayerBench& parameter(std::size_t i, const Numbers& numbers) { return parameters_[i]->set(numbers), *this; }
 
