@@ -2,4 +2,5 @@
 
 using namespace normalization;
 
-BP_PLUGIN("org.backplane.normalization", "0.1.0", "MIT", "normalisation", bp::layers<BatchNorm>, bp::activations<>)
+BP_PLUGIN("org.backplane.normalization", "0.1.0", "MIT", "normalisation", bp::layers<BatchNorm, LayerNorm>,
+          bp::activations<>)

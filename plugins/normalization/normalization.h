@@ -43,4 +43,25 @@ struct BatchNorm {
   Moments<T> moments(const bp::Call<T>& call) const;
 };
 
+/// Layer normalisation:  z = γ ⊙ x̂ + β,   x̂ = (a − μ) / √(σ² + ε)
+///
+///   a  (N, …, F)  input      γ  `gamma` (F)  gain    μ, σ²  mean and biased variance over the F features of each
+///   z  (N, …, F)  output     β  `beta`  (F)  bias           position by itself
+///   δ  (N, …, F)  ∂C/∂z, given
+///
+///   backward   with g = γ ⊙ δ:  ∂C/∂a = (g − mean(g) − x̂·mean(g ⊙ x̂)) / √(σ² + ε)  (written)
+///              ∂C/∂γ += Σ δx̂     ∂C/∂β += Σ δ
+///   needs      a
+///   source     Ba, Kiros, Hinton 2016
+struct LayerNorm {
+  double epsilon = 1e-5;
+
+  static void describe(bp::About<LayerNorm>& about);
+  void plan(bp::Plan& plan) const;
+  template <class T>
+  void forward(const bp::Call<T>& call) const;
+  template <class T>
+  void backward(const bp::Call<T>& call) const;
+};
+
 }  // namespace normalization

@@ -129,6 +129,37 @@ TEST_P(Normalization, BatchNormLetsNaNThrough) {
   EXPECT_TRUE(std::isfinite(z[1]) && std::isfinite(z[3]));
 }
 
+TEST_P(Normalization, LayerNormIsPyTorchs) {
+  LayerBench norm("layer_norm", "{}", {{3}}, 2, dtype());
+  norm.input(0, {1, 10, 4, 2, -20, 0}).parameter(0, {2, -1, 0.5}).parameter(1, {0.5, 1, -1});
+  expect_near(norm.forward(),
+              {-1.6380891716962558, -0.3363057323101599, -1.133630573231016, 2.1107744508865767, 2.4094276445257545,
+               -0.6979797904587669},
+              dtype());
+  const auto gradients = norm.backward({1, -1, 0.5, 2, 0, 1});
+  expect_near(gradients.inputs[0],
+              {0.16226575515454023, 0.08113277417273373, -0.24339852932727388, 0.15645191999978625,
+               0.015645174144055835, -0.17209709414384206},
+              dtype());
+  expect_near(gradients.parameters[0], {0.5417298650384488, -1.33630573231016, 0.4704098458514502}, dtype(), 128);
+  expect_near(gradients.parameters[1], {3, -1, 1.5}, dtype(), 128);
+}
+
+TEST_P(Normalization, LayerNormKeepsPrecisionFarFromZero) {
+  LayerBench norm("layer_norm", "{epsilon: 0.0}", {{4}}, 1, dtype());
+  norm.input(0, {4095, 4097, 4095, 4097}).parameter(0, {1, 1, 1, 1}).parameter(1, {0, 0, 0, 0});
+  EXPECT_EQ(norm.forward(), (Numbers{-1, 1, -1, 1}));
+}
+
+TEST(NormalizationGradients, LayerNormOfAnyShape) {
+  std::uint64_t seed = 0;
+  for (const Shape& shape : {Shape{2}, Shape{5}, Shape{3, 16}, Shape{2, 2, 17}, Shape{40}}) {
+    SCOPED_TRACE(shape.back());
+    LayerBench norm("layer_norm", "{epsilon: 0.1}", {shape}, 3, DType::float64);
+    expect_true_gradients(norm.in_slices_of(2), {.seed = ++seed});
+  }
+}
+
 TEST(NormalizationGradients, BatchNormOfAnyShape) {
   for (const Shape& shape : {Shape{1}, Shape{5}, Shape{3, 4}, Shape{2, 3, 2}, Shape{19}})
     for (const std::int64_t samples : {2, 5}) {
