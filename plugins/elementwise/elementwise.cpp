@@ -12,19 +12,13 @@ namespace {
 constexpr std::uint32_t kMostInputs = 64;
 enum Parameter : std::uint32_t { kGamma, kBeta };
 
-std::string text_of(const bp::Dims& shape) {
-  std::string text;
-  for (const std::int64_t extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-  return "[" + text + "]";
-}
-
 /// The shape that all inputs have; `verb` is what the layer does with them.
 bp::Dims one_shape(const bp::Plan& plan, const char* verb) {
   const bp::Dims first = plan.input(0);
   for (std::uint32_t k = 1; k < plan.input_count(); ++k)
     if (plan.input(k) != first)
-      throw bp::Error(std::string(verb) + " tensors of one shape, got " + text_of(first) + " and " +
-                      text_of(plan.input(k)));
+      throw bp::Error(std::string(verb) + " tensors of one shape, got " + bp::to_string(first) + " and " +
+                      bp::to_string(plan.input(k)));
   return first;
 }
 

@@ -1,28 +1,16 @@
 #include <cmath>
 
+#include "kernels/lane_sum.h"
 #include "kernels/multiversion.h"
 #include "normalization/normalization.h"
 
 namespace normalization {
 
+using backplane::kernels::lane_sum;
+
 namespace {
 
 enum Parameter : std::uint32_t { kGamma, kBeta };
-
-/// A sum in lanes that do not wait for one another: the compiler may not reorder additions, so the order is written
-/// for vectors. term(f) for f in [0, F).
-template <class T, class Term>
-[[gnu::always_inline]] inline T lane_sum(std::int64_t F, Term term) {
-  constexpr std::int64_t kLanes = 16;
-  T lanes[kLanes] = {};
-  std::int64_t f = 0;
-  for (; f + kLanes <= F; f += kLanes)
-    for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] += term(f + i);
-  for (std::int64_t i = 0; f < F; ++i, ++f) lanes[i] += term(f);
-  for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
-}
 
 /// μ and 1/√(σ² + ε) of a row. numerics: the variance is the mean of squares of what is left when μ is taken off, in a
 /// second pass over a row that is in the cache.

@@ -7,12 +7,6 @@ namespace shape {
 
 namespace {
 
-std::string text_of(const bp::Dims& shape) {
-  std::string text;
-  for (const std::int64_t extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-  return "[" + text + "]";
-}
-
 std::int64_t elements_of(const bp::Dims& shape) {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
@@ -60,7 +54,7 @@ void Reshape::plan(bp::Plan& plan) const {
   const std::int64_t elements = elements_of(plan.input(0));
   bp::Dims output = shape;
   const auto open = std::find(output.begin(), output.end(), -1);
-  const std::string what = "cannot see " + text_of(plan.input(0)) + " as " + text_of(shape) + ": ";
+  const std::string what = "cannot see " + bp::to_string(plan.input(0)) + " as " + bp::to_string(shape) + ": ";
   std::int64_t known = 1;
   for (const std::int64_t extent : shape) {
     if (extent == 0) throw bp::Error(what + "an extent of 0 holds nothing");
@@ -101,11 +95,11 @@ ZeroPad::Border ZeroPad::border(std::size_t axis, std::size_t axes) const {
 
 void ZeroPad::plan(bp::Plan& plan) const {
   bp::Dims output = plan.input(0);
-  if (output.size() < 2) throw bp::Error("pads sequences [T, F] and images [H, W, C], got " + text_of(output));
+  if (output.size() < 2) throw bp::Error("pads sequences [T, F] and images [H, W, C], got " + bp::to_string(output));
   const std::size_t axes = output.size() - 1;
   if (padding.size() != 1 && padding.size() != axes && padding.size() != 2 * axes)
-    throw bp::Error("padding of " + text_of(output) + " is " + (axes > 1 ? "1, " : "") + std::to_string(axes) + " or " +
-                    std::to_string(2 * axes) + " numbers, got " + text_of(padding));
+    throw bp::Error("padding of " + bp::to_string(output) + " is " + (axes > 1 ? "1, " : "") + std::to_string(axes) +
+                    " or " + std::to_string(2 * axes) + " numbers, got " + bp::to_string(padding));
   for (std::size_t axis = 0; axis < axes; ++axis) {
     const Border zeros = border(axis, axes);
     output[axis] += zeros.before + zeros.after;
@@ -166,7 +160,7 @@ void Concat::plan(bp::Plan& plan) const {
   bp::Dims output = plan.input(0);
   const auto rank = static_cast<std::int64_t>(output.size());
   if (axis >= rank || axis < -rank)
-    throw bp::Error("joins along axis " + std::to_string(axis) + ", which " + text_of(output) + " does not have");
+    throw bp::Error("joins along axis " + std::to_string(axis) + ", which " + bp::to_string(output) + " does not have");
   const auto at = static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
   for (std::uint32_t k = 1; k < plan.input_count(); ++k) {
     const bp::Dims input = plan.input(k);
@@ -174,7 +168,7 @@ void Concat::plan(bp::Plan& plan) const {
     if (input.size() == output.size()) expected[at] = input[at];
     if (input != expected)
       throw bp::Error("joins tensors that differ on axis " + std::to_string(axis) + " only, got " +
-                      text_of(plan.input(0)) + " and " + text_of(input));
+                      bp::to_string(plan.input(0)) + " and " + bp::to_string(input));
     output[at] += input[at];
   }
   plan.output(output);

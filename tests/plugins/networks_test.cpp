@@ -68,6 +68,19 @@ const Graph kGraphs[] = {
      "    - flatten: {name: row}\n"
      "    - dense: {name: out, units: 3}\n",
      14},
+    {"transformer_block",
+     "    - reshape: {name: steps, shape: [3, 2]}\n"
+     "    - dense: {name: in, units: 4, flatten: false}\n"
+     "    - position_embedding: {name: places}\n"
+     "    - layer_norm: {name: first, epsilon: 0.1}\n"
+     "    - attention: {name: attention, heads: 2, causal: true}\n"
+     "    - add: {name: seen, inputs: [attention, places]}\n"
+     "    - layer_norm: {name: second, epsilon: 0.1}\n"
+     "    - dense: {name: wide, units: 8, flatten: false, activation: gelu}\n"
+     "    - dense: {name: narrow, units: 4, flatten: false}\n"
+     "    - add: {name: block, inputs: [narrow, seen]}\n"
+     "    - dense: {name: out, units: 3}\n",
+     17},
     {"scale_of_data",
      "    - narrow_scale: {name: first, init: {s: {uniform: {low: 0.5, high: 1.5}}}, activation: softplus}\n"
      "    - unit_length: {name: length, activation: tanh}\n"

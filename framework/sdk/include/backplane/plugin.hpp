@@ -49,6 +49,13 @@ inline namespace sdk_0_2 {
 
 using Dims = std::vector<std::int64_t>;
 
+/// "[28, 28, 1]", for messages.
+inline std::string to_string(const Dims& dims) {
+  std::string text;
+  for (const std::int64_t extent : dims) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + text + "]";
+}
+
 /// What a layer throws where the user asked for the impossible; the host adds layer, file, line and column.
 class Error : public std::runtime_error {
  public:
