@@ -83,7 +83,7 @@ def compare(network, dtype, got, want, bound, of="PyTorch"):
     """The largest relative difference, the path that has it, and a line for each tensor that disagrees."""
     worst, worst_path, mistakes = 0.0, "", []
     where = f"{network} {dtype}"
-    for path in sorted(got.keys() | want.keys()):
+    for path in [*got, *(path for path in want if path not in got)]:  # as data flows: the first one is where to look
         if path not in got or path not in want:
             mistakes.append(f"{where} {path}: only {'Backplane' if path in got else of} has it")
         elif got[path].shape != want[path].shape:

@@ -143,7 +143,7 @@ def recurrent(make):
 
 def attention(layer, a, p, step):
     N, T, E = a.shape
-    module = nn.MultiheadAttention(E, layer.heads, layer.bias, batch_first=True, dtype=a.dtype)
+    module = nn.MultiheadAttention(E, layer.heads, bias=layer.bias, batch_first=True, dtype=a.dtype)
     module.in_proj_weight, module.out_proj.weight = p["W_qkv"], p["W_out"]
     if layer.bias:
         module.in_proj_bias, module.out_proj.bias = p["b_qkv"], p["b_out"]
