@@ -39,7 +39,7 @@ def write_data():
             sequences = real(count, 6, 3)
             for n, length in enumerate(lengths):
                 sequences[n, length:] = 0
-            file.update({"images": real(count, 7, 6, 2), "vectors": real(count, 5), "targets": real(count, 3),
+            file.update({"images": real(count, 6, 5, 2), "vectors": real(count, 5), "targets": real(count, 3),
                          "sequences": sequences, "lengths": lengths,
                          "classes": np.array([1, 2, 0, 2, 1][:count])})
 

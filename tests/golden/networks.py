@@ -2,9 +2,10 @@
 
 Results are a dictionary from path to array. Paths are those of a checkpoint, below the moment that they belong to:
     start/…   what both begin with: start/input, start/target, start/<layer>/weights/<p>, start/<layer>/state/<name>
-    first/…   the first pass: first/loss, first/<layer>/{z, activation, activation_gradient, delta, gradients/<p>}
-    after/…   ten steps on: after/<layer>/{weights/<p>, optimizer/<p>/<slot>, state/<name>}, after/train_loss (of each
-              step), after/test_loss and after/test_accuracy (in evaluation mode)
+    first/…   the first pass: first/loss (of each sample), first/<layer>/{z, activation, activation_gradient, delta,
+              gradients/<p>, attention}
+    after/…   ten steps on: after/<layer>/{weights/<p>, optimizer/<p>/<slot>, state/<name>}, after/batch_loss (of each
+              step's batch), after/test_loss and after/test_accuracy (in evaluation mode)
 """
 import json
 import pathlib
@@ -37,8 +38,9 @@ class Run:
         assert done.returncode == 0, done.stderr
         self.files = [h5py.File(self.folder / f"checkpoints/step-{step:08}.h5", "r") for step in range(STEPS + 1)]
         self.layers = [name.decode() for name in self.files[0]["layer_names"][()]]
-        whole, stored = self.files[0]["state/batch_size"][()], len(self.files[0]["probe/loss"])
-        assert whole == stored, f"{network}: {stored} of the batch's {whole} samples are stored, PyTorch needs all"
+        for file in self.files:
+            whole, stored = file["state/batch_size"][()], len(file["probe/loss"])
+            assert whole == stored, f"{network}: {stored} of a batch's {whole} samples are stored, PyTorch needs all"
 
     def __enter__(self):
         return self
@@ -61,8 +63,7 @@ class Run:
                     if isinstance(item, h5py.Dataset) and path.split("/")[0] in names:
                         results[f"{moment}/{layer}/{path}"] = item[()]
                 file[f"layers/{layer}"].visititems(note)
-        lines = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
-        results["after/train_loss"] = np.array([line["loss"] for line in lines if line["split"] == "train"])
+        results["after/batch_loss"] = np.array([file["state/batch_loss"][()] for file in self.files[:STEPS]])
         summary = json.loads((self.folder / "summary.json").read_text())
         for name in ("test_loss", "test_accuracy"):
             if name in summary:
@@ -117,6 +118,7 @@ def save(golden, network, dtype, results):
 
 def load(golden, network, dtype):
     results = {}
+    assert f"{network}/{dtype}" in golden, f"{GOLDEN.name} has no {network} {dtype}: make_networks.py adds it"
 
     def look(group, prefix):  # not visititems, which passes by the second name of a tensor
         for name, item in group.items():

@@ -131,14 +131,33 @@ def recurrent(make):
             setattr(module, "_".join([{"W": "weight", "b": "bias"}[kind], source, "l0", *reverse]), parameter)
         if step.lengths is not None:
             a = nn.utils.rnn.pack_padded_sequence(a, step.lengths, batch_first=True, enforce_sorted=False)
-        z, last = module(a)
-        if layer.output == "last":
-            hidden = last[0] if make is nn.LSTM else last  # (directions, N, H)
-            return hidden.transpose(0, 1).flatten(1)
-        if step.lengths is None:
+            z, last = module(a)
+            last = last if make is nn.LSTM else (last,)
+            z, _ = nn.utils.rnn.pad_packed_sequence(z, batch_first=True, total_length=step.extent)
+        else:
+            z, last = in_parts(module, a, layer, step)
+        if layer.output == "sequence":
             return z
-        return nn.utils.rnn.pad_packed_sequence(z, batch_first=True, total_length=step.extent)[0]
+        return last[0].transpose(0, 1).flatten(1)  # from (directions, N, H)
     return layer_of
+
+
+def in_parts(module, a, layer, step):
+    """`bptt` steps at a time, each part beginning with the state where the one before ended, without its history; the
+    first one, where the layer is stateful, where the same rows of the batch before ended."""
+    carried, last, parts = step.state[layer.name], None, []
+    if layer.stateful and step.is_training:
+        last = [carried[name][None, :len(a)].clone() for name in ("hidden", "cell") if name in carried]
+    for part in a.split(layer.bptt or a.shape[1], 1):
+        if last is not None:
+            last = tuple(state.detach() for state in last)
+        z, last = module(part, last if last is None or isinstance(module, nn.LSTM) else last[0])
+        last = last if isinstance(module, nn.LSTM) else (last,)
+        parts.append(z)
+    if layer.stateful and step.is_training:
+        for name, state in zip(("hidden", "cell"), last):
+            carried[name][:len(a)] = state[0].detach()
+    return torch.cat(parts, 1), last
 
 
 def attention(layer, a, p, step):
@@ -274,6 +293,17 @@ class Network:
             before = layer.name
         return losses_of(self.loss, z[before], a[before], target, lengths), z, a, now.shown
 
+    def batch_of(self, step):
+        """Input, target and lengths of an optimizer step, which the checkpoint before it holds."""
+        file = self.run.files[step]
+        if file["state/position"][()] == 0:  # an epoch begins, and with it what stateful layers carry along
+            for tensors in self.state.values():
+                for name in tensors.keys() & {"hidden", "cell"}:
+                    tensors[name].zero_()
+        probe = file["probe"]
+        return (self.tensor(probe["input"][()]).requires_grad_(), self.tensor(probe["target"][()]),
+                torch.tensor(probe["length"][()]) if "length" in probe else None)
+
     def test_split(self, outputs):
         """What Backplane evaluates on, read from the files that the experiment names."""
         kind, data = choice(self.data)
@@ -292,7 +322,7 @@ class Network:
 
 
 def results(run, dtype):
-    """A pass and ten steps from the weights, on the batch, of Backplane's first checkpoint."""
+    """A pass and ten steps from the weights of Backplane's first checkpoint, on the batches of each."""
     network, probe, found = Network(run, dtype), run.files[0]["probe"], {}
 
     def note(path, tensor):
@@ -309,19 +339,17 @@ def results(run, dtype):
         if name in probe:
             found[f"start/{name}"] = probe[name][()]
     note_start_or_end("start")
-    batch = [network.tensor(probe["input"][()]).requires_grad_(), network.tensor(probe["target"][()]),
-             torch.tensor(probe["length"][()]) if "length" in probe else None]
     is_fused = network.loss in ("softmax_cross_entropy", "binary_cross_entropy")
 
     optimizer = make_optimizer(network.train["optimizer"], network.parameters, network.roles)
-    train_losses = []
+    batch_losses = []
     for step in range(networks.STEPS):
         optimizer.zero_grad()
-        losses, z, a, shown = network.forward(*batch, step)
+        losses, z, a, shown = network.forward(*network.batch_of(step), step)
         for tensor in [*z.values(), *a.values()]:
             tensor.retain_grad()
         losses.mean().backward()
-        train_losses.append(losses.mean().item())
+        batch_losses.append(losses.mean().item())
         if step == 0:
             note("first/loss", losses)
             for layer in run.layers:
@@ -340,7 +368,7 @@ def results(run, dtype):
         for slot, name in SLOTS.items():
             if name in optimizer.state.get(value, {}):
                 note(f"after/{layer}/optimizer/{p}/{slot}", optimizer.state[value][name])
-    found["after/train_loss"] = np.array(train_losses)
+    found["after/batch_loss"] = np.array(batch_losses)
 
     with torch.no_grad():
         input, target, lengths = network.test_split(a[run.layers[-1]].shape[-1])
