@@ -108,12 +108,12 @@ def save(golden, network, dtype, results):
     for path, value in results.items():
         value = np.asarray(value, dtype)
         key = (value.shape, value.tobytes())
-        full = f"{network}/{dtype}/{path}"
-        if key in seen:
-            golden[full] = golden[seen[key]]
-        else:
-            golden[full] = value
-            seen[key] = full
+        *groups, name = [network, dtype, *path.split("/")]
+        group = golden
+        for part in groups:  # one by one: those that HDF5 makes by itself note the time, and no two records are equal
+            group = group.require_group(part)
+        group[name] = seen.setdefault(key, value)
+        seen[key] = group[name]
 
 
 def load(golden, network, dtype):

@@ -121,14 +121,19 @@ def embedding(layer, a, p, step):
     return z if step.lengths is None else z * is_valid(z, step.lengths)
 
 
+def name_in_torch(parameter, layer):
+    """W_ih_reverse → weight_ih_l0_reverse"""
+    kind, source, *reverse = parameter.split("_")
+    return "_".join([{"W": "weight", "b": "bias"}[kind], source, f"l{layer}", *reverse])
+
+
 def recurrent(make):
     def layer_of(layer, a, p, step):
         options = {"nonlinearity": layer.nonlinearity} if make is nn.RNN else {}
         module = make(a.shape[-1], layer.units, batch_first=True, bidirectional=layer.bidirectional, bias=layer.bias,
                       dtype=a.dtype, **options)
-        for name, parameter in p.items():  # W_ih_reverse → weight_ih_l0_reverse
-            kind, source, *reverse = name.split("_")
-            setattr(module, "_".join([{"W": "weight", "b": "bias"}[kind], source, "l0", *reverse]), parameter)
+        for name, parameter in p.items():
+            setattr(module, name_in_torch(name, 0), parameter)
         if step.lengths is not None:
             a = nn.utils.rnn.pack_padded_sequence(a, step.lengths, batch_first=True, enforce_sorted=False)
             z, last = module(a)
@@ -377,3 +382,16 @@ def results(run, dtype):
     if not choice(network.data)[1].get("targets"):
         found["after/test_accuracy"] = np.array((a[run.layers[-1]].argmax(-1) == target.argmax(-1)).double().mean().item())
     return found
+
+
+def stacked_lstm(run, names):
+    """The last state, (N, 2H), of these layers, all bidirectional, as one nn.LSTM with num_layers."""
+    probe, layers = run.files[0]["probe"], [run.files[0][f"layers/{name}/weights"] for name in names]
+    units, inputs = layers[0]["W_hh"].shape[1], layers[0]["W_ih"].shape[1]
+    module = nn.LSTM(inputs, units, len(names), batch_first=True, bidirectional=True, dtype=torch.float64)
+    module.load_state_dict({name_in_torch(p, k): torch.tensor(stored[()])
+                            for k, layer in enumerate(layers) for p, stored in layer.items()})
+    packed = nn.utils.rnn.pack_padded_sequence(torch.tensor(probe["input"][()]), torch.tensor(probe["length"][()]),
+                                               batch_first=True, enforce_sorted=False)
+    _, (hidden, _) = module(packed)
+    return hidden[-2:].transpose(0, 1).flatten(1).detach().numpy()

@@ -14,13 +14,14 @@ SHOWN = 12  # one wrong layer spoils all that is computed from it
 PROGRAM, LIVE = sys.argv[1], sys.argv[2:] == ["--live"]
 if LIVE:
     try:
-        import torch
-        import yaml  # noqa: F401
         import h5py
+        import torch
+        import yaml  # noqa: F401  (networks_pytorch reads with it)
     except ImportError as error:
         print(f"skipped: {sys.executable} has no {error.name}; the recorded numbers are compared by golden_networks")
         sys.exit(SKIPPED)
     import networks_pytorch
+    print(f"PyTorch {torch.__version__}")
 else:
     import h5py
 
@@ -37,6 +38,7 @@ class Networks(unittest.TestCase):
 
     def check_recorded(self, run, network, dtype):
         with h5py.File(networks.GOLDEN, "r") as golden:
+            self.assertEqual(golden.attrs["torch"], "2.13.0")
             want = networks.load(golden, network, dtype)
         got = run.results()
         for path in want:  # a mismatch here says nothing about layers: the experiment or its initial weights changed
@@ -62,6 +64,12 @@ class Networks(unittest.TestCase):
             for network, dtype in networks.CASES:
                 with self.subTest(network=network, dtype=dtype), networks.Run(PROGRAM, network, dtype, folder) as run:
                     (self.check_live if LIVE else self.check_recorded)(run, network, dtype)
+
+    @unittest.skipUnless(LIVE, "PyTorch's work")
+    def test_entries_of_the_list_are_what_pytorch_calls_num_layers(self):
+        with tempfile.TemporaryDirectory() as folder, networks.Run(PROGRAM, "lstm", "float64", folder) as run:
+            want = networks_pytorch.stacked_lstm(run, ["first", "second", "last"])
+            self.assertLessEqual(networks.relative_difference(run.results()["first/last/z"], want), 1e-10)
 
     @unittest.skipIf(LIVE, "about the record")
     def test_a_wrong_number_is_found_and_named(self):
