@@ -28,6 +28,11 @@ Schema experiment_schema(const Registry& registry) {
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
   const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100",
                                                 "steps between lines of the training split");
+  const Schema generate =
+      Schema::map()
+          .optional("samples", Schema::integer().at_least(1).at_most(64), "3", "how many texts")
+          .optional("length", Schema::integer().at_least(1).at_most(100'000), "300", "symbols of each")
+          .optional("temperature", Schema::number().at_least(0.01).at_most(100), "0.8", "below 1: likelier symbols");
   return Schema::map()
       .required("name", Schema::text(), "names the run directory")
       .optional("seed", Schema::integer().at_least(0), "0", "all random numbers are functions of it")
@@ -37,6 +42,7 @@ Schema experiment_schema(const Registry& registry) {
       .required("train", train_schema(), "how the network is trained")
       .optional("record", record, "{}", "what is recorded of each layer")
       .optional("checkpoint", checkpoint, "{}", "when checkpoints are committed")
+      .optional("generate", generate, std::nullopt, "text that the network writes at the end")
       .optional("metrics", metrics, "{}", "what is written to metrics.jsonl");
 }
 
@@ -77,6 +83,11 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.record.samples = record.at("samples").as_integer();
   if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
   for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back({tap.as_text(), tap.place});
+  if (const Node* generate = document.find("generate"); generate != nullptr && !generate->is_null())
+    experiment.generate = {.samples = generate->at("samples").as_integer(),
+                           .length = generate->at("length").as_integer(),
+                           .temperature = generate->at("temperature").as_number(),
+                           .place = generate->place};
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
   experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
                            .keep = document.at("checkpoint").at("keep").as_integer()};
@@ -127,11 +138,21 @@ void check_streams(const TrainOptions& train, const Network& network) {
                      .hint = "set train.streams: true, which orders windows so; or stateful: false"});
 }
 
+/// Only a network that tells each next symbol of a text can write on.
+void check_generate(const GenerateOptions& generate, const DataSet& data) {
+  if (generate.samples > 0 && data.vocabulary.empty())
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = generate.place,
+                                                     .what = "there is no text to go on: the data is no text",
+                                                     .path = "generate",
+                                                     .hint = "leave it out, or train on data: text"});
+}
+
 }  // namespace
 
 Model build_model(const Experiment& experiment, const Registry& registry) {
   DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
   check_early_stopping(experiment.train.early_stopping, data);
+  check_generate(experiment.generate, data);
   Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
                   experiment.train.l1, experiment.train.l2);
   check_taps(experiment.record, network);

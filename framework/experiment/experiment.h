@@ -41,6 +41,14 @@ struct RecordOptions {
   std::vector<Tap> taps;                  ///< of the trace
 };
 
+/// Text that the trained network writes at the end of a run.
+struct GenerateOptions {
+  std::int64_t samples = 0;  ///< 0: none
+  std::int64_t length = 0;   ///< symbols
+  double temperature = 1.0;
+  Place place;
+};
+
 /// An experiment, read and checked: everything that can be said before any data is read.
 struct Experiment {
   std::string name;
@@ -50,6 +58,7 @@ struct Experiment {
   TrainOptions train;
   CheckpointOptions checkpoint;
   RecordOptions record;
+  GenerateOptions generate;
   std::int64_t metrics_every = 0;  ///< steps between lines of the training split
   config::Node resolved;           ///< the whole document, every default filled in
 };

@@ -94,6 +94,8 @@ class Executor {
   void prepare_untiled_layers();
 
   const std::vector<Tile>& tiles() const { return tiles_; }
+  /// Rows of the largest batch.
+  std::int64_t capacity() const { return capacity_; }
 
   /// Tensors of the last batch, first row of the whole batch; valid until the next pass.
   const void* input() const { return input_.data(); }

