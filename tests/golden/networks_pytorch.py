@@ -135,6 +135,7 @@ def recurrent(make):
         for name, parameter in p.items():
             setattr(module, name_in_torch(name, 0), parameter)
         if step.lengths is not None:
+            assert not layer.stateful and not layer.bptt, "not written here: in_parts does without lengths"
             a = nn.utils.rnn.pack_padded_sequence(a, step.lengths, batch_first=True, enforce_sorted=False)
             z, last = module(a)
             last = last if make is nn.LSTM else (last,)
@@ -149,7 +150,9 @@ def recurrent(make):
 
 def in_parts(module, a, layer, step):
     """`bptt` steps at a time, each part beginning with the state where the one before ended, without its history; the
-    first one, where the layer is stateful, where the same rows of the batch before ended."""
+    first one, where the layer is stateful, where the same rows of the batch before ended. (Test splits are one batch.)
+    """
+    assert not (layer.bidirectional and layer.bptt), "not written here: the reverse direction has borders of its own"
     carried, last, parts = step.state[layer.name], None, []
     if layer.stateful and step.is_training:
         last = [carried[name][None, :len(a)].clone() for name in ("hidden", "cell") if name in carried]
