@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/suggest.h"
 #include "data/sources.h"
+#include "experiment/tensor_names.h"
 
 namespace backplane {
 
@@ -13,13 +15,14 @@ using config::Node;
 using config::Schema;
 
 Schema experiment_schema(const Registry& registry) {
-  const Schema taps = Schema::list(Schema::text_of({"z", "activation", "delta", "weights", "gradients"})).items(1);
+  const Schema taps = Schema::list(Schema::text()).items(1);
   const Schema record =
       Schema::map()
           .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
                     "first samples of a batch whose z, activation and delta are stored")
           .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
-          .optional("taps", taps, "[activation, delta, weights]", "what goes to trace.h5");
+          .optional("taps", taps, "[activation, delta, weights]",
+                    "what goes to trace.h5: z, activation, delta, weights, gradients, and what layers declare");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
@@ -73,7 +76,7 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   const Node& record = document.at("record");
   experiment.record.samples = record.at("samples").as_integer();
   if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
-  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back(tap.as_text());
+  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back({tap.as_text(), tap.place});
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
   experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
                            .keep = document.at("checkpoint").at("keep").as_integer()};
@@ -95,6 +98,35 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
+/// Every tap names tensors of at least one layer.
+void check_taps(const RecordOptions& record, const Network& network) {
+  std::vector<std::string> known = common_taps();
+  for (const LayerNode& node : network.nodes())
+    for (const SavedTensor& saved : node.plan.saved)
+      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
+  for (const Tap& tap : record.taps)
+    if (std::ranges::find(known, tap.name) == known.end())
+      throw UserError(ExitCode::bad_config,
+                      Diagnostic{.place = tap.place,
+                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
+                                 .path = "record.taps",
+                                 .nearest = nearest_name(tap.name, known),
+                                 .known = known});
+}
+
+/// State that is carried from batch to batch means something only where rows go on from batch to batch.
+void check_streams(const TrainOptions& train, const Network& network) {
+  for (const LayerNode& node : network.nodes())
+    if (node.plan.has_carried_state() && !train.streams)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = node.layer.place(),
+                     .what = fmt::format("layer '{}' carries its state from batch to batch, but the rows of one batch "
+                                         "do not go on in the next",
+                                         node.name()),
+                     .hint = "set train.streams: true, which orders windows so; or stateful: false"});
+}
+
 }  // namespace
 
 Model build_model(const Experiment& experiment, const Registry& registry) {
@@ -102,6 +134,8 @@ Model build_model(const Experiment& experiment, const Registry& registry) {
   check_early_stopping(experiment.train.early_stopping, data);
   Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
                   experiment.train.l1, experiment.train.l2);
+  check_taps(experiment.record, network);
+  check_streams(experiment.train, network);
   Loss loss(experiment.network, network, data);
   return {std::move(data), std::move(network), std::move(loss)};
 }

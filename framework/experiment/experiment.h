@@ -28,11 +28,17 @@ struct CheckpointOptions {
   std::int64_t keep = 3;
 };
 
+/// A named tensor to record.
+struct Tap {
+  std::string name;
+  Place place;
+};
+
 /// What is recorded of each layer.
 struct RecordOptions {
   std::int64_t samples = 32;              ///< first rows of a batch that are kept, in checkpoints and traces
   std::optional<config::Duration> every;  ///< between records of the trace; empty: no trace
-  std::vector<std::string> taps;          ///< of the trace
+  std::vector<Tap> taps;                  ///< of the trace
 };
 
 /// An experiment, read and checked: everything that can be said before any data is read.

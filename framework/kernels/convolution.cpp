@@ -137,10 +137,11 @@ void convolution_backward_inputs<double>(const Convolution& shape, std::int64_t 
 
 template <>
 void convolution_backward_weights<double>(const Convolution& shape, std::int64_t samples, const double* a,
-                                          const double* delta, double* d_W, void* workspace) {
+                                          const double* delta, double* d_W, double* d_b, void* workspace) {
   const std::int64_t I = shape.group_inputs(), O = shape.group_outputs(), K = row_length(shape);
   const std::int64_t input_size = shape.input_pixels() * shape.inputs;
   const std::int64_t output_size = shape.output_pixels() * shape.outputs;
+  if (d_b != nullptr) convolution_backward_bias(samples, shape.output_pixels(), shape.outputs, delta, d_b);
   double* d_packed = static_cast<double*>(workspace);
   double* rows = d_packed + shape.weights();
   std::fill_n(d_packed, shape.weights(), 0.0);
@@ -155,10 +156,17 @@ void convolution_backward_weights<double>(const Convolution& shape, std::int64_t
 
 namespace {
 
-/// sums[o] += Σ δ of one sample.
+/// sums[o] += Σ δ of one sample. Four pixels are added up before they go to the sums, whose loads would otherwise wait
+/// for the stores of the pixel before.
 template <class T>
 BP_MULTIVERSION void add_pixels(std::int64_t pixels, std::int64_t outputs, const T* delta, T* sums) {
-  for (std::int64_t pixel = 0; pixel < pixels; ++pixel)
+  std::int64_t pixel = 0;
+  for (; pixel + 4 <= pixels; pixel += 4) {
+    const T* d = delta + pixel * outputs;
+    for (std::int64_t o = 0; o < outputs; ++o)
+      sums[o] += (d[o] + d[o + outputs]) + (d[o + 2 * outputs] + d[o + 3 * outputs]);
+  }
+  for (; pixel < pixels; ++pixel)
     for (std::int64_t o = 0; o < outputs; ++o) sums[o] += delta[pixel * outputs + o];
 }
 

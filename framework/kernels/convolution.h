@@ -44,8 +44,8 @@ struct Convolution {
 /// BLIS, sample by sample.
 ///
 /// One thread, no locks in a steady state; the result is a function of the operands and sizes alone. `packed` is W in
-/// the order that the kernels like, written by convolution_pack; `workspace` is uninitialised memory, 64-byte aligned.
-/// A workspace or `packed` is used by one call at a time, and may be read by many. [any thread]
+/// the order that the kernels like, written by convolution_pack; many calls may read it at once. `workspace` is
+/// uninitialised memory of convolution_workspace_bytes, 64-byte aligned, that belongs to the call. [any thread]
 template <class T>
 std::int64_t convolution_packed_elements(const Convolution& shape);
 template <class T>
@@ -61,14 +61,14 @@ void convolution_forward(const Convolution& shape, std::int64_t samples, const T
 template <class T>
 void convolution_backward_inputs(const Convolution& shape, std::int64_t samples, const T* delta, const T* packed,
                                  T* d_a, void* workspace);
-/// ∂C/∂W += Σ δ·a over samples and windows. Added, in the order of W.
+/// ∂C/∂W += Σ δ·a over samples and windows, ∂C/∂b += Σ δ. Added, in the order of W; d_b may be NULL.
 template <class T>
 void convolution_backward_weights(const Convolution& shape, std::int64_t samples, const T* a, const T* delta, T* d_W,
-                                  void* workspace);
+                                  T* d_b, void* workspace);
 /// z += b at every one of `pixels` pixels of O = `outputs` channels, for the direction that has no bias of its own.
 template <class T>
 void add_bias(std::int64_t pixels, std::int64_t outputs, const T* b, T* z);
-/// ∂C/∂b += Σ δ over samples and `pixels` of each, for O = `outputs`. Added.
+/// ∂C/∂b += Σ δ alone, over samples and `pixels` of each, for O = `outputs`. Added.
 template <class T>
 void convolution_backward_bias(std::int64_t samples, std::int64_t pixels, std::int64_t outputs, const T* delta, T* d_b);
 

@@ -13,6 +13,7 @@ enum class Purpose : std::uint32_t {
   split = 3,       ///< which samples become the validation split
   synthesize = 4,  ///< synthetic data
   check = 5,       ///< which elements a gradient check looks at
+  augment = 6,     ///< how a training sample is changed in an epoch
   layer = 7,       ///< the key of each layer, for random_words
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Batch {
   const std::int64_t* indices = nullptr;
   std::int64_t count = 0;
   bool is_start = false;  ///< of an epoch or evaluation: carried state begins at 0
+  std::optional<std::uint64_t> epoch{};  ///< of training, whose samples are augmented; empty: samples as they are
 };
 
 /// What a batch gave.

@@ -73,9 +73,11 @@ void backward_of(const Convolution& shape, const bp::Call<T>& call) {
   const T* delta = call.delta().data();
   if (const auto d_a = call.d_input(0))  // ∂C/∂a = Σ W·δ
     kernels::convolution_backward_inputs<T>(shape, N, delta, call.prepared(), d_a.data(), call.workspace());
-  if (const auto d_W = call.d_parameter(kW))  // ∂C/∂W += Σ δ·a
-    kernels::convolution_backward_weights<T>(shape, N, call.input(0).data(), delta, d_W.data(), call.workspace());
-  if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σ δ
+  const auto d_W = call.d_parameter(kW), d_b = call.d_parameter(kB);
+  if (d_W)  // ∂C/∂W += Σ δ·a     ∂C/∂b += Σ δ
+    kernels::convolution_backward_weights<T>(shape, N, call.input(0).data(), delta, d_W.data(), d_b.data(),
+                                             call.workspace());
+  else if (d_b)
     kernels::convolution_backward_bias<T>(N, shape.output_pixels(), shape.outputs, delta, d_b.data());
 }
 
@@ -243,20 +245,21 @@ void ConvTranspose2d::backward(const bp::Call<T>& call) const {
   if (const auto d_a = call.d_input(0))  // ∂C/∂a = W ∗ δ
     kernels::convolution_forward<T>(shape, N, delta, call.prepared(), nullptr, d_a.data(), call.workspace());
   if (const auto d_W = call.d_parameter(kW))  // ∂C/∂W += Σ a·δ
-    kernels::convolution_backward_weights<T>(shape, N, delta, call.input(0).data(), d_W.data(), call.workspace());
+    kernels::convolution_backward_weights<T>(shape, N, delta, call.input(0).data(), d_W.data(), nullptr,
+                                             call.workspace());
   if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σ δ
     kernels::convolution_backward_bias<T>(N, shape.input_pixels(), filters, delta, d_b.data());
 }
 
-#define INSTANTIATE(Layer, T)                                \
+#define BP_INSTANTIATE(Layer, T)                             \
   template void Layer::prepare<T>(const bp::Call<T>&) const; \
   template void Layer::forward<T>(const bp::Call<T>&) const; \
   template void Layer::backward<T>(const bp::Call<T>&) const;
-INSTANTIATE(Conv2d, float)
-INSTANTIATE(Conv2d, double)
-INSTANTIATE(Conv1d, float)
-INSTANTIATE(Conv1d, double)
-INSTANTIATE(ConvTranspose2d, float)
-INSTANTIATE(ConvTranspose2d, double)
+BP_INSTANTIATE(Conv2d, float)
+BP_INSTANTIATE(Conv2d, double)
+BP_INSTANTIATE(Conv1d, float)
+BP_INSTANTIATE(Conv1d, double)
+BP_INSTANTIATE(ConvTranspose2d, float)
+BP_INSTANTIATE(ConvTranspose2d, double)
 
 }  // namespace conv
