@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "kernels/matmul.h"
 #include "kernels/multiversion.h"
@@ -230,18 +231,19 @@ class Pass {
   void d_parameters() const {
     const auto delta_gates = saved(kDeltaGates, kG * H_), before = saved(kHiddenBefore, H_);
     const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
-    if (const auto d_W = d_parameter(kW_ih))
-      add_product(d_W, begin, end, delta_gates, begin, call_.input(0).data(), I_);
-    add_sums(d_parameter(kb_ih), begin, end, delta_gates, begin);
-    // What reaches W_hh·h₋ is δ_s, but for a GRU's candidate.
+    const auto d_W_ih = d_parameter(kW_ih), d_W_hh = d_parameter(kW_hh);
+    const auto d_b_ih = d_parameter(kb_ih), d_b_hh = d_parameter(kb_hh);
+    if (d_W_ih) add_product(d_W_ih, begin, end, delta_gates, begin, call_.input(0).data(), I_);
+    // What reaches W_hh·h₋ is δ_s, too, but for a GRU's candidate.
     const std::int64_t plain_end = kKind == Kind::gru ? std::clamp(2 * H_, begin, end) : end;
-    const auto d_W = d_parameter(kW_hh);
-    if (d_W) add_product(d_W, begin, plain_end, delta_gates, begin, before.data, before.stride);
-    add_sums(d_parameter(kb_hh), begin, plain_end, delta_gates, begin);
-    if constexpr (kKind == Kind::gru) {
+    if (d_W_hh) add_product(d_W_hh, begin, plain_end, delta_gates, begin, before.data, before.stride);
+    add_sums({d_b_ih, d_b_hh}, begin, plain_end, delta_gates, begin);
+    if (plain_end < end) {
       const auto delta_gated = saved(kDeltaGated, H_);
-      if (d_W) add_product(d_W, plain_end, end, delta_gated, plain_end - 2 * H_, before.data, before.stride);
-      add_sums(d_parameter(kb_hh), plain_end, end, delta_gated, plain_end - 2 * H_);
+      const std::int64_t column = plain_end - 2 * H_;
+      if (d_W_hh) add_product(d_W_hh, plain_end, end, delta_gated, column, before.data, before.stride);
+      add_sums({d_b_ih}, plain_end, end, delta_gates, plain_end);
+      add_sums({d_b_hh}, plain_end, end, delta_gated, column);
     }
   }
 
@@ -307,10 +309,10 @@ class Pass {
     matmul<T>(end - begin, d_W.columns(), N_ * T_, Transpose::yes, delta.data + column, delta.stride, Transpose::no, a,
               lda, T(1), d_W.data() + begin * d_W.columns(), d_W.columns());
   }
-  /// Likewise d_b += Σ delta.
-  void add_sums(const bp::Tensor<T>& d_b, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
-                std::int64_t column) const {
-    if (!d_b) return;
+  /// Likewise every d_b += Σ delta: rows lie far apart and are worth reading once.
+  void add_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
+                const Steps<T>& delta, std::int64_t column) const {
+    if (std::none_of(biases.begin(), biases.end(), [](const auto& d_b) { return static_cast<bool>(d_b); })) return;
     for (std::int64_t u = begin; u < end; u += kSums) {
       T sums[kSums] = {};
       const T* from = delta.data + column + (u - begin);
@@ -319,7 +321,8 @@ class Pass {
       else
         for (std::int64_t row = 0; row < N_ * T_; ++row)
           for (std::int64_t i = 0; i < end - u; ++i) sums[i] += from[row * delta.stride + i];
-      for (std::int64_t i = 0; i < std::min(kSums, end - u); ++i) d_b[u + i] += sums[i];
+      for (const auto& d_b : biases)
+        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u + i] += sums[i];
     }
   }
 
