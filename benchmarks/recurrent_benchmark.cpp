@@ -168,21 +168,21 @@ class BareProducts {
         x_(filled(s.N * s.T * s.I)),
         sums_(filled(s.N * s.T * s.G * s.H)),
         state_(filled(s.N * s.T * s.H)),
-        W_ih_(filled(s.G * s.H * s.I + 16 * s.I)),
-        W_hh_(filled(s.G * s.H * s.H + 16 * s.H)),
+        W_ih_(filled((s.G * s.H + 16) * (s.I + 16))),
+        W_hh_(filled((s.G * s.H + 16) * (s.H + 16))),
         d_W_(filled(s.G * s.H * std::max(s.I, s.H))) {}
 
   void forward(std::int64_t begin, std::int64_t rows) {
-    const std::int64_t GH = s_.G * s_.H, ld = GH % 512 == 0 ? GH + 16 : GH;
+    const std::int64_t GH = s_.G * s_.H;
     float* sums = sums_.as<float>() + begin * s_.T * GH;
-    product(rows * s_.T, GH, s_.I, x_.as<float>() + begin * s_.T * s_.I, W_ih_, ld, sums);
-    for (std::int64_t t = 0; t < s_.T; ++t) product(rows, GH, s_.H, state_.as<float>(), W_hh_, ld, sums);
+    product(rows * s_.T, GH, s_.I, x_.as<float>() + begin * s_.T * s_.I, W_ih_, sums);
+    for (std::int64_t t = 0; t < s_.T; ++t) product(rows, GH, s_.H, state_.as<float>(), W_hh_, sums);
   }
   void backward(std::int64_t begin, std::int64_t rows) {
     const std::int64_t GH = s_.G * s_.H;
     const float* sums = sums_.as<float>() + begin * s_.T * GH;
-    for (std::int64_t t = 1; t < s_.T; ++t) product(rows, s_.H, GH, sums, W_hh_, s_.H, state_.as<float>());
-    product(rows * s_.T, s_.I, GH, sums, W_ih_, s_.I, x_.as<float>() + begin * s_.T * s_.I);
+    for (std::int64_t t = 1; t < s_.T; ++t) product(rows, s_.H, GH, sums, W_hh_, state_.as<float>());
+    product(rows * s_.T, s_.I, GH, sums, W_ih_, x_.as<float>() + begin * s_.T * s_.I);
   }
   void weights() {
     const std::int64_t GH = s_.G * s_.H;
@@ -195,9 +195,9 @@ class BareProducts {
   }
 
  private:
-  static void product(std::int64_t M, std::int64_t N, std::int64_t K, const float* A, const Buffer& B, std::int64_t ldb,
-                      float* C) {
-    matmul<float>(M, N, K, Transpose::no, A, K, Transpose::no, B.as<float>(), ldb, 0.0f, C, N);
+  /// B's rows are padded where they would be a multiple of 2 KiB apart.
+  static void product(std::int64_t M, std::int64_t N, std::int64_t K, const float* A, const Buffer& B, float* C) {
+    matmul<float>(M, N, K, Transpose::no, A, K, Transpose::no, B.as<float>(), N % 512 == 0 ? N + 16 : N, 0.0f, C, N);
   }
 
   Sizes s_;
@@ -261,7 +261,7 @@ void recurrent(benchmark::State& state, const std::string& type, const Sizes& s)
 
 const bool kRegistered = [] {
   for (const std::string type : {"rnn", "lstm", "gru"})
-    for (const auto& [H, I, T] : {std::array<std::int64_t, 3>{128, 28, 28}, {256, 256, 64}})
+    for (const auto& [H, I, T] : {std::array<std::int64_t, 3>{128, 28, 28}, {256, 256, 64}, {512, 512, 28}})
       for (const std::int64_t slice : {16, 64}) {
         const std::string name = type + " H " + std::to_string(H) + " I " + std::to_string(I) + " T " +
                                  std::to_string(T) + " N 64, slices of " + std::to_string(slice);

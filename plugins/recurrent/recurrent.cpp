@@ -32,7 +32,7 @@ constexpr std::size_t hidden_index(Kind kind) {
   return kind == Kind::gru ? kDeltaGated + 1 : kCell + 1;
 }
 
-/// The leading dimension of the prepared matrices: no multiple of 2 KiB (see Dense).
+/// The leading dimension of prepared matrices: no multiple of 2 KiB (see Dense).
 std::int64_t leading(std::int64_t columns) {
   return columns % 512 == 0 ? columns + 16 : columns;
 }
@@ -59,15 +59,29 @@ BP_MULTIVERSION void sum_rows(std::int64_t rows, const T* delta, std::int64_t ld
   for (std::int64_t c = 0; c < kSums; ++c) sums[c] = (parts[0][c] + parts[1][c]) + (parts[2][c] + parts[3][c]);
 }
 
-/// to (columns, rows), rows `ld` apart = transposed rows [begin, end) of from (rows, columns).
+/// A matrix in the order that the products like.
 template <class T>
-void transpose(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, T* to, std::int64_t ld) {
+struct Matrix {
+  T* data;
+  std::int64_t ld;
+};
+
+/// to (columns, rows) = transposed rows [begin, end) of from (rows, columns).
+template <class T>
+void transpose(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, const Matrix<T>& to) {
   // Blocks keep both the rows read and the columns written in the first-level cache.
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t i0 = 0; i0 < from.columns(); i0 += kBlock)
     for (std::int64_t o0 = begin; o0 < end; o0 += kBlock)
       for (std::int64_t i = i0; i < std::min(i0 + kBlock, from.columns()); ++i)
-        for (std::int64_t o = o0; o < std::min(o0 + kBlock, end); ++o) to[i * ld + o] = from(o, i);
+        for (std::int64_t o = o0; o < std::min(o0 + kBlock, end); ++o) to.data[i * to.ld + o] = from(o, i);
+}
+
+template <class T>
+void copy_rows(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, const Matrix<T>& to) {
+  const std::int64_t columns = from.columns();
+  for (std::int64_t row = begin; row < end; ++row)
+    std::copy_n(from.data() + row * columns, columns, to.data + row * to.ld);
 }
 
 /// The part of a tensor (N, T, D·width) that belongs to one direction.
@@ -91,11 +105,16 @@ class Pass {
         T_(call.input(0).dim(1)),
         I_(call.input(0).dim(2)),
         is_sequence_(layer.output == "sequence") {
-    // The input projection, then the recurrent one, then the biases.
-    const std::int64_t ld = leading(kG * H_);
-    Wt_ih_ = call.prepared() + direction * prepared_elements(layer, I_);
-    Wt_hh_ = Wt_ih_ + I_ * ld;
-    bias_ = Wt_hh_ + H_ * ld;
+    T* next = call.prepared() + direction * prepared_elements(layer, I_);
+    const auto take = [&](std::int64_t rows, std::int64_t columns) {
+      const Matrix<T> matrix{.data = next, .ld = leading(columns)};
+      next += rows * matrix.ld;
+      return matrix;
+    };
+    Wt_ih_ = take(I_, kG * H_), Wt_hh_ = take(H_, kG * H_);
+    bias_ = take(1, kBiases * H_).data;
+    if (is_padded(I_)) W_ih_ = take(kG * H_, I_);
+    if (is_padded(H_)) W_hh_ = take(kG * H_, H_);
     cell_kind_ = kKind == Kind::lstm            ? Cell::lstm
                  : kKind == Kind::gru           ? Cell::gru
                  : layer.nonlinearity == "tanh" ? Cell::rnn_tanh
@@ -103,16 +122,20 @@ class Pass {
   }
 
   static std::int64_t prepared_elements(const Recurrent<kKind>& layer, std::int64_t I) {
-    return (I + layer.units) * leading(kG * layer.units) + kBiases * layer.units;
+    const std::int64_t H = layer.units;
+    return (I + H) * leading(kG * H) + leading(kBiases * H) +
+           kG * H * ((is_padded(I) ? leading(I) : 0) + (is_padded(H) ? leading(H) : 0));
   }
   /// Elements: a row of zeros; h or ∂C/∂h, ∂C/∂c, and what is multiplied or was.
   static std::int64_t workspace_fixed(const Recurrent<kKind>& layer) { return layer.units; }
   static std::int64_t workspace_per_sample(const Recurrent<kKind>& layer) { return (kG + 2) * layer.units; }
 
   void prepare() const {
-    const std::int64_t ld = leading(kG * H_), begin = call_.unit_begin(), end = call_.unit_end();
-    transpose(parameter(kW_ih), begin, end, Wt_ih_, ld);
-    transpose(parameter(kW_hh), begin, end, Wt_hh_, ld);
+    const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
+    transpose(parameter(kW_ih), begin, end, Wt_ih_);
+    transpose(parameter(kW_hh), begin, end, Wt_hh_);
+    if (is_padded(I_)) copy_rows(parameter(kW_ih), begin, end, W_ih_);
+    if (is_padded(H_)) copy_rows(parameter(kW_hh), begin, end, W_hh_);
     const auto b_ih = parameter(kb_ih), b_hh = parameter(kb_hh);
     for (std::int64_t u = begin; u < end; ++u) {
       const T from_input = b_ih ? b_ih[u] : T(0), from_state = b_hh ? b_hh[u] : T(0);
@@ -133,7 +156,7 @@ class Pass {
     T* h = workspace();                                                    // (N, H)
     T* recurrent = h + N_ * H_;                                            // (N, G·H)
     // W_ih·x of all steps at once, where the gates will stand.
-    matmul<T>(N_ * T_, kG * H_, I_, Transpose::no, call_.input(0).data(), I_, Transpose::no, Wt_ih_, leading(kG * H_),
+    matmul<T>(N_ * T_, kG * H_, I_, Transpose::no, call_.input(0).data(), I_, Transpose::no, Wt_ih_.data, Wt_ih_.ld,
               T(0), gates.data, gates.stride);
     if (layer_.stateful)
       std::copy_n(call_.state(kStateHidden).data(), N_ * H_, h);
@@ -143,7 +166,7 @@ class Pass {
     for (std::int64_t s = 0; s < T_; ++s) {
       const std::int64_t t = step(s);
       if (t < longest)
-        matmul<T>(N_, kG * H_, H_, Transpose::no, h, H_, Transpose::no, Wt_hh_, leading(kG * H_), T(0), recurrent,
+        matmul<T>(N_, kG * H_, H_, Transpose::no, h, H_, Transpose::no, Wt_hh_.data, Wt_hh_.ld, T(0), recurrent,
                   kG * H_);
       for (std::int64_t n = 0; n < N_; ++n) {
         T* h_n = h + n * H_;
@@ -213,8 +236,8 @@ class Pass {
       if (is_cut(t)) {
         std::fill_n(carry, 2 * N_ * H_, T(0));
       } else {
-        const auto W = parameter(kW_hh);
-        matmul<T>(N_, H_, kG * H_, Transpose::no, d_sums, kG * H_, Transpose::no, W.data(), H_,
+        const auto W = weights(kW_hh);
+        matmul<T>(N_, H_, kG * H_, Transpose::no, d_sums, kG * H_, Transpose::no, W.data, W.ld,
                   kKind == Kind::gru ? T(1) : T(0), carry, H_);
       }
     }
@@ -223,8 +246,9 @@ class Pass {
   /// ∂C/∂x = δ_s·W_ih; the second direction adds.
   void d_input() const {
     const auto delta_gates = saved(kDeltaGates, kG * H_);
-    matmul<T>(N_ * T_, I_, kG * H_, Transpose::no, delta_gates.data, delta_gates.stride, Transpose::no,
-              parameter(kW_ih).data(), I_, direction_ == 0 ? T(0) : T(1), call_.d_input(0).data(), I_);
+    const auto W = weights(kW_ih);
+    matmul<T>(N_ * T_, I_, kG * H_, Transpose::no, delta_gates.data, delta_gates.stride, Transpose::no, W.data, W.ld,
+              direction_ == 0 ? T(0) : T(1), call_.d_input(0).data(), I_);
   }
 
   /// ∂C/∂θ of the units asked for, from what backward() saved of the whole batch.
@@ -268,6 +292,13 @@ class Pass {
   std::int64_t directions() const { return layer_.bidirectional ? 2 : 1; }
   auto parameter(std::size_t i) const { return call_.parameter(index(i)); }
   auto d_parameter(std::size_t i) const { return call_.d_parameter(index(i)); }
+  /// W_ih or W_hh as backward reads it.
+  Matrix<const T> weights(Parameter i) const {
+    const Matrix<T>& padded = i == kW_ih ? W_ih_ : W_hh_;
+    if (padded.data != nullptr) return {.data = padded.data, .ld = padded.ld};
+    return {.data = parameter(i).data(), .ld = parameter(i).columns()};
+  }
+  static bool is_padded(std::int64_t columns) { return leading(columns) != columns; }
   std::size_t index(std::size_t i) const { return i + static_cast<std::size_t>(direction_) * kParameters; }
 
   template <class Element>
@@ -332,7 +363,8 @@ class Pass {
   const std::int64_t H_ = layer_.units;
   const bool is_sequence_;
   Cell cell_kind_;
-  T *Wt_ih_, *Wt_hh_, *bias_;
+  Matrix<T> Wt_ih_{}, Wt_hh_{}, W_ih_{}, W_hh_{};  ///< prepared; the last two where their rows need padding
+  T* bias_ = nullptr;
 };
 
 const char* const kOutputs[] = {"sequence", "last", nullptr};

@@ -57,8 +57,8 @@ namespace recurrent {
 /// not looked at, "last" is step L−1, and the reverse direction begins there.
 ///
 ///   needs      x
-///   prepared   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases
-///   saved      gates (T, G·H) activated, in the order above
+///   prepared   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases; W_ih and W_hh where their own rows need
+///   padding saved      gates (T, G·H) activated, in the order above
 ///              hidden_before (T, H) h₋: what W_hh was multiplied with, as one matrix for ∂C/∂W_hh
 ///              hidden (T, H) h, where z does not hold it already (output: last); of an rnn it is `gates`
 ///              cell (T, H) c                lstm
