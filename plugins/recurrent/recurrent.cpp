@@ -175,6 +175,12 @@ class Pass {
           clear(z, H_, n, t), clear(hidden, H_, n, t);
           continue;
         }
+        if (s + 1 < T_) {
+          const std::int64_t next = step(s + 1);
+          fetch(gates.at(n, next), kG * H_), fetch(before.at(n, next), H_);
+          if (kKind != Kind::rnn) fetch(cell.at(n, next), H_);
+          if (is_sequence_) fetch(z.at(n, next), H_);
+        }
         std::copy_n(h_n, H_, before.at(n, t));
         step_forward<T>(cell_kind_, H_,
                         {.recurrent = recurrent + n * kG * H_,
@@ -211,6 +217,14 @@ class Pass {
           clear(delta_gates, kG * H_, n, t), clear(delta_hidden, H_, n, t), clear(delta_gated, H_, n, t);
           std::fill_n(d_sums + n * kG * H_, kG * H_, T(0));
           continue;
+        }
+        if (s > 0) {
+          const std::int64_t next = step(s - 1);
+          fetch(gates.at(n, next), kG * H_), fetch(delta_gates.at(n, next), kG * H_);
+          fetch(delta_hidden.at(n, next), H_);
+          if (is_sequence_) fetch(delta.at(n, next), H_);
+          if (kKind != Kind::rnn) fetch(cell.at(n, next), H_);
+          if (kKind == Kind::gru) fetch(before.at(n, next), H_), fetch(delta_gated.at(n, next), H_);
         }
         const bool is_last = t == (direction_ == 0 ? length(n) - 1 : 0);
         step_backward<T>(cell_kind_, H_,
@@ -325,6 +339,11 @@ class Pass {
   bool is_cut(std::int64_t t) const { return layer_.bptt > 0 && (direction_ == 0 ? t : t + 1) % layer_.bptt == 0; }
   /// Where sample n begins in z and δ of (N, D·H).
   std::int64_t last(std::int64_t n) const { return (n * directions() + direction_) * H_; }
+  /// Asks for a row that the next step needs: rows of a step lie T steps apart, too far for the processor to foresee.
+  static void fetch(const T* row, std::int64_t width) {
+    for (std::int64_t i = 0; i < width; i += static_cast<std::int64_t>(64 / sizeof(T)))
+      __builtin_prefetch(row + i, 0, 2);
+  }
   /// c₋ of step t.
   const T* cell_before(const Steps<T>& cell, std::int64_t n, std::int64_t t) const {
     if (t != (direction_ == 0 ? 0 : length(n) - 1)) return cell.at(n, direction_ == 0 ? t - 1 : t + 1);
