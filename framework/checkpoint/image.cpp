@@ -217,6 +217,7 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   std::vector<std::string> names;
   for (const StoredLayer& layer : snapshot.layers) names.push_back(layer.name);
   writer.names("/layer_names", names);
+  if (!snapshot.vocabulary.empty()) writer.names("/vocabulary", snapshot.vocabulary);
 
   const auto samples = static_cast<std::int64_t>(snapshot.sample_indices.size());
   const Handle scale =
@@ -227,6 +228,8 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
     const Handle dataset = writer.tensor(path, *tensor);
     check(H5DSattach_scale(dataset.id(), scale.id(), 0), "attach a scale");
   }
+  if (!snapshot.lengths.empty())
+    writer.array("/probe/length", {samples}, H5T_STD_I64LE, 8, snapshot.lengths.data(), "int64");
   const Handle losses = writer.array("/probe/loss", {samples}, H5T_IEEE_F64LE, 8, snapshot.losses.data(), "float64");
   check(H5DSattach_scale(losses.id(), scale.id(), 0), "attach a scale");
 

@@ -273,6 +273,9 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
   snapshot.input = read_tensor(file.id(), "/probe/input");
   snapshot.target = read_tensor(file.id(), "/probe/target");
   snapshot.losses = read_array<double>(file.id(), "/probe/loss");
+  const auto holds = [&](const char* name) { return H5Lexists(file.id(), name, H5P_DEFAULT) > 0; };
+  if (holds("/probe/length")) snapshot.lengths = read_array<std::int64_t>(file.id(), "/probe/length");
+  if (holds("/vocabulary")) snapshot.vocabulary = read_names(file.id(), "/vocabulary");
   read_state(file.id(), snapshot);
   for (const std::string& name : read_names(file.id(), "/layer_names"))
     snapshot.layers.push_back(read_layer(file.id(), name));

@@ -40,7 +40,9 @@ struct Snapshot {
   std::map<std::string, double> numbers;         ///< /state
   std::vector<std::int64_t> sample_indices;      ///< which training samples the rows of per-sample tensors are
   StoredTensor input, target;                    ///< of those samples
+  std::vector<std::int64_t> lengths;             ///< of those samples; empty where the data has none
   std::vector<double> losses;                    ///< of those samples
+  std::vector<std::string> vocabulary;           ///< of text: symbol k in UTF-8; else empty
   std::vector<StoredLayer> layers;
 };
 

@@ -37,6 +37,19 @@ void print_summary(const RunSummary& summary) {
   fmt::print("look inside  backplane inspect {}\n", summary.last_checkpoint);
 }
 
+/// Control characters would move the terminal's cursor about.
+std::string printable(const std::string& text) {
+  std::string shown;
+  for (const char c : text)
+    shown += (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 127 ? '?' : c;
+  return shown;
+}
+
+void print_generated(const std::vector<GeneratedText>& texts) {
+  for (const GeneratedText& sample : texts)
+    fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt), printable(sample.text));
+}
+
 ExitCode run(const RunWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
@@ -48,6 +61,7 @@ ExitCode run(const RunWords& words, const Words& all) {
   }
   const RunSummary summary = run_experiment(experiment, registry, {.threads = words.threads, .directory = words.out});
   print_summary(summary);
+  print_generated(summary.generated);
   if (summary.code == ExitCode::stopped)
     fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n", summary.last_checkpoint);
   return summary.code;

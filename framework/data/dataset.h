@@ -30,6 +30,15 @@ struct Samples {
   Samples subset(const std::vector<std::int64_t>& indices, std::int64_t input_size, std::int64_t target_size) const;
 };
 
+/// Random changes to training images [H, W, C], one draw of each a sample and epoch.
+struct Augmentation {
+  bool flip = false;  ///< left and right are swapped with probability 1/2
+  /// Images move by dy rows and dx columns, each drawn from [-shift, shift] and below the extent. What comes in is 0
+  /// as stored, before scaling: the padding of PyTorch's RandomCrop.
+  std::int64_t shift = 0;
+  std::uint64_t seed = 0;
+};
+
 /// A data set: up to three splits of samples of one shape. Every value is finite; every label is in [0, classes).
 struct DataSet {
   Shape input_shape;                     ///< of one sample, without the batch axis; never empty
@@ -49,12 +58,19 @@ struct DataSet {
   std::vector<double> shift{0.0};
   std::vector<double> scale{1.0};
 
+  std::optional<Augmentation> augmentation;  ///< of the training split; input_shape is then [H, W, C]
+
   std::int64_t input_size() const { return element_count(input_shape); }
 
   /// Writes sample `index` of `samples`, shifted and scaled, as T (float or double) into out[0, input_size()).
   /// [any thread]
   template <class T>
   void gather_input(const Samples& samples, std::int64_t index, T* out) const;
+
+  /// Likewise, changed as `augmentation` says: a function of its seed, `epoch` (below 2^32) and `index`. The same as
+  /// gather_input where there is none. Takes no memory. [any thread]
+  template <class T>
+  void gather_augmented(const Samples& samples, std::int64_t index, std::uint64_t epoch, T* out) const;
 };
 
 /// Writes what sample `index` should give, as T (float or double), into out[0, outputs): the target vector

@@ -6,19 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <boost/iostreams/device/file.hpp>
-#include <boost/iostreams/filter/gzip.hpp>
-#include <boost/iostreams/filtering_streambuf.hpp>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <ranges>
+
+#include "data/folders.h"
+#include "data/packed_file.h"
 
 namespace backplane {
 
 namespace {
-
-constexpr int kGzipFirstByte = 0x1f;
 
 template <class T>
 T from_big_endian(T value) {
@@ -28,55 +24,12 @@ T from_big_endian(T value) {
   return std::bit_cast<T>(bytes);
 }
 
-/// The bytes of a file, unpacked where it is gzip. Damage found on the way is an error of the file.
-class Input {
- public:
-  explicit Input(const std::string& path) : origin_(Origin::file(path)) {
-    require_file(path);
-    is_gzip_ = std::ifstream(path, std::ios::binary).peek() == kGzipFirstByte;
-    most_left_ = static_cast<std::int64_t>(std::filesystem::file_size(path)) * (is_gzip_ ? kMostDeflateRatio : 1);
-    if (is_gzip_) bytes_.push(boost::iostreams::gzip_decompressor());
-    bytes_.push(boost::iostreams::file_source(path, std::ios::binary));
-  }
-
-  const Origin& origin() const { return origin_; }
-  bool is_gzip() const { return is_gzip_; }
-  /// How many bytes can still come; exact for a plain file.
-  std::int64_t most_left() const { return most_left_; }
-
-  /// Fills `size` bytes and returns how many there were before the end.
-  std::int64_t read(void* to, std::int64_t size) {
-    const std::int64_t found = guarded([&] { return bytes_.sgetn(static_cast<char*>(to), size); });
-    most_left_ -= found;
-    return found;
-  }
-
-  bool at_end() {
-    return guarded([&] { return bytes_.sgetc() == std::char_traits<char>::eof(); });
-  }
-
- private:
-  template <class F>
-  auto guarded(F&& f) -> decltype(f()) {
-    try {
-      return f();
-    } catch (const std::ios_base::failure&) {
-      origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it");
-    }
-  }
-
-  Origin origin_;
-  bool is_gzip_ = false;
-  std::int64_t most_left_ = 0;
-  boost::iostreams::filtering_istreambuf bytes_;
-};
-
 struct Header {
   std::uint8_t type = 0;
   Shape dims;
 };
 
-Header read_header(Input& input) {
+Header read_header(PackedFile& input) {
   std::array<std::uint8_t, 4> magic{};
   const std::int64_t found = input.read(magic.data(), magic.size());
   if (found < 4 || magic[0] != 0 || magic[1] != 0)
@@ -93,7 +46,7 @@ Header read_header(Input& input) {
 }
 
 template <class T>
-Table read_elements(Input& input, Shape dims) {
+Table read_elements(PackedFile& input, Shape dims) {
   const std::int64_t bytes = table_bytes(input.origin(), dims, sizeof(T));
   const auto truncated = [&](const std::string& found) {
     input.origin().fail(fmt::format("the file is truncated: shape {} needs {} bytes after the header, found {}",
@@ -109,11 +62,14 @@ Table read_elements(Input& input, Shape dims) {
   return {std::move(dims), std::move(values), input.origin()};
 }
 
-Table read_images(const std::string& path) {
+Table read_images(const std::string& path, bool rows) {
   Table images = read_idx(path);
   if (images.dims.size() < 2)
     images.origin.fail(fmt::format("expected images with 2 axes or more, found shape {}", to_string(images.dims)));
-  if (images.dims.size() == 3) images.dims.push_back(1);
+  if (rows && images.dims.size() != 3)
+    images.origin.fail(
+        fmt::format("expected images with 3 axes to read their rows, found shape {}", to_string(images.dims)));
+  if (!rows && images.dims.size() == 3) images.dims.push_back(1);
   return images;
 }
 
@@ -127,8 +83,8 @@ Table read_labels(const std::string& path) {
   return labels;
 }
 
-RawSplit read_split(const IdxPair& pair) {
-  return {read_images(pair.images), read_labels(pair.labels)};
+RawSplit read_split(const IdxPair& pair, bool rows) {
+  return {read_images(pair.images, rows), read_labels(pair.labels)};
 }
 
 /// `stem` or `stem.gz` in `folder`, or "".
@@ -140,37 +96,24 @@ std::string find_file(const std::string& folder, const std::string& stem) {
 
 }  // namespace
 
-std::vector<std::string> data_folders() {
-  std::vector<std::string> folders;
-  if (const char* own = std::getenv("BACKPLANE_DATA"); own != nullptr && *own != '\0') folders.emplace_back(own);
-  folders.emplace_back("/usr/share/datasets");
-  return folders;
-}
-
 IdxOptions find_idx(const std::string& name, const std::vector<std::string>& folders) {
-  std::vector<std::string> places;
-  for (const std::string& folder : folders) {
-    const std::string place = folder + "/" + name;
-    places.push_back(place);
-    if (!std::filesystem::is_directory(place)) continue;
-    const auto require = [&](const std::string& stem) {
-      std::string path = find_file(place, stem);
-      if (path.empty())
-        Origin{Place{place}, {}, ExitCode::no_input}.fail(fmt::format("this folder has no {} (or {}.gz)", stem, stem));
-      return path;
-    };
-    IdxOptions options{{require("train-images-idx3-ubyte"), require("train-labels-idx1-ubyte")}, std::nullopt};
-    if (!find_file(place, "t10k-images-idx3-ubyte").empty() || !find_file(place, "t10k-labels-idx1-ubyte").empty())
-      options.test = IdxPair{require("t10k-images-idx3-ubyte"), require("t10k-labels-idx1-ubyte")};
-    return options;
-  }
-  throw UserError(
-      ExitCode::no_input, fmt::format("data set '{}' not found; looked at {}", name, fmt::join(places, ", ")),
+  const std::string place = find_data_folder(
+      name, folders,
       fmt::format("set BACKPLANE_DATA to the folder that holds {}/, or install Debian's dataset-{}", name, name));
+  const auto require = [&](const std::string& stem) {
+    std::string path = find_file(place, stem);
+    if (path.empty())
+      Origin{Place{place}, {}, ExitCode::no_input}.fail(fmt::format("this folder has no {} (or {}.gz)", stem, stem));
+    return path;
+  };
+  IdxOptions options{{require("train-images-idx3-ubyte"), require("train-labels-idx1-ubyte")}, std::nullopt};
+  if (!find_file(place, "t10k-images-idx3-ubyte").empty() || !find_file(place, "t10k-labels-idx1-ubyte").empty())
+    options.test = IdxPair{require("t10k-images-idx3-ubyte"), require("t10k-labels-idx1-ubyte")};
+  return options;
 }
 
 Table read_idx(const std::string& path) {
-  Input input(path);
+  PackedFile input(path);
   Header header = read_header(input);
   switch (header.type) {
     case 0x08:
@@ -186,8 +129,8 @@ Table read_idx(const std::string& path) {
 
 DataSet load_idx(const IdxOptions& options) {
   std::optional<RawSplit> test;
-  if (options.test) test = read_split(*options.test);
-  DataSet data = assemble(read_split(options.train), std::move(test));
+  if (options.test) test = read_split(*options.test, options.rows);
+  DataSet data = assemble(read_split(options.train, options.rows), std::move(test));
   data.files = {options.train.images, options.train.labels};
   if (options.test) data.files.insert(data.files.end(), {options.test->images, options.test->labels});
   return data;

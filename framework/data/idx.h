@@ -19,6 +19,7 @@ struct IdxPair {
 struct IdxOptions {
   IdxPair train;
   std::optional<IdxPair> test;
+  bool rows = false;  ///< images of rank 3 are sequences of rows: a sample is [H, W]
 };
 
 /// Finds the four files of data set `name` (train-images-idx3-ubyte and so on, with or without .gz) in the first of
@@ -26,13 +27,10 @@ struct IdxOptions {
 /// Throws UserError (no_input) naming every place that was looked at.
 IdxOptions find_idx(const std::string& name, const std::vector<std::string>& folders);
 
-/// Where find_idx looks: $BACKPLANE_DATA where it is set, then where Debian's dataset packages put theirs.
-std::vector<std::string> data_folders();
-
 /// Reads one file whole; nothing may follow its elements. Takes no memory that the file's size does not warrant.
 Table read_idx(const std::string& path);
 
-/// Images of rank 3 (N, H, W) get a channel axis: a sample is [H, W, 1].
+/// Images of rank 3 (N, H, W) get a channel axis, unless they are read as rows: a sample is [H, W, 1].
 DataSet load_idx(const IdxOptions& options);
 
 }  // namespace backplane

@@ -94,12 +94,54 @@ void set_scale(DataSet& data, Scaling scaling) {
     throw UserError(ExitCode::bad_data, "the inputs are too large to be scaled: their sum or range is not finite");
 }
 
+void require_one_per_feature(const std::vector<double>& values, const DataSet& data, const Origin& origin) {
+  const auto features = static_cast<std::size_t>(data.input_shape.back());
+  if (values.size() == 1 || values.size() == features) return;
+  origin.fail(fmt::format("{} values, expected 1 or {}: samples have shape {}", values.size(), features,
+                          to_string(data.input_shape)));
+}
+
+void set_normalization(DataSet& data, const Normalization& normalization) {
+  require_one_per_feature(normalization.mean, data, normalization.mean_origin);
+  require_one_per_feature(normalization.deviation, data, normalization.deviation_origin);
+  const double unit = std::holds_alternative<std::vector<std::uint8_t>>(data.train.inputs) ? 255.0 : 1.0;
+  const std::size_t features = std::max(normalization.mean.size(), normalization.deviation.size());
+  const auto each = [&](const std::vector<double>& values, std::size_t f) { return values[values.size() > 1 ? f : 0]; };
+  data.shift.resize(features);
+  data.scale.resize(features);
+  for (std::size_t f = 0; f < features; ++f) {
+    data.shift[f] = unit * each(normalization.mean, f);
+    data.scale[f] = 1.0 / (unit * each(normalization.deviation, f));
+    if (!std::isfinite(data.scale[f]))
+      normalization.deviation_origin.fail(
+          fmt::format("{} is too small to divide by", each(normalization.deviation, f)));
+  }
+}
+
+void set_augmentation(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
+  const Shape& shape = data.input_shape;
+  const std::int64_t shift = preparation.augmentation->shift;
+  if (shape.size() != 3 || !data.train.lengths.empty())
+    preparation.augmentation_origin.fail(
+        fmt::format("only images of shape [H, W, C] can be augmented; these samples have shape {}{}", to_string(shape),
+                    data.train.lengths.empty() ? "" : " and lengths"));
+  const std::int64_t most = std::min(shape[0], shape[1]) - 1;
+  if (shift > most)
+    preparation.augmentation_origin.fail(
+        fmt::format("a shift by {} pixels can move images of shape {} out of sight", shift, to_string(shape)),
+        fmt::format("at most {} keeps some of them", most));
+  data.augmentation = preparation.augmentation;
+  data.augmentation->seed = seed;
+}
+
 }  // namespace
 
 void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
   if (preparation.limit) keep_first(data, *preparation.limit);
   if (preparation.validation > 0) split_off_validation(data, preparation, seed);
   set_scale(data, preparation.scaling);
+  if (preparation.normalization) set_normalization(data, *preparation.normalization);
+  if (preparation.augmentation) set_augmentation(data, preparation, seed);
 }
 
 }  // namespace backplane

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "data/table.h"
 
@@ -13,16 +14,29 @@ enum class Scaling {
   standard  ///< every last-axis element to mean 0 and standard deviation 1 over the training split, without padding
 };
 
+/// Inputs become (x − mean) / deviation, as torchvision's Normalize has it: x is a byte / 255, or any other number as
+/// stored. Each has one number, or one per last-axis element.
+struct Normalization {
+  std::vector<double> mean;
+  std::vector<double> deviation;  ///< above 0
+  Origin mean_origin;
+  Origin deviation_origin;
+};
+
 /// What is done to a data set of any format once it is loaded, in this order.
 struct Preparation {
   std::optional<std::int64_t> limit;  ///< the first so many training samples; the others are dropped
   std::int64_t validation = 0;        ///< so many training samples become the validation split, chosen by the seed
   Origin validation_origin{{}, {}, ExitCode::bad_config};
   Scaling scaling = Scaling::none;
+  std::optional<Normalization> normalization{};  ///< instead of scaling
+  std::optional<Augmentation> augmentation{};    ///< its seed is that of `prepare`
+  Origin augmentation_origin{{}, {}, ExitCode::bad_config};
 };
 
 /// Both parts of a split keep the order of the file. Throws by `validation_origin` where no training sample would be
-/// left. Scaling touches only `shift` and `scale`; a feature that does not vary is shifted only.
+/// left, and by the other origins where the samples' shape does not fit. Scaling touches only `shift` and `scale`; a
+/// feature that does not vary is shifted only.
 void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed);
 
 }  // namespace backplane

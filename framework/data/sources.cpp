@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "data/cifar.h"
 #include "data/csv.h"
+#include "data/folders.h"
 #include "data/hdf5_tables.h"
 #include "data/idx.h"
 #include "data/inline_samples.h"
 #include "data/prepare.h"
 #include "data/synthetic.h"
+#include "data/text.h"
 
 namespace backplane {
 
@@ -17,17 +20,37 @@ using config::Node;
 using config::Schema;
 
 constexpr double kMostSamples = 1e8;
+constexpr double kMostWindow = 1 << 20;
 constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
 
 // The schema, one function per format, and beside it the function that loads what was written.
 
 /// Adds what every format offers.
-Schema with_preparation(Schema map) {
+Schema with_splits(Schema map) {
   return map
       .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
-      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation")
+      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation");
+}
+
+/// Adds what every format of numbers offers.
+Schema with_preparation(Schema map) {
+  const Schema deviation = Schema::number().above(0);
+  const Schema normalize =
+      Schema::map()
+          .required("mean", Schema::either(Schema::number(), Schema::list(Schema::number()).items(1)),
+                    "of all inputs, or one per feature (channel); of bytes / 255 where inputs are bytes")
+          .required("std", Schema::either(deviation, Schema::list(deviation).items(1)), "deviation, likewise");
+  const Schema augment =
+      Schema::map()
+          .optional("flip", Schema::text_of({"none", "horizontal"}), "none", "horizontal: mirror with probability 1/2")
+          .optional("shift", Schema::integer().at_least(0), "0",
+                    "move by up to so many pixels, each way; stored zeros come in (before scaling)");
+  return with_splits(map)
       .optional("scale", Schema::text_of({"none", "unit", "standard"}), "none",
-                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature");
+                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature")
+      .optional("normalize", normalize, std::nullopt, "(x - mean) / std with these numbers, instead of scale")
+      .optional("augment", augment, std::nullopt,
+                "random changes to training images, drawn anew for every sample and epoch");
 }
 
 /// Paths leave the name of a chosen alternative out, as those of `validate` do.
@@ -35,13 +58,37 @@ Origin origin_of(const Node& node, const std::string& path) {
   return {node.place, path, ExitCode::bad_config};
 }
 
+std::vector<double> read_numbers(const Node& node) {
+  if (node.is_scalar()) return {node.as_number()};
+  std::vector<double> values;
+  for (const Node& item : node.list) values.push_back(item.as_number());
+  return values;
+}
+
 Preparation read_preparation(const Node& map) {
   Preparation preparation;
   if (const Node* limit = map.find("limit")) preparation.limit = limit->as_integer();
   preparation.validation = map.at("validation").as_integer();
   preparation.validation_origin = origin_of(map.at("validation"), "data.validation");
+  if (map.find("scale") == nullptr) return preparation;
   const std::string& scale = map.at("scale").as_text();
   preparation.scaling = scale == "unit" ? Scaling::unit : scale == "standard" ? Scaling::standard : Scaling::none;
+  if (const Node* normalize = map.find("normalize")) {
+    // A resolved file says `scale: none` beside `normalize`.
+    if (preparation.scaling != Scaling::none)
+      origin_of(*normalize, "data.normalize")
+          .fail(fmt::format("'normalize' and 'scale: {}' exclude each other", scale));
+    const Node& mean = normalize->at("mean");
+    const Node& deviation = normalize->at("std");
+    preparation.normalization =
+        Normalization{read_numbers(mean), read_numbers(deviation), origin_of(mean, "data.normalize.mean"),
+                      origin_of(deviation, "data.normalize.std")};
+  }
+  if (const Node* augment = map.find("augment")) {
+    preparation.augmentation =
+        Augmentation{augment->at("flip").as_text() == "horizontal", augment->at("shift").as_integer()};
+    preparation.augmentation_origin = origin_of(*augment, "data.augment");
+  }
   return preparation;
 }
 
@@ -66,19 +113,36 @@ Schema idx_schema() {
   return Schema::map()
       .optional("name", Schema::text(), std::nullopt, "looked for in $BACKPLANE_DATA, then in /usr/share/datasets")
       .optional("train", pair, std::nullopt, "the files of the training split, instead of a name")
-      .optional("test", pair, std::nullopt, "the files of the test split");
+      .optional("test", pair, std::nullopt, "the files of the test split")
+      .optional("as", Schema::text_of({"images", "rows"}), "images",
+                "images: samples are [H, W, 1]; rows: sequences [H, W] of rows");
 }
 
 DataSet load_idx(const Node& map) {
+  const bool rows = map.at("as").as_text() == "rows";
   if (has_first(map, "name", "train")) {
     if (const Node* test = map.find("test"))
       origin_of(*test, "data.test").fail("'test' goes with 'train', not with 'name'");
-    return load_idx(find_idx(map.at("name").as_text(), data_folders()));
+    IdxOptions found = find_idx(map.at("name").as_text(), data_folders());
+    found.rows = rows;
+    return load_idx(found);
   }
   const auto pair = [](const Node& node) { return IdxPair{node.at("images").as_text(), node.at("labels").as_text()}; };
-  IdxOptions options{pair(map.at("train")), std::nullopt};
+  IdxOptions options{pair(map.at("train")), std::nullopt, rows};
   if (const Node* test = map.find("test")) options.test = pair(*test);
   return load_idx(options);
+}
+
+Schema cifar_schema(Cifar which) {
+  return Schema::map().optional("folder", Schema::text(), std::nullopt,
+                                fmt::format("where the binary version is; where left out, {} in $BACKPLANE_DATA, then "
+                                            "in /usr/share/datasets",
+                                            cifar_folder(which)));
+}
+
+DataSet load_cifar(Cifar which, const Node& map) {
+  if (const Node* folder = map.find("folder")) return load_cifar(which, folder->as_text());
+  return load_cifar(which, find_cifar(which, data_folders()));
 }
 
 Schema csv_schema() {
@@ -172,6 +236,29 @@ DataSet load_inline(const Node& map) {
   return load_inline(options);
 }
 
+Schema text_schema() {
+  return Schema::map()
+      .required("files", Schema::either(Schema::text(), Schema::list(Schema::text()).items(1)),
+                "text files, plain or gzip, read one after another")
+      .optional("unit", Schema::text_of({"character", "byte"}), "character",
+                "character: the UTF-8 characters that occur; byte: all 256")
+      .required("window", Schema::integer().at_least(1).at_most(kMostWindow),
+                "length of a sample in units; the label of each is the one that follows it")
+      .optional("test", Schema::number().at_least(0).below(1), "0.1", "the part of the text, at its end, to test on");
+}
+
+DataSet load_text(const Node& map) {
+  TextOptions options{{},
+                      map.at("unit").as_text() == "byte",
+                      map.at("window").as_integer(),
+                      map.at("test").as_number(),
+                      origin_of(map.at("test"), "data.test")};
+  const Node& files = map.at("files");
+  if (files.is_scalar()) options.files = {files.as_text()};
+  for (const Node& file : files.list) options.files.push_back(file.as_text());
+  return load_text(options);
+}
+
 Schema synthetic_schema() {
   const auto sized = [](Schema map, const std::string& samples) {
     return with_preparation(
@@ -235,8 +322,11 @@ DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t s
 Schema data_schema() {
   return Schema::choice("data format")
       .alternative("idx", with_preparation(idx_schema()), "images and labels in the format of MNIST")
+      .alternative("cifar10", with_preparation(cifar_schema(Cifar::ten)), "colour images of 10 classes")
+      .alternative("cifar100", with_preparation(cifar_schema(Cifar::hundred)), "colour images of 100 (fine) classes")
       .alternative("csv", with_preparation(csv_schema()), "tables of text")
       .alternative("hdf5", with_preparation(hdf5_schema()), "tables in HDF5 files")
+      .alternative("text", with_splits(text_schema()), "text to be continued, unit by unit")
       .alternative("inline", with_preparation(inline_schema()), "samples written here")
       .alternative("synthetic", synthetic_schema(), "samples computed from the seed");
 }
@@ -246,8 +336,11 @@ DataSet load_data(const Node& section, std::uint64_t seed) {
   const Node* map = &section.choice();
   DataSet data;
   if (format == "idx") data = load_idx(*map);
+  if (format == "cifar10") data = load_cifar(Cifar::ten, *map);
+  if (format == "cifar100") data = load_cifar(Cifar::hundred, *map);
   if (format == "csv") data = load_csv(*map);
   if (format == "hdf5") data = load_hdf5(*map);
+  if (format == "text") data = load_text(*map);
   if (format == "inline") data = load_inline(*map);
   if (format == "synthetic") {
     const std::string& kind = map->chosen();

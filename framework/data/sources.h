@@ -5,7 +5,7 @@
 
 namespace backplane {
 
-/// The schema of the YAML section `data:` — a choice of idx, csv, hdf5, inline and synthetic.
+/// The schema of the YAML section `data:` — a choice of the formats: idx, cifar10, csv, text, …
 config::Schema data_schema();
 
 /// Loads what a validated `data:` section names. `seed` decides splits and synthetic samples: the same section and

@@ -150,8 +150,8 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     check(*test);
     check_same_shape(train.inputs, test->inputs, "inputs");
     if (test->lengths.has_value() != train.lengths.has_value())
-      test->inputs.origin.fail(fmt::format("the test split has {} lengths, the training split has {}",
-                                           test->lengths ? "its" : "no", train.lengths ? "its" : "none"));
+      test->inputs.origin.fail(test->lengths ? "the test split has lengths, though the training split has none"
+                                             : "the test split has no lengths, though the training split has");
     if (labels)
       data.classes = std::max(data.classes, count_classes(test->targets));
     else

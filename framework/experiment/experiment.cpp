@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/suggest.h"
 #include "data/sources.h"
+#include "experiment/tensor_names.h"
 
 namespace backplane {
 
@@ -13,18 +15,24 @@ using config::Node;
 using config::Schema;
 
 Schema experiment_schema(const Registry& registry) {
-  const Schema taps = Schema::list(Schema::text_of({"z", "activation", "delta", "weights", "gradients"})).items(1);
+  const Schema taps = Schema::list(Schema::text()).items(1);
   const Schema record =
       Schema::map()
           .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
                     "first samples of a batch whose z, activation and delta are stored")
           .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
-          .optional("taps", taps, "[activation, delta, weights]", "what goes to trace.h5");
+          .optional("taps", taps, "[activation, delta, weights]",
+                    "what goes to trace.h5: z, activation, delta, weights, gradients, and what layers declare");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
   const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100",
                                                 "steps between lines of the training split");
+  const Schema generate =
+      Schema::map()
+          .optional("samples", Schema::integer().at_least(1).at_most(64), "3", "how many texts")
+          .optional("length", Schema::integer().at_least(1).at_most(100'000), "300", "symbols of each")
+          .optional("temperature", Schema::number().at_least(0.01).at_most(100), "0.8", "below 1: likelier symbols");
   return Schema::map()
       .required("name", Schema::text(), "names the run directory")
       .optional("seed", Schema::integer().at_least(0), "0", "all random numbers are functions of it")
@@ -34,6 +42,7 @@ Schema experiment_schema(const Registry& registry) {
       .required("train", train_schema(), "how the network is trained")
       .optional("record", record, "{}", "what is recorded of each layer")
       .optional("checkpoint", checkpoint, "{}", "when checkpoints are committed")
+      .optional("generate", generate, std::nullopt, "text that the network writes at the end")
       .optional("metrics", metrics, "{}", "what is written to metrics.jsonl");
 }
 
@@ -73,7 +82,12 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   const Node& record = document.at("record");
   experiment.record.samples = record.at("samples").as_integer();
   if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
-  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back(tap.as_text());
+  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back({tap.as_text(), tap.place});
+  if (const Node* generate = document.find("generate"); generate != nullptr && !generate->is_null())
+    experiment.generate = {.samples = generate->at("samples").as_integer(),
+                           .length = generate->at("length").as_integer(),
+                           .temperature = generate->at("temperature").as_number(),
+                           .place = generate->place};
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
   experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
                            .keep = document.at("checkpoint").at("keep").as_integer()};
@@ -95,13 +109,54 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
+/// Every tap names tensors of at least one layer.
+void check_taps(const RecordOptions& record, const Network& network) {
+  std::vector<std::string> known = common_taps();
+  for (const LayerNode& node : network.nodes())
+    for (const SavedTensor& saved : node.plan.saved)
+      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
+  for (const Tap& tap : record.taps)
+    if (std::ranges::find(known, tap.name) == known.end())
+      throw UserError(ExitCode::bad_config,
+                      Diagnostic{.place = tap.place,
+                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
+                                 .path = "record.taps",
+                                 .nearest = nearest_name(tap.name, known),
+                                 .known = known});
+}
+
+/// State that is carried from batch to batch means something only where rows go on from batch to batch.
+void check_streams(const TrainOptions& train, const Network& network) {
+  for (const LayerNode& node : network.nodes())
+    if (node.plan.has_carried_state() && !train.streams)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = node.layer.place(),
+                     .what = fmt::format("layer '{}' carries its state from batch to batch, but the rows of one batch "
+                                         "do not go on in the next",
+                                         node.name()),
+                     .hint = "set train.streams: true, which orders windows so; or stateful: false"});
+}
+
+/// Only a network that tells each next symbol of a text can write on.
+void check_generate(const GenerateOptions& generate, const DataSet& data) {
+  if (generate.samples > 0 && data.vocabulary.empty())
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = generate.place,
+                                                     .what = "there is no text to go on: the data is no text",
+                                                     .path = "generate",
+                                                     .hint = "leave it out, or train on data: text"});
+}
+
 }  // namespace
 
 Model build_model(const Experiment& experiment, const Registry& registry) {
   DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
   check_early_stopping(experiment.train.early_stopping, data);
+  check_generate(experiment.generate, data);
   Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
                   experiment.train.l1, experiment.train.l2);
+  check_taps(experiment.record, network);
+  check_streams(experiment.train, network);
   Loss loss(experiment.network, network, data);
   return {std::move(data), std::move(network), std::move(loss)};
 }

@@ -28,11 +28,25 @@ struct CheckpointOptions {
   std::int64_t keep = 3;
 };
 
+/// A named tensor to record.
+struct Tap {
+  std::string name;
+  Place place;
+};
+
 /// What is recorded of each layer.
 struct RecordOptions {
   std::int64_t samples = 32;              ///< first rows of a batch that are kept, in checkpoints and traces
   std::optional<config::Duration> every;  ///< between records of the trace; empty: no trace
-  std::vector<std::string> taps;          ///< of the trace
+  std::vector<Tap> taps;                  ///< of the trace
+};
+
+/// Text that the trained network writes at the end of a run.
+struct GenerateOptions {
+  std::int64_t samples = 0;  ///< 0: none
+  std::int64_t length = 0;   ///< symbols
+  double temperature = 1.0;
+  Place place;
 };
 
 /// An experiment, read and checked: everything that can be said before any data is read.
@@ -44,6 +58,7 @@ struct Experiment {
   TrainOptions train;
   CheckpointOptions checkpoint;
   RecordOptions record;
+  GenerateOptions generate;
   std::int64_t metrics_every = 0;  ///< steps between lines of the training split
   config::Node resolved;           ///< the whole document, every default filled in
 };

@@ -145,6 +145,10 @@ class Run {
       summary_.test = trainer_.evaluate(*model_.data.test);
       write_line("test", *summary_.test, true);
     }
+    if (!was_stopped_ && experiment_.generate.samples > 0) {
+      summary_.generated = generate_text(experiment_.generate, model_, trainer_.executor(), experiment_.seed);
+      write_generated();
+    }
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = trainer_.state().step;
     if (summary_.train.samples == 0) summary_.train = trainer_.epoch_score();  // less than one epoch
@@ -158,6 +162,13 @@ class Run {
       progress_.say(fmt::format("stopped early: no improvement since step {}", trainer_.state().best_step));
     write_summary();
     return summary_;
+  }
+
+  void write_generated() const {
+    std::string all;
+    for (const GeneratedText& sample : summary_.generated)
+      all += fmt::format("--- prompt ---\n{}\n--- goes on ---\n{}\n", sample.prompt, sample.text);
+    write_file_atomically(directory_.path("generated.txt"), all);
   }
 
   void write_summary() const {

@@ -4,6 +4,7 @@
 
 #include "base/exit_code.h"
 #include "experiment/experiment.h"
+#include "experiment/generate.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -26,6 +27,7 @@ struct RunSummary {
   std::string weights_digest;
   std::string directory;
   std::string last_checkpoint;  ///< path
+  std::vector<GeneratedText> generated;
 };
 
 /// The pipeline of the whole program: experiment → data → network → trainer → checkpoints, metrics and summary in a

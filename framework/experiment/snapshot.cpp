@@ -46,7 +46,7 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
   for (std::size_t i = 0; i < node.plan.saved.size(); ++i)
     layer.tensors[node.plan.saved[i].name] =
         copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
-             sample_axes(node.plan.saved[i].sample_shape), {{"definition", "a tensor of the plug-in's own"}});
+             sample_axes(node.plan.saved[i].sample_shape), {{"definition", definition_of(node.plan.saved[i].name)}});
   for (const SharedState& shared : node.shared_state) {
     const StateTensor& state = node.plan.state[shared.declared];
     layer.tensors["state/" + state.name] = copy(shared.value.data(), state.shape, dtype, parameter_axes(state.shape));
@@ -105,6 +105,10 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
                       {"learning_rate", trainer.learning_rate(state.step + 1)}};
   snapshot.sample_indices.assign(batch.begin(), batch.begin() + rows);
   snapshot.losses.assign(executor.losses(), executor.losses() + rows);
+  if (!data.train.lengths.empty())
+    for (const std::int64_t sample : snapshot.sample_indices)
+      snapshot.lengths.push_back(data.train.lengths[static_cast<std::size_t>(sample)]);
+  snapshot.vocabulary = data.vocabulary;
   const Shape target = data.steps > 1 ? network.output().plan.output : Shape{network.output().output_size};
   snapshot.input =
       copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), sample_axes(data.input_shape));

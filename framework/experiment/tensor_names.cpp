@@ -25,9 +25,16 @@ std::vector<std::string> sample_axes(const Shape& sample) {
 std::vector<std::string> parameter_axes(const Shape& shape) {
   if (shape.size() == 1) return {"out"};
   if (shape.size() == 2) return {"out", "in"};
+  if (shape.size() == 3) return {"out", "in", "tap"};
+  if (shape.size() == 4) return {"out", "in", "height", "width"};
   std::vector<std::string> axes;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
   return axes;
+}
+
+const std::vector<std::string>& common_taps() {
+  static const std::vector<std::string> kTaps{"z", "activation", "delta", "weights", "gradients"};
+  return kTaps;
 }
 
 const std::string& definition_of(const std::string& tap) {
@@ -40,7 +47,9 @@ const std::string& definition_of(const std::string& tap) {
        "sample; same shape as z, batch axis first"},
       {"weights", "parameter as it was when z, activation and delta beside it were computed"},
       {"gradients", "dC/dparameter over the whole batch, C as in delta, without penalties"}};
-  return kDefinitions.at(tap);
+  static const std::string kOfPlugin = "a tensor that the layer's plug-in declared";
+  const auto found = kDefinitions.find(tap);
+  return found != kDefinitions.end() ? found->second : kOfPlugin;
 }
 
 }  // namespace backplane

@@ -16,10 +16,13 @@ Shape with_batch(std::int64_t rows, const Shape& sample);
 /// "sample", then what the axes of a sample mean: unit; time, feature; height, width, channel.
 std::vector<std::string> sample_axes(const Shape& sample);
 
-/// "out" and "in" of weights, "out" of biases.
+/// "out" and "in" of weights, then "tap" or "height" and "width" of kernels; "out" of biases.
 std::vector<std::string> parameter_axes(const Shape& shape);
 
-/// What a tap is, in a sentence: "z", "activation", "delta", "activation_gradient", "weights", "gradients".
+/// The taps that every layer has: "z", "activation", "delta", "weights", "gradients".
+const std::vector<std::string>& common_taps();
+
+/// What a tensor is, in a sentence: a common tap, "activation_gradient", or one that a plug-in declared.
 const std::string& definition_of(const std::string& tap);
 
 }  // namespace backplane

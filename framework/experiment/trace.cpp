@@ -15,34 +15,32 @@ Trace::Trace(const std::string& path, const Experiment& experiment, const Networ
       samples_(std::min(experiment.record.samples, trainer.batch_size())) {
   if (!experiment.record.every) return;
   every_ = experiment.record.every->steps + experiment.record.every->epochs * trainer.steps_per_epoch();
-  for (std::size_t i = 0; i < network.nodes().size(); ++i) {
-    const LayerNode& node = network.nodes()[i];
-    const std::string layer = "/layers/" + node.name() + "/";
-    for (const std::string& tap : experiment.record.taps) {
-      if (tap != "weights" && tap != "gradients") {
-        add(tap, i, 0,
-            {.path = layer + tap,
-             .shape = with_batch(samples_, node.plan.output),
-             .axes = sample_axes(node.plan.output),
-             .definition = definition_of(tap)});
-        continue;
-      }
-      for (std::size_t p = 0; p < node.parameters.size(); ++p)
-        if (tap == "weights" || node.parameters[p].trainable)
-          add(tap, i, p,
-              {.path = layer + tap + "/" + node.parameters[p].name,
-               .shape = node.parameters[p].shape,
-               .axes = parameter_axes(node.parameters[p].shape),
-               .definition = definition_of(tap)});
-    }
-  }
+  for (std::size_t i = 0; i < network.nodes().size(); ++i)
+    for (const Tap& tap : experiment.record.taps) add_layer(i, tap.name);
   io_.submit([this, path] { file_ = std::make_shared<TraceFile>(path, tensors_, samples_, network_.dtype()); });
   io_.drain();
 }
 
-void Trace::add(const std::string& tap, std::size_t node, std::size_t parameter, TraceTensor tensor) {
-  sources_.push_back({tap, node, parameter});
-  tensors_.push_back(std::move(tensor));
+void Trace::add_layer(std::size_t index, const std::string& tap) {
+  const LayerNode& node = network_.nodes()[index];
+  const auto add = [&](std::size_t item, const std::string& name, const Shape& shape, std::vector<std::string> axes) {
+    sources_.push_back({tap, index, item});
+    tensors_.push_back({.path = "/layers/" + node.name() + "/" + name,
+                        .shape = shape,
+                        .axes = std::move(axes),
+                        .definition = definition_of(tap)});
+  };
+  if (tap == "weights" || tap == "gradients") {
+    for (std::size_t p = 0; p < node.parameters.size(); ++p)
+      if (const Parameter& parameter = node.parameters[p]; tap == "weights" || parameter.trainable)
+        add(p, tap + "/" + parameter.name, parameter.shape, parameter_axes(parameter.shape));
+  } else if (std::ranges::find(common_taps(), tap) != common_taps().end()) {
+    add(0, tap, with_batch(samples_, node.plan.output), sample_axes(node.plan.output));
+  } else {
+    for (std::size_t k = 0; k < node.plan.saved.size(); ++k)
+      if (const SavedTensor& saved = node.plan.saved[k]; saved.name == tap)
+        add(k, tap, with_batch(samples_, saved.sample_shape), sample_axes(saved.sample_shape));
+  }
 }
 
 void Trace::copy_before_update(const Batch& batch) {
@@ -66,18 +64,24 @@ void Trace::copy_after_update(std::int64_t step) {
 void Trace::copy(const Source& source, std::size_t index, std::int64_t rows) {
   Executor& executor = trainer_.executor();
   const LayerNode& node = network_.nodes()[source.node];
+  const auto rows_of = [&](const Shape& sample) {
+    return static_cast<std::size_t>(rows * element_count(sample)) * size_of(network_.dtype());
+  };
   const void* from = nullptr;
-  std::size_t bytes = static_cast<std::size_t>(rows * node.output_size) * size_of(network_.dtype());
+  std::size_t bytes = rows_of(node.plan.output);
   if (source.tap == "z")
     from = executor.z(source.node);
   else if (source.tap == "activation")
     from = executor.activation(source.node);
   else if (source.tap == "delta")
     from = executor.delta(source.node);
-  else {
-    const Parameter& parameter = node.parameters[source.parameter];
-    from = source.tap == "weights" ? parameter.value.data() : executor.gradient(source.node, source.parameter);
+  else if (source.tap == "weights" || source.tap == "gradients") {
+    const Parameter& parameter = node.parameters[source.item];
+    from = source.tap == "weights" ? parameter.value.data() : executor.gradient(source.node, source.item);
     bytes = parameter.value.bytes();
+  } else {
+    from = executor.saved(source.node, source.item);
+    bytes = rows_of(node.plan.saved[source.item].sample_shape);
   }
   std::memcpy(record_->tensors[index].data(), from, bytes);
 }

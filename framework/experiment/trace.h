@@ -30,10 +30,10 @@ class Trace {
   struct Source {
     std::string tap;
     std::size_t node = 0;
-    std::size_t parameter = 0;
+    std::size_t item = 0;  ///< which parameter, or which saved tensor
   };
 
-  void add(const std::string& tap, std::size_t node, std::size_t parameter, TraceTensor tensor);
+  void add_layer(std::size_t node, const std::string& tap);
   void copy(const Source& source, std::size_t index, std::int64_t rows);
 
   const Network& network_;

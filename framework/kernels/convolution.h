@@ -44,8 +44,8 @@ struct Convolution {
 /// BLIS, sample by sample.
 ///
 /// One thread, no locks in a steady state; the result is a function of the operands and sizes alone. `packed` is W in
-/// the order that the kernels like, written by convolution_pack; `workspace` is uninitialised memory, 64-byte aligned.
-/// A workspace or `packed` is used by one call at a time, and may be read by many. [any thread]
+/// the order that the kernels like, written by convolution_pack; many calls may read it at once. `workspace` is
+/// uninitialised memory of convolution_workspace_bytes, 64-byte aligned, that belongs to the call. [any thread]
 template <class T>
 std::int64_t convolution_packed_elements(const Convolution& shape);
 template <class T>

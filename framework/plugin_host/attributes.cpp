@@ -16,7 +16,10 @@ config::Schema schema_of(const bp_attribute& attribute) {
     case BP_ATTRIBUTE_BOOL: return config::Schema::boolean();
     case BP_ATTRIBUTE_INT: return ranged(config::Schema::integer());
     case BP_ATTRIBUTE_FLOAT: return ranged(config::Schema::number());
-    case BP_ATTRIBUTE_INT_LIST: return config::Schema::list(ranged(config::Schema::integer()));
+    case BP_ATTRIBUTE_INT_LIST: {  // one number may stand without brackets
+      const config::Schema item = ranged(config::Schema::integer());
+      return config::Schema::either(item, config::Schema::list(item));
+    }
     default: break;
   }
   if (attribute.choices == nullptr) return config::Schema::text();
@@ -63,6 +66,7 @@ AttributeValues::AttributeValues(const config::Node& node, const bp_attribute* c
       case BP_ATTRIBUTE_INT: value.integer = given.as_integer(); break;
       case BP_ATTRIBUTE_FLOAT: value.number = given.as_number(); break;
       case BP_ATTRIBUTE_INT_LIST:
+        if (given.is_scalar()) lists_[i].push_back(given.as_integer());
         for (const config::Node& item : given.list) lists_[i].push_back(item.as_integer());
         value.integer = static_cast<std::int64_t>(lists_[i].size());
         value.integers = lists_[i].data();

@@ -13,6 +13,8 @@ enum class Purpose : std::uint32_t {
   split = 3,       ///< which samples become the validation split
   synthesize = 4,  ///< synthetic data
   check = 5,       ///< which elements a gradient check looks at
+  augment = 6,     ///< how a training sample is changed in an epoch
+  generate = 8,    ///< text drawn from a model
   layer = 7,       ///< the key of each layer, for random_words
 };
 

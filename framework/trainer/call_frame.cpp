@@ -62,7 +62,9 @@ CallFrame::CallFrame(const Network& network, const LayerNode& node)
            .lengths = nullptr,
            .forward_sums = nullptr,
            .backward_sums = nullptr,
-           .state = state_.data()};
+           .state = state_.data(),
+           .input_count = static_cast<std::uint32_t>(inputs_.size()),
+           .reserved = 0};
 }
 
 bp_tensor CallFrame::per_sample(const Shape& sample) {

@@ -202,7 +202,10 @@ void Executor::gather(const Batch& batch, Rows rows) {
   const std::int64_t input_size = element_count(network_.input_shape()), outputs = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     for (std::int64_t n = rows.begin; n < rows.begin + rows.count; ++n) {
-      batch.data->gather_input(*batch.samples, batch.indices[n], input_.as<T>() + n * input_size);
+      if (batch.epoch)
+        batch.data->gather_augmented(*batch.samples, batch.indices[n], *batch.epoch, input_.as<T>() + n * input_size);
+      else
+        batch.data->gather_input(*batch.samples, batch.indices[n], input_.as<T>() + n * input_size);
       gather_target(*batch.samples, batch.indices[n], outputs, target_.as<T>() + n * outputs);
       if (has_lengths_)
         lengths_[static_cast<std::size_t>(n)] = batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];

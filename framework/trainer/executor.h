@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Batch {
   const std::int64_t* indices = nullptr;
   std::int64_t count = 0;
   bool is_start = false;  ///< of an epoch or evaluation: carried state begins at 0
+  std::optional<std::uint64_t> epoch{};  ///< of training, whose samples are augmented; empty: samples as they are
 };
 
 /// What a batch gave.
@@ -92,6 +94,8 @@ class Executor {
   void prepare_untiled_layers();
 
   const std::vector<Tile>& tiles() const { return tiles_; }
+  /// Rows of the largest batch.
+  std::int64_t capacity() const { return capacity_; }
 
   /// Tensors of the last batch, first row of the whole batch; valid until the next pass.
   const void* input() const { return input_.data(); }

@@ -16,18 +16,30 @@ namespace backplane {
 
 namespace {
 
-/// dC/dh at 0 of `C(h)`, or nothing where the estimates of shrinking steps do not agree.
+/// dC/dh at 0 of `C(h)`, or nothing where the estimates of shrinking steps do not agree, or 0 itself is a kink.
 /// `scale`: the size of derivative below which differences do not matter.
 std::optional<double> derivative(const std::function<double(double)>& C, double scale) {
   constexpr std::array kSteps{1e-1, 1e-2, 1e-3, 1e-4};
-  constexpr double kAgreement = 1e-8;
+  constexpr double kAgreement = 1e-8, kKink = 1e-5;
+  const double at_zero = C(0.0);
   for (const double h : kSteps) {
-    const auto central = [&](double step) { return (C(step) - C(-step)) / (2.0 * step); };
-    const double d1 = central(h), d2 = central(h / 2), d4 = central(h / 4);
-    const double r1 = (4.0 * d2 - d1) / 3.0, r2 = (4.0 * d4 - d2) / 3.0;
+    // The mean of the slopes to both sides, and their difference: of a smooth C that shrinks with the step.
+    struct Slopes {
+      double mean, difference;
+    };
+    const auto slopes = [&](double step) {
+      const double ahead = C(step), behind = C(-step);
+      return Slopes{(ahead - behind) / (2.0 * step), (ahead - 2.0 * at_zero + behind) / step};
+    };
+    const Slopes s1 = slopes(h), s2 = slopes(h / 2), s4 = slopes(h / 4);
+    const double r1 = (4.0 * s2.mean - s1.mean) / 3.0, r2 = (4.0 * s4.mean - s2.mean) / 3.0;
     const double best = (16.0 * r2 - r1) / 15.0;
     // Too long a step, a kink within it, or rounding of C all show as a difference of the two extrapolations.
-    if (std::abs(r2 - r1) <= kAgreement * std::max(std::abs(best), scale)) return best;
+    if (std::abs(r2 - r1) > kAgreement * std::max(std::abs(best), scale)) continue;
+    const double jump = std::abs(s4.difference);
+    const bool shrinks = jump < 0.75 * std::abs(s1.difference);
+    if (!shrinks && jump > kKink * std::max(std::abs(best), scale)) return std::nullopt;
+    return best;
   }
   return std::nullopt;
 }

@@ -56,7 +56,8 @@ Batch Trainer::next_batch() {
           .samples = &data_.train,
           .indices = indices.data(),
           .count = std::ssize(indices),
-          .is_start = state_.position == 0};
+          .is_start = state_.position == 0,
+          .epoch = static_cast<std::uint64_t>(state_.epoch)};
 }
 
 Score Trainer::step(const std::function<void(const Batch&)>& before_update) {

@@ -251,15 +251,15 @@ void ConvTranspose2d::backward(const bp::Call<T>& call) const {
     kernels::convolution_backward_bias<T>(N, shape.input_pixels(), filters, delta, d_b.data());
 }
 
-#define INSTANTIATE(Layer, T)                                \
+#define BP_INSTANTIATE(Layer, T)                             \
   template void Layer::prepare<T>(const bp::Call<T>&) const; \
   template void Layer::forward<T>(const bp::Call<T>&) const; \
   template void Layer::backward<T>(const bp::Call<T>&) const;
-INSTANTIATE(Conv2d, float)
-INSTANTIATE(Conv2d, double)
-INSTANTIATE(Conv1d, float)
-INSTANTIATE(Conv1d, double)
-INSTANTIATE(ConvTranspose2d, float)
-INSTANTIATE(ConvTranspose2d, double)
+BP_INSTANTIATE(Conv2d, float)
+BP_INSTANTIATE(Conv2d, double)
+BP_INSTANTIATE(Conv1d, float)
+BP_INSTANTIATE(Conv1d, double)
+BP_INSTANTIATE(ConvTranspose2d, float)
+BP_INSTANTIATE(ConvTranspose2d, double)
 
 }  // namespace conv

@@ -1,6 +1,7 @@
 #include "dense/dense.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/matmul.h"
 
@@ -23,14 +24,22 @@ void Dense::describe(bp::About<Dense>& about) {
   about.name("dense").summary("fully connected: z = a·Wᵀ + b");
   about.attribute("units", &Dense::units, "number of outputs O").required().at_least(1).at_most(1 << 24);
   about.attribute("bias", &Dense::bias, "whether b is added");
+  about.attribute("flatten", &Dense::flatten, "whether a sample is one row; false: each position of its last axis");
   about.parameter("W", "weight", "weights (O, I): row o feeds output o", "glorot_uniform");
   about.parameter("b", "bias", "bias (O)", "zeros");
 }
 
 void Dense::plan(bp::Plan& plan) const {
+  bp::Dims output = plan.input(0);
   std::int64_t inputs = 1;
-  for (const std::int64_t extent : plan.input(0)) inputs *= extent;
-  plan.output({units});
+  if (flatten) {
+    for (const std::int64_t extent : output) inputs *= extent;
+    output = {units};
+  } else {
+    if (output.empty()) throw bp::Error("wants an input with at least one axis where flatten is false");
+    inputs = std::exchange(output.back(), units);
+  }
+  plan.output(output);
   plan.parameter(kW, {units, inputs}, inputs, units);
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
@@ -56,7 +65,7 @@ template <class T>
 void Dense::forward(const bp::Call<T>& call) const {
   const auto a = call.input(0);
   const auto z = call.output();
-  const std::int64_t N = call.samples(), O = units, I = N == 0 ? 0 : a.size() / N;
+  const std::int64_t N = z.rows(), O = units, I = call.parameter(kW).columns();
   // z = a·Wᵀ + b: the bias is laid down first, the product added to it.
   T beta = T(0);
   if (const auto b = call.parameter(kB)) {
@@ -70,7 +79,7 @@ template <class T>
 void Dense::backward(const bp::Call<T>& call) const {
   // forward was:  z = a·Wᵀ + b
   const auto delta = call.delta();
-  const std::int64_t N = call.samples(), O = units;
+  const std::int64_t N = delta.rows(), O = units;
   if (const auto d_a = call.d_input(0)) {  // ∂C/∂a = δ·W
     const auto W = call.parameter(kW);
     const std::int64_t I = W.columns();

@@ -14,10 +14,12 @@
 ///              once per slice
 ///   source     Rumelhart, Hinton, Williams 1986
 ///
-/// The input may have any shape; it is seen as (N, I) with I the product of its extents.
+/// The input may have any shape. With `flatten` a sample is one row: I is the product of its extents. Without, the last
+/// axis is: a (N, …, I) gives z (N, …, O), N counts positions in the formulas above, and all of them share W and b.
 struct Dense {
   std::int64_t units = 1;
   bool bias = true;
+  bool flatten = true;
 
   static void describe(bp::About<Dense>& about);
   void plan(bp::Plan& plan) const;

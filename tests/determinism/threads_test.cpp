@@ -15,11 +15,32 @@
 namespace backplane {
 namespace {
 
+constexpr const char* kMlp =
+    "{dense: {name: a, units: 67, activation: relu}}, "
+    "{dense: {name: b, units: 33, activation: gelu, trainable: {b: false}}}, {dense: {name: c, units: 6}}";
+/// What looks beyond a sample, or draws: batch statistics, masks, two branches; inputs [9, 5] seen as an image.
+constexpr const char* kConv =
+    "{reshape: {shape: [9, 5, 1]}}, {conv2d: {filters: 20, kernel: 3, padding: same, bias: false}}, "
+    "{batch_norm: {name: n, activation: relu}}, {conv2d: {name: c, filters: 20, kernel: 3, padding: same}}, "
+    "{batch_norm: {name: m}}, {add: {inputs: [m, n], activation: relu}}, {max_pool2d: {kernel: 2}}, "
+    "{dropout: {rate: 0.4}}, {dense: {units: 6}}";
+constexpr const char* kRecurrent =
+    "{lstm: {units: 19, bidirectional: true}}, {gru: {units: 23}}, {dropout: {rate: 0.2}}, "
+    "{rnn: {units: 11, output: last}}, {dense: {units: 6}}";
+constexpr const char* kStateful =
+    "{lstm: {units: 19, stateful: true}}, {batch_norm: {}}, {gru: {units: 7, stateful: true, output: last}}, "
+    "{dense: {units: 6}}";
+constexpr const char* kAttention =
+    "{dense: {name: e, units: 12, flatten: false}}, {position_embedding: {name: p}}, {layer_norm: {}}, "
+    "{attention: {heads: 3, causal: true, name: t}}, {add: {inputs: [p, t]}}, {flatten: {}}, {dense: {units: 6}}";
+
 struct Case {
   const char* name;
   const char* dtype;
   const char* train;  ///< the section `train:` but for the batch size
   int batch_size;     ///< of 150 samples: the last batch of an epoch is smaller
+  const char* layers = kMlp;
+  bool has_lengths = false;
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -28,15 +49,10 @@ void PrintTo(const Case& c, std::ostream* out) {
 
 std::string yaml(const Case& c) {
   return std::string("name: threads\nseed: 7\ndtype: ") + c.dtype +
-         "\ndata: {synthetic: {random: {inputs: [9, 5], classes: 6, samples: 150}}}\n"
-         "network:\n"
-         "  layers:\n"
-         "    - dense: {name: a, units: 67, activation: relu}\n"
-         "    - dense: {name: b, units: 33, activation: gelu, trainable: {b: false}}\n"
-         "    - dense: {name: c, units: 6}\n"
-         "  loss: softmax_cross_entropy\n"
-         "train: {batch_size: " +
-         std::to_string(c.batch_size) + ", " + c.train + "}\n";
+         "\ndata: {synthetic: {random: {inputs: [9, 5], classes: 6, samples: 150, lengths: " +
+         (c.has_lengths ? "true" : "false") + "}}}\nnetwork: {layers: [" + c.layers +
+         "], loss: softmax_cross_entropy}\ntrain: {batch_size: " + std::to_string(c.batch_size) + ", " + c.train +
+         "}\n";
 }
 
 Experiment read(const std::string& text, const Registry& registry) {
@@ -76,12 +92,24 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
                       Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
                       Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
+                      Case{"conv_f32", "float32", "epochs: 2, optimizer: adam", 64, kConv},
+                      Case{"conv_f64", "float64", "epochs: 1, optimizer: adam", 37, kConv},
+                      Case{"recurrent_f32", "float32", "epochs: 2, optimizer: adam", 64, kRecurrent},
+                      Case{"lengths_f32", "float32", "epochs: 2, optimizer: adam", 64, kRecurrent, true},
+                      Case{"lengths_f64", "float64", "epochs: 1, optimizer: adam", 64, kRecurrent, true},
+                      Case{"stateful", "float32", "epochs: 2, streams: true, optimizer: adam", 40, kStateful},
+                      Case{"attention_f32", "float32", "epochs: 2, optimizer: adam", 64, kAttention},
+                      Case{"attention_lengths_f64", "float64", "epochs: 1, optimizer: adam", 64, kAttention, true},
                       Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
     [](const auto& info) { return std::string(info.param.name); });
 
-TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
+class Probes : public ::testing::TestWithParam<const char*> {};
+
+/// Snapshots and evaluations leave weights, running statistics and carried state alone.
+TEST_P(Probes, DoNotChangeTraining) {
   const Registry& registry = testing::plugins();
-  const Experiment experiment = read(yaml({"probe", "float32", "epochs: 1, optimizer: adam", 32}), registry);
+  const Experiment experiment =
+      read(yaml({"probe", "float32", "epochs: 2, streams: true, optimizer: adam", 32, GetParam()}), registry);
   Model model = build_model(experiment, registry);
   Arena arena(3);
   Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
@@ -94,6 +122,8 @@ TEST(Threads, EvaluationAndSnapshotsDoNotChangeTraining) {
   }
   EXPECT_EQ(trajectory, train(experiment, registry, 2));
 }
+
+INSTANTIATE_TEST_SUITE_P(Networks, Probes, ::testing::Values(kMlp, kConv, kRecurrent, kStateful));
 
 TEST(Threads, AnotherSeedGivesOtherBits) {
   const Registry& registry = testing::plugins();

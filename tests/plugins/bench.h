@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,9 +75,20 @@ class BenchTensor {
             .rank = static_cast<std::uint32_t>(shape_.size()),
             .dtype = static_cast<std::uint32_t>(dtype_)};
   }
+  /// Rows [begin, begin + rows) of the first axis; until the next such call.
+  bp_tensor view_rows(std::int64_t begin, std::int64_t rows, bool is_there = true) {
+    const std::int64_t row = count() / shape_[0];
+    rows_ = shape_;
+    rows_[0] = rows;
+    bp_tensor part = view(is_there);
+    if (is_there) part.data = buffer_.as<std::byte>() + static_cast<std::size_t>(begin * row) * size_of(dtype_);
+    part.dims = rows_.data();
+    part.count = rows * row;
+    return part;
+  }
 
  private:
-  Shape shape_;
+  Shape shape_, rows_;
   DType dtype_;
   Buffer buffer_;
 };
@@ -85,7 +98,11 @@ class LayerBench {
  public:
   LayerBench(const std::string& type, const std::string& yaml, std::vector<Shape> inputs, std::int64_t samples,
              DType dtype)
-      : dtype_(dtype), samples_(samples), layer_(make(type, yaml, dtype)), plan_(layer_.plan(inputs)) {
+      : dtype_(dtype),
+        samples_(samples),
+        slice_rows_(samples),
+        layer_(make(type, yaml, dtype)),
+        plan_(layer_.plan(inputs)) {
     for (const Shape& shape : inputs) inputs_.push_back(per_sample(shape)), d_inputs_.push_back(per_sample(shape));
     for (const SavedTensor& saved : plan_.saved) saved_.push_back(per_sample(saved.sample_shape));
     for (std::uint32_t i = 0; i < layer_.type().parameter_count; ++i)
@@ -120,6 +137,8 @@ class LayerBench {
   LayerBench& lengths(const std::vector<std::int64_t>& steps) { return lengths_ = steps, *this; }
   /// As in evaluation instead of training.
   LayerBench& in_evaluation() { return is_training_ = false, *this; }
+  /// Cuts the batch into calls of that many samples, as the host does; without it, one call.
+  LayerBench& in_slices_of(std::int64_t rows) { return slice_rows_ = rows, *this; }
   LayerBench& at_step(std::uint64_t step) { return step_ = step, *this; }
   LayerBench& state(std::size_t i, const Numbers& numbers) { return state_[i]->set(numbers), *this; }
   Numbers state(std::size_t i) const { return state_[i]->numbers(); }
@@ -127,19 +146,30 @@ class LayerBench {
 
   /// z
   Numbers forward() {
-    Call call = start();
-    call.frame.unit_end = plan_.gradient_units;
-    if (plan_.prepared > 0) layer_.prepare(call.frame);
+    if (plan_.prepared > 0) {
+      Call call = start({0, samples_});
+      call.frame.unit_end = plan_.gradient_units;
+      layer_.prepare(call.frame);
+    }
     if (is_training_ && plan_.forward_sums > 0) {
       std::fill(forward_sums_.begin(), forward_sums_.end(), 0.0);
-      layer_.collect_forward(call.frame);
+      for_each_slice([&](Rows rows) {
+        Numbers part(forward_sums_.size(), 0.0);
+        Call call = start(rows);
+        call.frame.forward_sums = part.data();
+        layer_.collect_forward(call.frame);
+        add_to(forward_sums_, part);
+      });
     }
-    layer_.forward(call.frame);
+    for_each_slice([&](Rows rows) {
+      Call call = start(rows);
+      layer_.forward(call.frame);
+    });
     return output_->numbers();
   }
   /// What the host calls when a batch is done.
   void update_state() {
-    Call call = start();
+    Call call = start({0, samples_});
     layer_.update_state(call.frame);
   }
 
@@ -156,15 +186,23 @@ class LayerBench {
     const bool has_two_passes = plan_.gradient_units > 0;
     if (is_training_ && plan_.backward_sums > 0) {
       std::fill(backward_sums_.begin(), backward_sums_.end(), 0.0);
-      Call call = start_backward();
-      layer_.collect_backward(call.frame);
+      for_each_slice([&](Rows rows) {
+        Numbers part(backward_sums_.size(), 0.0);
+        Call call = start_backward(rows);
+        call.frame.backward_sums = part.data();
+        layer_.collect_backward(call.frame);
+        add_to(backward_sums_, part);
+      });
     }
-    Call call = start_backward();
-    ask(call, true, !has_two_passes);
-    layer_.backward(call.frame);
+    for_each_slice([&](Rows rows) {
+      Call call = start_backward(rows);
+      ask(call, rows, true, !has_two_passes);
+      layer_.backward(call.frame);
+    });
     if (has_two_passes) {
-      Call wide = start_backward();
-      ask(wide, false, true);
+      const Rows all{0, samples_};
+      Call wide = start_backward(all);
+      ask(wide, all, false, true);
       wide.frame.unit_begin = unit_begin;
       wide.frame.unit_end = unit_end;
       layer_.backward(wide.frame);
@@ -182,6 +220,9 @@ class LayerBench {
   static constexpr double kAddedTo = 100.0;
   using Owned = std::unique_ptr<BenchTensor>;
 
+  struct Rows {
+    std::int64_t begin, count;
+  };
   struct Call {
     std::vector<bp_tensor> inputs, parameters, saved, state, d_inputs, d_parameters;
     bp_call frame{};
@@ -196,56 +237,71 @@ class LayerBench {
     shape.insert(shape.begin(), samples_);
     return std::make_unique<BenchTensor>(std::move(shape), dtype_);
   }
+  template <class Body>
+  void for_each_slice(Body body) const {
+    for (std::int64_t begin = 0; begin < samples_; begin += slice_rows_)
+      body(Rows{begin, std::min(slice_rows_, samples_ - begin)});
+  }
+  static void add_to(Numbers& sums, const Numbers& part) {
+    std::transform(sums.begin(), sums.end(), part.begin(), sums.begin(), std::plus<>());
+  }
   /// Every optional pointer is NULL.
-  Call start() {
+  Call start(Rows rows) {
     Call call;
     const bp_tensor nothing{
         .data = nullptr, .dims = nullptr, .count = 0, .rank = 0, .dtype = static_cast<std::uint32_t>(dtype_)};
-    for (const Owned& tensor : inputs_) call.inputs.push_back(tensor->view());
-    for (const Owned& tensor : saved_) call.saved.push_back(tensor->view());
-    for (const Owned& tensor : state_) call.state.push_back(tensor->view());
+    const auto rows_of = [&](const Owned& tensor, bool is_there = true) {
+      return tensor->view_rows(rows.begin, rows.count, is_there);
+    };
+    for (const Owned& tensor : inputs_) call.inputs.push_back(rows_of(tensor));
+    for (const Owned& tensor : saved_) call.saved.push_back(rows_of(tensor));
+    for (std::size_t i = 0; i < state_.size(); ++i)
+      call.state.push_back(plan_.state[i].kind == BP_STATE_SHARED ? state_[i]->view() : rows_of(state_[i]));
     for (const Owned& tensor : parameters_) call.parameters.push_back(tensor ? tensor->view() : nothing);
-    for (const Owned& tensor : d_inputs_) call.d_inputs.push_back(tensor->view(false));
+    for (const Owned& tensor : d_inputs_) call.d_inputs.push_back(rows_of(tensor, false));
     for (const Owned& tensor : d_parameters_) call.d_parameters.push_back(tensor ? tensor->view(false) : nothing);
     bp_call& frame = call.frame;
     frame.struct_size = sizeof(bp_call);
     frame.flags = is_training_ ? BP_CALL_TRAINING : 0;
     frame.step = step_;
-    frame.samples = samples_;
+    frame.sample_begin = rows.begin;
+    frame.samples = rows.count;
     frame.inputs = call.inputs.data();
     frame.parameters = call.parameters.data();
     frame.saved = call.saved.data();
     frame.prepared = prepared_.data();
-    frame.output = output_->view();
-    frame.delta = delta_->view();
+    frame.output = rows_of(output_);
+    frame.delta = rows_of(delta_);
     frame.d_inputs = call.d_inputs.data();
     frame.d_parameters = call.d_parameters.data();
     frame.workspace = workspace_.data();
     frame.workspace_bytes = workspace_.bytes();
     frame.batch_samples = samples_;
     frame.random_key = 0x5eed;
-    frame.lengths = lengths_.empty() ? nullptr : lengths_.data();
+    frame.lengths = lengths_.empty() ? nullptr : lengths_.data() + rows.begin;
     frame.forward_sums = is_training_ ? forward_sums_.data() : nullptr;
     frame.backward_sums = is_training_ ? backward_sums_.data() : nullptr;
     frame.state = call.state.data();
+    frame.input_count = static_cast<std::uint32_t>(call.inputs.size());
     return call;
   }
   /// What backward did not ask for is not there.
-  Call start_backward() {
-    Call call = start();
+  Call start_backward(Rows rows) {
+    Call call = start(rows);
     if ((plan_.needs & BP_NEEDS_INPUTS) == 0)
       for (bp_tensor& tensor : call.inputs) tensor.data = nullptr;
     if ((plan_.needs & BP_NEEDS_OUTPUT) == 0) call.frame.output.data = nullptr;
     return call;
   }
-  void ask(Call& call, bool for_inputs, bool for_parameters) {
-    for (std::size_t i = 0; i < d_inputs_.size(); ++i) call.d_inputs[i] = d_inputs_[i]->view(for_inputs);
+  void ask(Call& call, Rows rows, bool for_inputs, bool for_parameters) {
+    for (std::size_t i = 0; i < d_inputs_.size(); ++i)
+      call.d_inputs[i] = d_inputs_[i]->view_rows(rows.begin, rows.count, for_inputs);
     for (std::size_t i = 0; i < d_parameters_.size(); ++i)
       if (d_parameters_[i]) call.d_parameters[i] = d_parameters_[i]->view(for_parameters);
   }
 
   DType dtype_;
-  std::int64_t samples_;
+  std::int64_t samples_, slice_rows_;
   Layer layer_;
   LayerPlan plan_;
   std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_, state_;

@@ -307,6 +307,48 @@ TEST(ConvAtRandom, GradientsAreTrue) {
   expect_true_gradients(global);
 }
 
+TEST(ConvAtRandom, PoolsOfWholeVectorsAndTheRest) {
+  for (const std::int64_t channels : {8, 16, 19, 40}) {
+    SCOPED_TRACE(channels);
+    for (const char* type : {"max_pool2d", "avg_pool2d"}) {
+      SCOPED_TRACE(type);
+      // Channels are pooled apart: every one of them must come out as it does alone.
+      const std::string yaml = "{kernel: [2, 3], stride: [1, 2], padding: 1}";
+      LayerBench all(type, yaml, {{4, 5, channels}}, 1, DType::float32);
+      const auto operands = testing::fill(all, {.seed = 11});
+      const Numbers z = all.forward(), d_a = all.backward(operands.delta).inputs[0];
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const auto channel = [&](const Numbers& numbers) {
+          Numbers one;
+          for (auto i = static_cast<std::size_t>(c); i < numbers.size(); i += static_cast<std::size_t>(channels))
+            one.push_back(numbers[i]);
+          return one;
+        };
+        LayerBench alone(type, yaml, {{4, 5, 1}}, 1, DType::float32);
+        alone.input(0, channel(operands.inputs[0]));
+        EXPECT_EQ(channel(z), alone.forward()) << "channel " << c;
+        EXPECT_EQ(channel(d_a), alone.backward(channel(operands.delta)).inputs[0]) << "channel " << c;
+      }
+    }
+  }
+}
+
+TEST(ConvAtRandom, LayersLargerThanOneBlock) {
+  // 90·90 windows of 36 numbers each are more than the float64 kernels lay out at a time.
+  for (const char* yaml : {"{filters: 3, kernel: [3], padding: same}", "{filters: 8, kernel: [3], groups: 4}"}) {
+    SCOPED_TRACE(yaml);
+    LayerBench narrow("conv2d", yaml, {{90, 90, 4}}, 2, DType::float32);
+    LayerBench wide("conv2d", yaml, {{90, 90, 4}}, 2, DType::float64);
+    const auto operands = testing::fill(narrow, {.seed = 3});
+    testing::fill(wide, {.seed = 3});
+    expect_close(narrow.forward(), wide.forward(), 2e-5, "z");
+    const auto got = narrow.backward(operands.delta), want = wide.backward(operands.delta);
+    expect_close(got.inputs[0], want.inputs[0], 2e-5, "gradient of the input");
+    expect_close(got.parameters[0], want.parameters[0], 2e-5, "gradient of W");
+    expect_close(got.parameters[1], want.parameters[1], 2e-5, "gradient of b");
+  }
+}
+
 TEST(ConvAtRandom, Float32IsFloat64Rounded) {
   for (const RandomLayer& layer : random_layers()) {
     SCOPED_TRACE(name_of_layer(layer));
@@ -324,18 +366,34 @@ TEST(ConvAtRandom, Float32IsFloat64Rounded) {
   }
 }
 
-TEST(ConvAtRandom, ForwardIsTheDefinition) {
+TEST(ConvAtRandom, EveryDirectionIsTheDefinition) {
   for (const RandomLayer& layer : random_layers()) {
-    if (layer.type != "conv2d" && layer.type != "conv1d") continue;
+    if (layer.type == "max_pool2d" || layer.type == "avg_pool2d") continue;
     SCOPED_TRACE(name_of_layer(layer));
     LayerBench bench(layer.type, layer.yaml, {layer.input}, layer.samples, DType::float64);
     const auto operands = testing::fill(bench, {.seed = 5});
+    const Numbers &a = operands.inputs[0], &delta = operands.delta, &W = operands.parameters[0];
+    const double* b = operands.parameters.size() > 1 ? operands.parameters[1].data() : nullptr;
     const Numbers z = bench.forward();
-    Numbers want(z.size());
-    kernels::convolution_forward_reference<double>(
-        layer.shape, layer.samples, operands.inputs[0].data(), operands.parameters[0].data(),
-        operands.parameters.size() > 1 ? operands.parameters[1].data() : nullptr, want.data());
-    expect_close(z, want, 1e-14, "z");
+    const auto gradients = bench.backward(delta);
+    Numbers want_z(z.size()), want_d_a(a.size()), want_d_W(W.size());
+    const kernels::Convolution& shape = layer.shape;
+    const std::int64_t N = layer.samples;
+    if (layer.type == "conv_transpose2d") {  // the same convolution, with a and δ exchanged
+      kernels::convolution_backward_inputs_reference(shape, N, a.data(), W.data(), want_z.data());
+      for (std::size_t i = 0; b != nullptr && i < want_z.size(); ++i)
+        want_z[i] += b[i % static_cast<std::size_t>(shape.inputs)];
+      kernels::convolution_forward_reference<double>(shape, N, delta.data(), W.data(), nullptr, want_d_a.data());
+      kernels::convolution_backward_weights_reference(shape, N, delta.data(), a.data(), want_d_W.data());
+    } else {
+      kernels::convolution_forward_reference(shape, N, a.data(), W.data(), b, want_z.data());
+      kernels::convolution_backward_inputs_reference(shape, N, delta.data(), W.data(), want_d_a.data());
+      kernels::convolution_backward_weights_reference(shape, N, a.data(), delta.data(), want_d_W.data());
+    }
+    expect_close(z, want_z, 1e-14, "z");
+    expect_close(gradients.inputs[0], want_d_a, 1e-14, "gradient of the input");
+    // The bench has gradients added to 100, which rounds them to 1e-14.
+    expect_close(gradients.parameters[0], want_d_W, 3e-14, "gradient of W", 1);
   }
 }
 

@@ -76,7 +76,7 @@ inline void expect_close(const Numbers& got, const Numbers& want, double toleran
   const auto error = [&](std::size_t i) { return std::abs(got[i] - want[i]); };
   for (std::size_t i = 0; i < got.size(); ++i) {
     if (!(error(i) <= allowed)) ++wrong;
-    if (!(error(i) <= error(worst))) worst = i;
+    if (error(i) > error(worst) || std::isnan(error(i))) worst = i;
   }
   if (wrong == 0) return;
   ADD_FAILURE() << what << ": " << wrong << " of " << got.size() << " elements are wrong; the worst is element "

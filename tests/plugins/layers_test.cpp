@@ -49,6 +49,19 @@ TEST_P(Layers, DenseSeesAnyShapeAsARow) {
   EXPECT_EQ(dense.forward(), (Numbers{5, 5}));
 }
 
+TEST_P(Layers, DenseOfEachPosition) {
+  // Two positions of three features share W = ( 1 0 −1 ; 2 1 0 ) and b = (10, 20).
+  LayerBench dense("dense", "{units: 2, flatten: false}", {{2, 3}}, 2, dtype());
+  dense.input(0, {1, 2, 3, 4, 5, 6, 0, 1, 0, 1, 0, 1}).parameter(0, {1, 0, -1, 2, 1, 0}).parameter(1, {10, 20});
+  EXPECT_EQ(dense.plan().output, (Shape{2, 2}));
+  EXPECT_EQ(dense.plan().parameters[0].fan_in, 3);
+  EXPECT_EQ(dense.forward(), (Numbers{8, 24, 8, 33, 10, 21, 10, 22}));
+  const auto gradients = dense.backward({1, 0, 0, 1, 1, 1, 2, 0});
+  EXPECT_EQ(gradients.inputs[0], (Numbers{1, 0, -1, 2, 1, 0, 3, 1, -1, 2, 0, -2}));
+  EXPECT_EQ(gradients.parameters[0], (Numbers{3, 3, 5, 4, 6, 6}));
+  EXPECT_EQ(gradients.parameters[1], (Numbers{4, 2}));
+}
+
 TEST_P(Layers, DenseOfASubsetOfUnitsLeavesTheOthersAlone) {
   LayerBench dense("dense", "{units: 3}", {{2}}, 2, dtype());
   dense.input(0, {1, -1, 2, 0.5}).parameter(0, {1, 2, 3, 4, 5, 6}).parameter(1, {0, 0, 0});

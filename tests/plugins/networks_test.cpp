@@ -51,6 +51,36 @@ const Graph kGraphs[] = {
      "    - pick: {name: some, offset: 1, columns: [0, 2, 2], factor: 1.5, activation: {steep: {steepness: 3}}}\n"
      "    - dense: {name: out, units: 3}\n",
      6},
+    {"normalised_residual",
+     "    - dense: {name: in, units: 12, bias: false}\n"
+     "    - batch_norm: {name: norm, activation: tanh}\n"
+     "    - reshape: {name: steps, shape: [3, -1]}\n"
+     "    - dense: {name: each, units: 4, flatten: false}\n"
+     "    - position_embedding: {name: places}\n"
+     "    - layer_norm: {name: rows, epsilon: 0.1}\n"
+     "    - add: {name: sum, inputs: [rows, steps], activation: tanh}\n"
+     "    - multiply: {name: gate, inputs: [sum, places]}\n"
+     "    - dropout: {name: drop, rate: 0.25}\n"
+     "    - concat: {name: both, inputs: [drop, sum]}\n"
+     "    - batch_norm: {name: again}\n"
+     "    - zero_pad: {name: pad, padding: [1, 0]}\n"
+     "    - scale: {name: factors, bias: true}\n"
+     "    - flatten: {name: row}\n"
+     "    - dense: {name: out, units: 3}\n",
+     14},
+    {"transformer_block",
+     "    - reshape: {name: steps, shape: [3, 2]}\n"
+     "    - dense: {name: in, units: 4, flatten: false}\n"
+     "    - position_embedding: {name: places}\n"
+     "    - layer_norm: {name: first, epsilon: 0.1}\n"
+     "    - attention: {name: attention, heads: 2, causal: true}\n"
+     "    - add: {name: seen, inputs: [attention, places]}\n"
+     "    - layer_norm: {name: second, epsilon: 0.1}\n"
+     "    - dense: {name: wide, units: 8, flatten: false, activation: gelu}\n"
+     "    - dense: {name: narrow, units: 4, flatten: false}\n"
+     "    - add: {name: block, inputs: [narrow, seen]}\n"
+     "    - dense: {name: out, units: 3}\n",
+     17},
     {"scale_of_data",
      "    - narrow_scale: {name: first, init: {s: {uniform: {low: 0.5, high: 1.5}}}, activation: softplus}\n"
      "    - unit_length: {name: length, activation: tanh}\n"

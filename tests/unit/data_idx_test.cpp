@@ -1,9 +1,5 @@
 #include "data/idx.h"
 
-#include <boost/iostreams/device/back_inserter.hpp>
-#include <boost/iostreams/filter/gzip.hpp>
-#include <boost/iostreams/filtering_stream.hpp>
-
 #include "data_test_files.h"
 
 namespace backplane {
@@ -16,16 +12,6 @@ std::string idx(std::uint8_t type, const std::vector<std::uint32_t>& dims, const
   for (const std::uint32_t extent : dims)
     for (int shift = 24; shift >= 0; shift -= 8) file += static_cast<char>(extent >> shift & 0xff);
   return file + elements;
-}
-
-std::string gzip(const std::string& bytes) {
-  std::string packed;
-  boost::iostreams::filtering_ostream stream;
-  stream.push(boost::iostreams::gzip_compressor());
-  stream.push(boost::iostreams::back_inserter(packed));
-  stream << bytes;
-  stream.reset();
-  return packed;
 }
 
 class DataIdx : public DataFiles {
@@ -61,6 +47,17 @@ TEST_F(DataIdx, CountsClassesOverTheTestSplitToo) {
   const DataSet data = load_idx({{"images", "labels"}, IdxPair{"images", "more"}});
   EXPECT_EQ(data.classes, 10);
   EXPECT_EQ(data.test->count, 2);
+}
+
+TEST_F(DataIdx, ReadsRowsAsSequences) {
+  write("images", images_);
+  write("labels", labels_);
+  EXPECT_EQ(load_idx({{"images", "labels"}, std::nullopt, true}).input_shape, (Shape{2, 3}));
+  write("images", idx(8, {2, 2}, "abcd"));
+  EXPECT_EQ(user_error([] {
+              load_idx({{"images", "labels"}, std::nullopt, true});
+            }),
+            "65 images: error: expected images with 3 axes to read their rows, found shape [2, 2]");
 }
 
 TEST_F(DataIdx, ReadsBigEndianFloats) {

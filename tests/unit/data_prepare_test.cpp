@@ -148,7 +148,7 @@ TEST(DataAssemble, RefusesLengthsThatDoNotFit) {
   EXPECT_EQ(user_error([&] {
               assemble(split({1, 1}), without);
             }),
-            "65 inputs: error: the test split has no lengths, the training split has its");
+            "65 inputs: error: the test split has no lengths, though the training split has");
 }
 
 TEST(DataAssemble, RefusesLabelsThatAreNoClasses) {

@@ -30,6 +30,7 @@ TEST_F(DataSources, IdxByNameIsFoundInBackplaneData) {
   write("digits/train-labels-idx1-ubyte", std::string{0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2});
   setenv("BACKPLANE_DATA", ".", 1);
   const DataSet data = load("idx: {name: digits, validation: 1, scale: unit}");
+  EXPECT_EQ(load("idx: {name: digits, as: rows}").input_shape, (Shape{1, 1}));
   unsetenv("BACKPLANE_DATA");
   EXPECT_EQ(data.input_shape, (Shape{1, 1, 1}));
   EXPECT_EQ(data.train.count, 2);
@@ -44,6 +45,23 @@ TEST_F(DataSources, TheFashionMnistLineOfTheDesignWorks) {
   EXPECT_EQ(data.train.count, 55000);
   EXPECT_EQ(data.validation->count, 5000);
   EXPECT_EQ(data.test->count, 10000);
+}
+
+TEST_F(DataSources, CifarIsFoundInBackplaneData) {
+  EXPECT_EQ(error("cifar10: {folder: nowhere}"),
+            "66 nowhere: error: there is no data_batch_1.bin in this folder\n"
+            "  hint: the binary version is at https://www.cs.toronto.edu/~kriz/cifar.html");
+  std::filesystem::create_directory("cifar-100-binary");
+  for (const char* file : {"train.bin", "test.bin"})
+    write(std::string("cifar-100-binary/") + file, std::string(3074, '\7'));
+  setenv("BACKPLANE_DATA", ".", 1);
+  const DataSet data = load("cifar100: {normalize: {mean: [0.5, 0.5, 0.5], std: 0.25}, augment: {shift: 4}}");
+  const std::string missing = error("cifar10");
+  unsetenv("BACKPLANE_DATA");
+  EXPECT_EQ(data.classes, 100);
+  EXPECT_EQ(data.augmentation->shift, 4);
+  EXPECT_EQ(missing.find("66 error: data set 'cifar-10-batches-bin' not found; looked at ./cifar-10-batches-bin, "),
+            0u);
 }
 
 TEST_F(DataSources, IdxWantsANameOrFiles) {
@@ -117,6 +135,34 @@ TEST_F(DataSources, LengthsOfSequences) {
             3u);
   EXPECT_EQ(error("synthetic: {random: {inputs: 4, classes: 2, lengths: true}}"),
             "78 run.yaml:2:56: error: lengths need samples of steps, [T, F]; these have shape [4]\n  data.lengths");
+}
+
+TEST_F(DataSources, NormalizeAndAugment) {
+  const std::string images = "synthetic: {random: {inputs: [4, 4, 3], classes: 2, samples: 2, ";
+  const DataSet data =
+      load(images + "normalize: {mean: [1, 2, 3], std: 2}, augment: {flip: horizontal, shift: 2}}}", 17);
+  EXPECT_EQ(data.shift, (Numbers{1, 2, 3}));
+  EXPECT_EQ(data.scale, (Numbers{0.5, 0.5, 0.5}));
+  EXPECT_TRUE(data.augmentation->flip);
+  EXPECT_EQ(data.augmentation->shift, 2);
+  EXPECT_EQ(data.augmentation->seed, 17u);
+  EXPECT_EQ(load(images + "scale: none, normalize: {mean: 0, std: 2}}}").scale, Numbers{0.5});
+  EXPECT_EQ(error(images + "scale: unit, normalize: {mean: 0, std: 1}}}"),
+            "78 run.yaml:2:91: error: 'normalize' and 'scale: unit' exclude each other\n  data.normalize");
+  EXPECT_NE(error(images + "normalize: {mean: 0, std: [1, 1, 0]}}}").find("data.normalize.std[2]"), std::string::npos);
+}
+
+TEST_F(DataSources, Text) {
+  write("a.txt", "to be or not to be");
+  const DataSet data = load("text: {files: a.txt, window: 3, test: 0.4, validation: 1}");
+  EXPECT_EQ(data.train.count, 2);  // of five windows, two for testing
+  EXPECT_EQ(data.validation->count, 1);
+  EXPECT_EQ(data.validation->labels_per_sample(), 3);
+  EXPECT_EQ(data.test->count, 2);
+  EXPECT_EQ(data.vocabulary.size(), 7u);
+  EXPECT_EQ(load("text: {files: [a.txt, a.txt], unit: byte, window: 3}").classes, 256);
+  EXPECT_NE(error("text: {files: a.txt, window: 3, scale: unit}").find("unknown key 'scale'"), std::string::npos);
+  EXPECT_EQ(error("text: {files: a.txt, window: 3, test: 0.05}").substr(0, 20), "78 run.yaml:2:41: er");
 }
 
 TEST_F(DataSources, SameSectionAndSeedGiveTheSameBits) {

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/iostreams/device/back_inserter.hpp>
+#include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filtering_stream.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -42,6 +45,16 @@ class DataFiles : public ::testing::Test {
   std::filesystem::path before_;
   std::filesystem::path folder_;
 };
+
+inline std::string gzip(const std::string& bytes) {
+  std::string packed;
+  boost::iostreams::filtering_ostream stream;
+  stream.push(boost::iostreams::gzip_compressor());
+  stream.push(boost::iostreams::back_inserter(packed));
+  stream << bytes;
+  stream.reset();
+  return packed;
+}
 
 /// The message of the UserError that `action` throws, with its code: "65 file: error: …"; "" where there is none.
 template <class F>

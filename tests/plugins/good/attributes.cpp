@@ -33,6 +33,7 @@ struct Pick {
     about.attribute("offset", &Pick::offset, "number of columns left out in front").required().at_least(0);
   }
   void plan(bp::Plan& plan) const {
+    if (plan.input(0).size() != 1) throw bp::Error("wants vectors");
     const std::int64_t extent = plan.input(0).back();
     for (const std::int64_t column : columns)
       if (column + first() < 0 || column + first() >= extent)

@@ -17,6 +17,7 @@ struct UnitLength {
     about.attribute("epsilon", &UnitLength::epsilon, "keeps the quotient finite").at_least(0);
   }
   void plan(bp::Plan& plan) const {
+    if (plan.input(0).size() != 1) throw bp::Error("wants vectors");
     plan.output(plan.input(0));
     plan.saved("length", {1}, BP_SAVED_BY_FORWARD);
     plan.needs_output();

@@ -194,6 +194,8 @@ typedef struct bp_call {
   double* forward_sums;   /* collect_forward: ADD to zeros; afterwards the sums over the batch. NULL in evaluation */
   double* backward_sums;  /* collect_backward: ADD to zeros; backward: the sums over the batch */
   const bp_tensor* state; /* array in the order of bp_plan_api.state; only update_state may write */
+  uint32_t input_count;   /* of inputs and d_inputs */
+  uint32_t reserved;
 } bp_call;
 
 /* The kernels of one element type. */

@@ -49,6 +49,13 @@ inline namespace sdk_0_2 {
 
 using Dims = std::vector<std::int64_t>;
 
+/// "[28, 28, 1]", for messages.
+inline std::string to_string(const Dims& dims) {
+  std::string text;
+  for (const std::int64_t extent : dims) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + text + "]";
+}
+
 /// What a layer throws where the user asked for the impossible; the host adds layer, file, line and column.
 class Error : public std::runtime_error {
  public:
@@ -90,6 +97,7 @@ class Call {
   std::int64_t sample_begin() const { return call_->sample_begin; }
   std::int64_t unit_begin() const { return call_->unit_begin; }
   std::int64_t unit_end() const { return call_->unit_end; }
+  std::size_t input_count() const { return call_->input_count; }
   Tensor<const T> input(std::size_t i) const { return Tensor<const T>(call_->inputs[i]); }
   Tensor<const T> parameter(std::size_t i) const { return Tensor<const T>(call_->parameters[i]); }
   Tensor<T> saved(std::size_t i) const { return Tensor<T>(call_->saved[i]); }

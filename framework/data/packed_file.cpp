@@ -1,0 +1,43 @@
+#include "data/packed_file.h"
+
+#include <boost/iostreams/device/file.hpp>
+#include <boost/iostreams/filter/gzip.hpp>
+#include <filesystem>
+#include <fstream>
+
+namespace backplane {
+
+namespace {
+
+constexpr int kGzipFirstByte = 0x1f;
+
+}  // namespace
+
+PackedFile::PackedFile(const std::string& path) : origin_(Origin::file(path)) {
+  require_file(path);
+  is_gzip_ = std::ifstream(path, std::ios::binary).peek() == kGzipFirstByte;
+  most_left_ = static_cast<std::int64_t>(std::filesystem::file_size(path)) * (is_gzip_ ? kMostDeflateRatio : 1);
+  if (is_gzip_) bytes_.push(boost::iostreams::gzip_decompressor());
+  bytes_.push(boost::iostreams::file_source(path, std::ios::binary));
+}
+
+template <class F>
+auto PackedFile::guarded(F&& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const std::ios_base::failure&) {
+    origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it");
+  }
+}
+
+std::int64_t PackedFile::read(void* to, std::int64_t size) {
+  const std::int64_t found = guarded([&] { return bytes_.sgetn(static_cast<char*>(to), size); });
+  most_left_ -= found;
+  return found;
+}
+
+bool PackedFile::at_end() {
+  return guarded([&] { return bytes_.sgetc() == std::char_traits<char>::eof(); });
+}
+
+}  // namespace backplane

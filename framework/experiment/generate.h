@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "experiment/experiment.h"
+#include "trainer/executor.h"
+
+namespace backplane {
+
+/// A text that a model wrote.
+struct GeneratedText {
+  std::string prompt;  ///< what it was given: the beginning of a window of the test split
+  std::string text;    ///< how it goes on
+};
+
+/// Lets a network that was trained on text write on, symbol by symbol: the window of the last T symbols goes forward,
+/// the next symbol is drawn from softmax(z / temperature) of the last step, and the window moves on by one. Draws are a
+/// function of (seed, sample, symbol). Prompts are windows of the test split (of the training split without one), as far
+/// apart as can be; samples are the rows of one batch. Uses the executor as an evaluation does.
+std::vector<GeneratedText> generate_text(const GenerateOptions& options, const Model& model, Executor& executor,
+                                         std::uint64_t seed);
+
+}  // namespace backplane

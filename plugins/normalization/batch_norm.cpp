@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/multiversion.h"
+#include "normalization/normalization.h"
+
+namespace normalization {
+
+namespace {
+
+enum Parameter : std::uint32_t { kGamma, kBeta };
+enum State : std::uint32_t { kRunningMean, kRunningVariance };
+
+/// Four rows at a time, since the sums are loaded and stored once for all of them.
+constexpr std::int64_t kRows = 4;
+
+/// sum[f] += Σ x − m, square[f] += Σ (x − m)² over `rows` rows of `F`.
+template <class T>
+BP_MULTIVERSION void add_moments(std::int64_t rows, std::int64_t F, const T* x, const T* m, double* __restrict sum,
+                                 double* __restrict square) {
+  std::int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows, x += kRows * F)
+    for (std::int64_t f = 0; f < F; ++f) {
+      const double shift = m[f];
+      const double d0 = x[f] - shift, d1 = x[F + f] - shift, d2 = x[2 * F + f] - shift, d3 = x[3 * F + f] - shift;
+      sum[f] += (d0 + d1) + (d2 + d3);
+      square[f] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+    }
+  for (; r < rows; ++r, x += F)
+    for (std::int64_t f = 0; f < F; ++f) {
+      const double d = x[f] - static_cast<double>(m[f]);
+      sum[f] += d;
+      square[f] += d * d;
+    }
+}
+
+/// sum[f] += Σ δ, product[f] += Σ δ·x̂, where x̂ = (x − mean)·inverse.
+template <class T>
+BP_MULTIVERSION void add_products(std::int64_t rows, std::int64_t F, const T* x, const T* delta, const T* mean,
+                                  const T* inverse, double* __restrict sum, double* __restrict product) {
+  std::int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows, x += kRows * F, delta += kRows * F)
+    for (std::int64_t f = 0; f < F; ++f) {
+      const double shift = mean[f], factor = inverse[f];
+      const double d0 = delta[f], d1 = delta[F + f], d2 = delta[2 * F + f], d3 = delta[3 * F + f];
+      sum[f] += (d0 + d1) + (d2 + d3);
+      product[f] += ((d0 * (x[f] - shift) + d1 * (x[F + f] - shift)) +
+                     (d2 * (x[2 * F + f] - shift) + d3 * (x[3 * F + f] - shift))) *
+                    factor;
+    }
+  for (; r < rows; ++r, x += F, delta += F)
+    for (std::int64_t f = 0; f < F; ++f) {
+      const double d = delta[f];
+      sum[f] += d;
+      product[f] += d * (x[f] - static_cast<double>(mean[f])) * static_cast<double>(inverse[f]);
+    }
+}
+
+/// z = (x − mean)·scale + beta
+template <class T>
+BP_MULTIVERSION void normalize(std::int64_t rows, std::int64_t F, const T* x, const T* mean, const T* scale,
+                               const T* beta, T* __restrict z) {
+  for (std::int64_t r = 0; r < rows; ++r, x += F, z += F)
+    for (std::int64_t f = 0; f < F; ++f) z[f] = (x[f] - mean[f]) * scale[f] + beta[f];
+}
+
+/// d_x = scale·(δ − mean_delta − (x − mean)·slope)
+template <class T>
+BP_MULTIVERSION void normalize_backward(std::int64_t rows, std::int64_t F, const T* x, const T* delta, const T* mean,
+                                        const T* scale, const T* mean_delta, const T* slope, T* __restrict d_x) {
+  for (std::int64_t r = 0; r < rows; ++r, x += F, delta += F, d_x += F)
+    for (std::int64_t f = 0; f < F; ++f) d_x[f] = scale[f] * (delta[f] - mean_delta[f] - (x[f] - mean[f]) * slope[f]);
+}
+
+/// body(first row, rows) for the positions of this call that count, and padding(first row, rows) for the others.
+template <class T, class Body, class Padding>
+void for_each_run(const bp::Call<T>& call, Body body, Padding padding) {
+  const auto a = call.input(0);
+  // A sample of one axis has no steps besides its features.
+  if (!call.has_lengths() || a.dims().size() < 3) return body(0, call.samples() == 0 ? 0 : a.size() / a.columns());
+  const std::int64_t steps = a.dim(1), per_sample = a.size() / a.dim(0) / a.columns(), per_step = per_sample / steps;
+  for (std::int64_t n = 0; n < call.samples(); ++n) {
+    const std::int64_t valid = call.length(n, steps) * per_step;
+    body(n * per_sample, valid);
+    padding(n * per_sample + valid, per_sample - valid);
+  }
+}
+
+const auto kNothing = [](std::int64_t, std::int64_t) {};
+
+}  // namespace
+
+/// Arrays of F in the workspace.
+template <class T>
+struct BatchNorm::Moments {
+  double* sums;       ///< two of them, free to use
+  T *mean, *inverse;  ///< μ and 1/√(σ² + ε); in evaluation, from the running statistics
+  T *scale, *free[2];
+};
+
+void BatchNorm::describe(bp::About<BatchNorm>& about) {
+  about.name("batch_norm").summary("z = gamma·(a - mean)/sqrt(variance + epsilon) + beta over the batch");
+  about.attribute("epsilon", &BatchNorm::epsilon, "added to the variance").at_least(0);
+  about.attribute("momentum", &BatchNorm::momentum, "share of a step in the running statistics").at_least(0).at_most(1);
+  about.parameter("gamma", "gain", "factor of each feature (F)", "ones");
+  about.parameter("beta", "bias", "offset of each feature (F)", "zeros");
+}
+
+void BatchNorm::plan(bp::Plan& plan) const {
+  const bp::Dims input = plan.input(0);
+  if (input.empty()) throw bp::Error("wants an input with at least one axis");
+  const std::int64_t F = input.back();
+  plan.output(input);
+  plan.parameter(kGamma, {F}, F, F);
+  plan.parameter(kBeta, {F}, F, F);
+  plan.needs_inputs();
+  plan.batch_sums(2 * F + 1, 2 * F);
+  plan.shared_state("running_mean", {F}, 0.0);
+  plan.shared_state("running_variance", {F}, 1.0);
+  plan.workspace(static_cast<std::uint64_t>(7 * F) * sizeof(double), 0);
+}
+
+template <class T>
+void BatchNorm::collect_forward(const bp::Call<T>& call) const {
+  const auto a = call.input(0);
+  const std::int64_t F = a.columns();
+  double* sums = call.forward_sums();
+  for_each_run(
+      call,
+      [&](std::int64_t row, std::int64_t rows) {
+        add_moments<T>(rows, F, a.data() + row * F, call.state(kRunningMean).data(), sums, sums + F);
+        sums[2 * F] += static_cast<double>(rows);
+      },
+      kNothing);
+}
+
+template <class T>
+BatchNorm::Moments<T> BatchNorm::moments(const bp::Call<T>& call) const {
+  const auto running_mean = call.state(kRunningMean), running_variance = call.state(kRunningVariance);
+  const auto gamma = call.parameter(kGamma);
+  const std::int64_t F = gamma.size();
+  auto* sums = static_cast<double*>(call.workspace());
+  T* arrays = reinterpret_cast<T*>(sums + 2 * F);
+  const Moments<T> moments{sums, arrays, arrays + F, arrays + 2 * F, {arrays + 3 * F, arrays + 4 * F}};
+  const double* batch = call.training() ? call.forward_sums() : nullptr;
+  if (batch != nullptr && batch[2 * F] < 2)
+    throw bp::Error("needs more than one value per feature to train, got a batch of one sample with one position");
+  for (std::int64_t f = 0; f < F; ++f) {
+    double mean = running_mean[f], variance = running_variance[f];
+    if (batch != nullptr) {
+      const double n = batch[2 * F], offset = batch[f] / n;
+      mean += offset;
+      variance = std::max(0.0, batch[F + f] / n - offset * offset);
+      if (std::isnan(offset)) variance = offset;  // max lets no NaN through, and a divergence must show
+    }
+    moments.mean[f] = static_cast<T>(mean);
+    moments.inverse[f] = static_cast<T>(1.0 / std::sqrt(variance + epsilon));
+    moments.scale[f] = gamma[f] * moments.inverse[f];
+  }
+  return moments;
+}
+
+template <class T>
+void BatchNorm::forward(const bp::Call<T>& call) const {
+  const auto a = call.input(0), beta = call.parameter(kBeta);
+  const auto z = call.output();
+  const std::int64_t F = a.columns();
+  const Moments<T> moment = moments(call);
+  for_each_run(
+      call,
+      [&](std::int64_t row, std::int64_t rows) {
+        normalize<T>(rows, F, a.data() + row * F, moment.mean, moment.scale, beta.data(), z.data() + row * F);
+      },
+      [&](std::int64_t row, std::int64_t rows) { std::fill_n(z.data() + row * F, rows * F, T(0)); });
+}
+
+template <class T>
+void BatchNorm::collect_backward(const bp::Call<T>& call) const {
+  const auto a = call.input(0), delta = call.delta();
+  const std::int64_t F = a.columns();
+  const Moments<T> moment = moments(call);
+  for_each_run(
+      call,
+      [&](std::int64_t row, std::int64_t rows) {
+        add_products<T>(rows, F, a.data() + row * F, delta.data() + row * F, moment.mean, moment.inverse,
+                        call.backward_sums(), call.backward_sums() + F);
+      },
+      kNothing);
+}
+
+template <class T>
+void BatchNorm::backward(const bp::Call<T>& call) const {
+  // forward was:  z = γ·(a − μ)/√(σ² + ε) + β, where μ and σ² see every a of the batch
+  const auto a = call.input(0), delta = call.delta();
+  const std::int64_t F = a.columns();
+  const Moments<T> moment = moments(call);
+  if (const auto d_a = call.d_input(0)) {
+    // In evaluation μ and σ² are constants, and nothing is taken off δ.
+    T *mean_delta = moment.free[0], *slope = moment.free[1];
+    for (std::int64_t f = 0; f < F; ++f) {
+      const double n = call.training() ? call.forward_sums()[2 * F] : 1.0;
+      mean_delta[f] = call.training() ? static_cast<T>(call.backward_sums()[f] / n) : T(0);
+      slope[f] = call.training() ? static_cast<T>(call.backward_sums()[F + f] / n) * moment.inverse[f] : T(0);
+    }
+    for_each_run(
+        call,
+        [&](std::int64_t row, std::int64_t rows) {
+          normalize_backward<T>(rows, F, a.data() + row * F, delta.data() + row * F, moment.mean, moment.scale,
+                                mean_delta, slope, d_a.data() + row * F);
+        },
+        [&](std::int64_t row, std::int64_t rows) { std::fill_n(d_a.data() + row * F, rows * F, T(0)); });
+  }
+  const auto d_gamma = call.d_parameter(kGamma), d_beta = call.d_parameter(kBeta);
+  if (!d_gamma && !d_beta) return;
+  std::fill_n(moment.sums, 2 * F, 0.0);
+  for_each_run(
+      call,
+      [&](std::int64_t row, std::int64_t rows) {
+        add_products<T>(rows, F, a.data() + row * F, delta.data() + row * F, moment.mean, moment.inverse, moment.sums,
+                        moment.sums + F);
+      },
+      kNothing);
+  for (std::int64_t f = 0; f < F; ++f) {
+    if (d_beta) d_beta[f] += static_cast<T>(moment.sums[f]);
+    if (d_gamma) d_gamma[f] += static_cast<T>(moment.sums[F + f]);
+  }
+}
+
+template <class T>
+void BatchNorm::update_state(const bp::Call<T>& call) const {
+  if (!call.training()) return;
+  const auto running_mean = call.state(kRunningMean), running_variance = call.state(kRunningVariance);
+  const std::int64_t F = running_mean.size();
+  const double* sums = call.forward_sums();
+  const double n = sums[2 * F];
+  for (std::int64_t f = 0; f < F; ++f) {
+    const double offset = sums[f] / n, variance = std::max(0.0, sums[F + f] / n - offset * offset);
+    running_mean[f] = static_cast<T>(running_mean[f] + momentum * offset);
+    running_variance[f] = static_cast<T>((1.0 - momentum) * running_variance[f] + momentum * n / (n - 1.0) * variance);
+  }
+}
+
+template void BatchNorm::collect_forward<float>(const bp::Call<float>&) const;
+template void BatchNorm::collect_forward<double>(const bp::Call<double>&) const;
+template void BatchNorm::forward<float>(const bp::Call<float>&) const;
+template void BatchNorm::forward<double>(const bp::Call<double>&) const;
+template void BatchNorm::collect_backward<float>(const bp::Call<float>&) const;
+template void BatchNorm::collect_backward<double>(const bp::Call<double>&) const;
+template void BatchNorm::backward<float>(const bp::Call<float>&) const;
+template void BatchNorm::backward<double>(const bp::Call<double>&) const;
+template void BatchNorm::update_state<float>(const bp::Call<float>&) const;
+template void BatchNorm::update_state<double>(const bp::Call<double>&) const;
+
+}  // namespace normalization
