@@ -101,15 +101,16 @@ BP_MULTIVERSION void step_scaled(T* __restrict w, Regularized<T> g, T* __restric
   }
 }
 
-/// Adam, and AdamW with shrink < 1.
+/// Adam, and AdamW with shrink < 1. `added1`, `added2`: 1 − β₁ and 1 − β₂.
+/// numerics: they are rounded from float64, since 1 − β₂ in float32 is 1.3e-5 off (of 0.001), and with it every v.
 template <class T>
 BP_MULTIVERSION void step_adam(T* __restrict w, Regularized<T> g, T* __restrict m, T* __restrict v, T rate, T beta1,
-                               T beta2, T mean_correction, T variance_correction, T epsilon, T shrink,
-                               std::int64_t begin, std::int64_t end) {
+                               T added1, T beta2, T added2, T mean_correction, T variance_correction, T epsilon,
+                               T shrink, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const T gradient = g(i, w[i]);
-    m[i] = beta1 * m[i] + (T(1) - beta1) * gradient;
-    v[i] = beta2 * v[i] + (T(1) - beta2) * gradient * gradient;
+    m[i] = beta1 * m[i] + added1 * gradient;
+    v[i] = beta2 * v[i] + added2 * gradient * gradient;
     w[i] = shrink * w[i] - rate * (m[i] * mean_correction) / (std::sqrt(v[i] * variance_correction) + epsilon);
   }
 }
@@ -188,8 +189,9 @@ void Optimizer::update_range(Parameter& parameter, T* gradient, std::vector<Buff
                          range.end);
     case Rule::adam:
     case Rule::adamw:
-      return step_adam(w, g, slot(0), slot(1), as(f.rate), as(f.beta1), as(f.beta2), as(f.mean_correction),
-                       as(f.variance_correction), as(f.epsilon), as(f.shrink), range.begin, range.end);
+      return step_adam(w, g, slot(0), slot(1), as(f.rate), as(f.beta1), as(1.0 - f.beta1), as(f.beta2),
+                       as(1.0 - f.beta2), as(f.mean_correction), as(f.variance_correction), as(f.epsilon), as(f.shrink),
+                       range.begin, range.end);
   }
 }
 
