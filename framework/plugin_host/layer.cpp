@@ -191,8 +191,10 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   call.context = &context;
   const bp_status status = call_guarded(context, [&] { return kernel(object_.get(), &call); });
   if (status == BP_OK) return;
-  if (call.samples == 0) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
-  fail(ExitCode::internal,
+  // A layer that calls numbers invalid means the data that it was fed (an index beyond its vocabulary).
+  const ExitCode code = status == BP_E_INVALID ? ExitCode::bad_data : ExitCode::internal;
+  if (call.samples == 0) fail(code, fmt::format("{} failed: {}", direction, complaint(context, status)));
+  fail(code,
        fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step, call.sample_begin,
                    call.sample_begin + call.samples - 1, complaint(context, status)));
 }

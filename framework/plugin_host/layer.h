@@ -73,7 +73,8 @@ class Layer {
   LayerPlan plan(const std::vector<Shape>& inputs) const;
 
   /// The plug-in's kernels. `call.host` and `call.context` are filled in here. Const and thread-safe, as the
-  /// contract demands of the plug-in. Throws UserError (internal) naming direction and samples. [compute]
+  /// contract demands of the plug-in. Throws UserError naming direction and samples: bad_data where the plug-in
+  /// calls its input invalid, else internal. [compute]
   void forward(bp_call& call) const { invoke(kernels_->forward, "forward", call); }
   void backward(bp_call& call) const { invoke(kernels_->backward, "backward", call); }
   void prepare(bp_call& call) const { invoke(kernels_->prepare, "prepare", call); }

@@ -2,10 +2,12 @@
 
 #include <Random123/philox.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "base/error.h"
+#include "random/philox_blocks.h"
 
 namespace backplane {
 
@@ -50,17 +52,14 @@ std::uint64_t Stream::below(std::uint64_t index, std::uint64_t n) const {
 
 void random_words(std::uint64_t key, std::uint64_t step, std::uint64_t sample, std::uint64_t first, std::int64_t count,
                   std::uint32_t* out) {
-  const r123::Philox4x32::key_type words{{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}};
-  r123::Philox4x32::ctr_type block{};
-  std::uint64_t drawn = ~std::uint64_t{0};
-  for (std::uint64_t i = first; i < first + static_cast<std::uint64_t>(count); ++i) {
-    if (i / 4 != drawn) {
-      drawn = i / 4;
-      block = r123::Philox4x32()({{static_cast<std::uint32_t>(drawn), static_cast<std::uint32_t>(sample),
-                                   static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)}},
-                                 words);
-    }
-    *out++ = block[i % 4];
+  while (count > 0) {
+    const auto skip = static_cast<std::int64_t>(first % 4), made = std::min(count, kPhiloxWords - skip);
+    std::uint32_t words[kPhiloxWords];
+    philox_blocks(key, step, sample, first / 4, words);
+    std::copy_n(words + skip, made, out);
+    first += static_cast<std::uint64_t>(made);
+    out += made;
+    count -= made;
   }
 }
 

@@ -21,13 +21,13 @@ namespace hn = hwy::HWY_NAMESPACE;
 /// eˣ for x ≤ 0. numerics: Highway's exponential is not defined beyond +104 (float32) or +706 (float64), so no caller
 /// asks for positive x; and it gives 0 for NaN, which would hide a divergence.
 template <class D, class V>
-V exponential(D d, V x) {
+HWY_INLINE V exponential(D d, V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(d, x));
 }
 
 /// 1 / (1 + e⁻ᶻ), which for negative z is eᶻ / (1 + eᶻ).
 template <class D, class V>
-V sigmoid(D d, V z) {
+HWY_INLINE V sigmoid(D d, V z) {
   const V one = hn::Set(d, 1);
   const V e = exponential(d, hn::Neg(hn::Abs(z)));
   return hn::Div(hn::IfThenElse(hn::Lt(z, hn::Zero(d)), e, one), hn::Add(one, e));
@@ -35,33 +35,43 @@ V sigmoid(D d, V z) {
 
 /// max(0, z). Not Highway's Max: NaN must stay NaN.
 template <class D, class V>
-V relu(D d, V z) {
+HWY_INLINE V relu(D d, V z) {
   return hn::IfThenElse(hn::Lt(z, hn::Zero(d)), hn::Zero(d), z);
 }
 
-/// body(vector index, lanes in use) over [0, count): whole vectors, then the rest through a padded copy, so that an
-/// element's value does not depend on where the range was cut.
+/// A whole vector of lanes, where a number of them would say how many are in use.
+struct AllLanes {};
+
+/// body(index of the first element, lanes in use) over [0, count): whole vectors, for which the body is compiled
+/// without a thought of the rest, then the rest through a padded copy, so that an element's value does not depend on
+/// where the range was cut.
 template <class T, class Body>
-void for_each_vector(std::int64_t count, Body body) {
+HWY_INLINE void for_each_vector(std::int64_t count, const Body& body) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) body(i, lanes);
+  for (; i + lanes <= count; i += lanes) body(i, AllLanes{});
   if (i < count) body(i, count - i);
 }
 
+template <class T, class D>
+HWY_INLINE hn::Vec<D> load(D d, const T* from, AllLanes) {
+  return hn::LoadU(d, from);
+}
 /// Loads `lanes` elements; missing ones are 0.
 template <class T, class D>
-hn::Vec<D> load(D d, const T* from, std::int64_t lanes) {
-  if (lanes == static_cast<std::int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
+HWY_INLINE hn::Vec<D> load(D d, const T* from, std::int64_t lanes) {
   HWY_ALIGN T padded[hn::MaxLanes(d)] = {};
   std::copy_n(from, lanes, padded);
   return hn::Load(d, padded);
 }
 
 template <class T, class D>
-void store(D d, hn::Vec<D> vector, T* to, std::int64_t lanes) {
-  if (lanes == static_cast<std::int64_t>(hn::Lanes(d))) return hn::StoreU(vector, d, to);
+HWY_INLINE void store(D d, hn::Vec<D> vector, T* to, AllLanes) {
+  hn::StoreU(vector, d, to);
+}
+template <class T, class D>
+HWY_INLINE void store(D d, hn::Vec<D> vector, T* to, std::int64_t lanes) {
   HWY_ALIGN T padded[hn::MaxLanes(d)];
   hn::Store(vector, d, padded);
   std::copy_n(padded, lanes, to);

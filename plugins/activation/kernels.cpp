@@ -78,7 +78,7 @@ template <class T>
 void map(Function function, double parameter, const T* z, T* a, std::int64_t count) {
   const hn::ScalableTag<T> d;
   const auto p = hn::Set(d, static_cast<T>(parameter));
-  for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
+  for_each_vector<T>(count, [&](std::int64_t i, auto lanes) {
     const auto in = load(d, z + i, lanes);
     // NaN must stay NaN: some of Highway's functions, and Min and Max, turn it into a number.
     store(d, hn::IfThenElse(hn::IsNaN(in), in, value(d, function, p, in)), a + i, lanes);
@@ -90,7 +90,7 @@ void map_backward(Function function, double parameter, const T* z, const T* a, c
                   std::int64_t count) {
   const hn::ScalableTag<T> d;
   const auto p = hn::Set(d, static_cast<T>(parameter));
-  for_each_vector<T>(count, [&](std::int64_t i, std::int64_t lanes) {
+  for_each_vector<T>(count, [&](std::int64_t i, auto lanes) {
     const auto slope = derivative(d, function, p, load(d, z + i, lanes), load(d, a + i, lanes));
     store(d, hn::Mul(load(d, d_activation + i, lanes), slope), delta + i, lanes);
   });
@@ -101,7 +101,7 @@ void map_rows(const T* z, T* a, std::int64_t rows, std::int64_t features) {
   const hn::ScalableTag<T> d;
   for (std::int64_t row = 0; row < rows; ++row, z += features, a += features) {
     const auto shift = hn::Set(d, *std::max_element(z, z + features));
-    for_each_vector<T>(features, [&](std::int64_t i, std::int64_t lanes) {
+    for_each_vector<T>(features, [&](std::int64_t i, auto lanes) {
       store(d, exponential(d, hn::Sub(load(d, z + i, lanes), shift)), a + i, lanes);
     });
     T sum = 0;

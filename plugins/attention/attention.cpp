@@ -5,10 +5,12 @@
 #include <string>
 
 #include "activation/activation.h"
+#include "kernels/elementwise.h"
 #include "kernels/lane_sum.h"
 #include "kernels/matmul.h"
 #include "kernels/multiversion.h"
 
+using backplane::kernels::add_rows;
 using backplane::kernels::lane_sum;
 using backplane::kernels::matmul;
 using backplane::kernels::Transpose;
@@ -30,12 +32,6 @@ void project(std::int64_t rows, const T* a, bp::Tensor<const T> W, bp::Tensor<co
 template <class T>
 BP_MULTIVERSION void scale(std::int64_t count, T factor, T* row) {
   for (std::int64_t i = 0; i < count; ++i) row[i] *= factor;
-}
-
-/// to += from
-template <class T>
-BP_MULTIVERSION void add(std::int64_t count, const T* from, T* __restrict to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
 }
 
 /// g = A ⊙ (g − Σ A ⊙ g)·factor, in place: from ∂C/∂A to ∂C/∂(q·kᵀ) of one row.
@@ -165,15 +161,13 @@ void Attention::backward(const bp::Call<T>& call) const {
   if (const auto d_W = call.d_parameter(kWQkv))
     matmul<T>(size.qkv(), size.E, rows, Transpose::yes, delta_qkv, size.qkv(), Transpose::no, call.input(0).data(),
               size.E, T(1), d_W.data(), size.E);
-  if (const auto d_b = call.d_parameter(kBQkv))
-    for (std::int64_t r = 0; r < rows; ++r) add(size.qkv(), delta_qkv + r * size.qkv(), d_b.data());
+  if (const auto d_b = call.d_parameter(kBQkv)) add_rows(rows, size.qkv(), delta_qkv, size.qkv(), d_b.data());
   if (const auto d_W = call.d_parameter(kWOut))
     matmul<T>(size.E, size.E, rows, Transpose::yes, delta, size.E, Transpose::no, context.data(), size.E, T(1),
               d_W.data(), size.E);
   if (const auto d_b = call.d_parameter(kBOut))
     for (std::int64_t n = 0; n < size.N; ++n)
-      for (std::int64_t t = 0; t < call.length(n, size.T); ++t)
-        add(size.E, delta + (n * size.T + t) * size.E, d_b.data());
+      add_rows(call.length(n, size.T), size.E, delta + n * size.T * size.E, size.E, d_b.data());
 }
 
 BP_PLUGIN("org.backplane.attention", "0.1.0", "MIT", "attention", bp::layers<Attention>, bp::activations<>)

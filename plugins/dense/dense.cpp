@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/elementwise.h"
 #include "kernels/matmul.h"
 
+using backplane::kernels::add_rows;
 using backplane::kernels::matmul;
 using backplane::kernels::Transpose;
 
@@ -93,8 +95,7 @@ void Dense::backward(const bp::Call<T>& call) const {
               d_W.data() + begin * I, I);
   }
   if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σₙ δₙ
-    for (std::int64_t n = 0; n < N; ++n)
-      for (std::int64_t o = begin; o < begin + count; ++o) d_b[o] += delta(n, o);
+    add_rows(N, count, delta.data() + begin, O, d_b.data() + begin);
 }
 
 BP_PLUGIN("org.backplane.dense", "0.1.0", "MIT", "fully connected layers", bp::layers<Dense>, bp::activations<>)

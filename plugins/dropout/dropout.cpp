@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/elementwise.h"
 #include "kernels/multiversion.h"
 
 namespace {
@@ -15,11 +16,6 @@ BP_MULTIVERSION void drop(std::int64_t count, const std::uint32_t* words, std::u
                           T* __restrict mask, T* __restrict z) {
   for (std::int64_t i = 0; i < count; ++i) mask[i] = words[i] < dropped ? T(0) : kept;
   for (std::int64_t i = 0; i < count; ++i) z[i] = mask[i] * a[i];
-}
-
-template <class T>
-BP_MULTIVERSION void multiply(std::int64_t count, const T* mask, const T* delta, T* __restrict d_a) {
-  for (std::int64_t i = 0; i < count; ++i) d_a[i] = mask[i] * delta[i];
 }
 
 }  // namespace
@@ -60,7 +56,8 @@ void Dropout::forward(const bp::Call<T>& call) const {
 template <class T>
 void Dropout::backward(const bp::Call<T>& call) const {
   // forward was:  z = m ⊙ a
-  if (const auto d_a = call.d_input(0)) multiply<T>(d_a.size(), call.saved(0).data(), call.delta().data(), d_a.data());
+  if (const auto d_a = call.d_input(0))
+    backplane::kernels::multiply<T>(d_a.size(), call.saved(0).data(), call.delta().data(), d_a.data());
 }
 
 BP_PLUGIN("org.backplane.dropout", "0.1.0", "MIT", "dropout", bp::layers<Dropout>, bp::activations<>)

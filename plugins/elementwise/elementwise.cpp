@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <string>
 
+#include "kernels/elementwise.h"
 #include "kernels/multiversion.h"
 
 namespace elementwise {
+
+namespace kernels = backplane::kernels;
 
 namespace {
 
@@ -20,18 +23,6 @@ bp::Dims one_shape(const bp::Plan& plan, const char* verb) {
       throw bp::Error(std::string(verb) + " tensors of one shape, got " + bp::to_string(first) + " and " +
                       bp::to_string(plan.input(k)));
   return first;
-}
-
-/// z = a + b; z may be a.
-template <class T>
-BP_MULTIVERSION void sum(std::int64_t count, const T* a, const T* b, T* z) {
-  for (std::int64_t i = 0; i < count; ++i) z[i] = a[i] + b[i];
-}
-
-/// z = a ⊙ b; z may be a.
-template <class T>
-BP_MULTIVERSION void product(std::int64_t count, const T* a, const T* b, T* z) {
-  for (std::int64_t i = 0; i < count; ++i) z[i] = a[i] * b[i];
 }
 
 /// z = initial·γ ⊙ a + β for each row; β may be nullptr.
@@ -53,13 +44,6 @@ BP_MULTIVERSION void add_products(std::int64_t rows, std::int64_t F, T initial, 
     for (std::int64_t f = 0; f < F; ++f) d_gamma[f] += initial * a[f] * delta[f];
 }
 
-/// d_beta += Σ δ over the rows
-template <class T>
-BP_MULTIVERSION void add_rows(std::int64_t rows, std::int64_t F, const T* delta, T* __restrict d_beta) {
-  for (std::int64_t r = 0; r < rows; ++r, delta += F)
-    for (std::int64_t f = 0; f < F; ++f) d_beta[f] += delta[f];
-}
-
 }  // namespace
 
 void Add::describe(bp::About<Add>& about) {
@@ -73,8 +57,8 @@ void Add::plan(bp::Plan& plan) const {
 template <class T>
 void Add::forward(const bp::Call<T>& call) const {
   const auto z = call.output();
-  sum(z.size(), call.input(0).data(), call.input(1).data(), z.data());
-  for (std::size_t k = 2; k < call.input_count(); ++k) sum(z.size(), z.data(), call.input(k).data(), z.data());
+  kernels::add(z.size(), call.input(0).data(), call.input(1).data(), z.data());
+  for (std::size_t k = 2; k < call.input_count(); ++k) kernels::add(z.size(), z.data(), call.input(k).data(), z.data());
 }
 
 template <class T>
@@ -96,8 +80,9 @@ void Multiply::plan(bp::Plan& plan) const {
 template <class T>
 void Multiply::forward(const bp::Call<T>& call) const {
   const auto z = call.output();
-  product(z.size(), call.input(0).data(), call.input(1).data(), z.data());
-  for (std::size_t k = 2; k < call.input_count(); ++k) product(z.size(), z.data(), call.input(k).data(), z.data());
+  kernels::multiply(z.size(), call.input(0).data(), call.input(1).data(), z.data());
+  for (std::size_t k = 2; k < call.input_count(); ++k)
+    kernels::multiply(z.size(), z.data(), call.input(k).data(), z.data());
 }
 
 template <class T>
@@ -109,7 +94,7 @@ void Multiply::backward(const bp::Call<T>& call) const {
     const T* so_far = call.delta().data();
     for (std::size_t j = 0; j < call.input_count(); ++j) {
       if (j == k) continue;
-      product(d_a.size(), so_far, call.input(j).data(), d_a.data());
+      kernels::multiply(d_a.size(), so_far, call.input(j).data(), d_a.data());
       so_far = d_a.data();
     }
   }
@@ -149,7 +134,8 @@ void Scale::backward(const bp::Call<T>& call) const {
     scale_rows<T>(a.rows(), a.columns(), factor, call.parameter(kGamma).data(), nullptr, delta.data(), d_a.data());
   if (const auto d_gamma = call.d_parameter(kGamma))
     add_products<T>(a.rows(), a.columns(), factor, a.data(), delta.data(), d_gamma.data());
-  if (const auto d_beta = call.d_parameter(kBeta)) add_rows<T>(a.rows(), a.columns(), delta.data(), d_beta.data());
+  if (const auto d_beta = call.d_parameter(kBeta))
+    kernels::add_rows(a.rows(), a.columns(), delta.data(), a.columns(), d_beta.data());
 }
 
 }  // namespace elementwise

@@ -5,26 +5,17 @@
 #include <sstream>
 #include <string>
 
-#include "kernels/multiversion.h"
+#include "kernels/elementwise.h"
 
 namespace embedding {
+
+using backplane::kernels::add;
+using backplane::kernels::add_to;
 
 namespace {
 
 enum Parameter : std::uint32_t { kW };
 enum PositionParameter : std::uint32_t { kP };
-
-/// to += from
-template <class T>
-BP_MULTIVERSION void add(std::int64_t count, const T* from, T* __restrict to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
-}
-
-/// z = a + b
-template <class T>
-BP_MULTIVERSION void sum(std::int64_t count, const T* a, const T* b, T* __restrict z) {
-  for (std::int64_t i = 0; i < count; ++i) z[i] = a[i] + b[i];
-}
 
 /// Places of sample n that hold an index: those before its length.
 template <class T>
@@ -89,7 +80,7 @@ void Embedding::backward(const bp::Call<T>& call) const {
     for (std::int64_t i = n * places; i < n * places + valid; ++i) {
       const auto index = static_cast<std::int64_t>(a[i]);
       if (index >= call.unit_begin() && index < call.unit_end())
-        add(units, call.delta().data() + i * units, d_W.data() + index * units);
+        add_to(units, call.delta().data() + i * units, d_W.data() + index * units);
     }
   }
 }
@@ -113,7 +104,7 @@ template <class T>
 void PositionEmbedding::forward(const bp::Call<T>& call) const {
   const auto P = call.parameter(kP);
   for (std::int64_t n = 0; n < call.samples(); ++n)
-    sum(P.size(), call.input(0).data() + n * P.size(), P.data(), call.output().data() + n * P.size());
+    add(P.size(), call.input(0).data() + n * P.size(), P.data(), call.output().data() + n * P.size());
 }
 
 template <class T>
@@ -125,7 +116,7 @@ void PositionEmbedding::backward(const bp::Call<T>& call) const {
   if (!d_P) return;
   const std::int64_t unit = d_P.size() / d_P.dim(0), begin = call.unit_begin() * unit, end = call.unit_end() * unit;
   for (std::int64_t n = 0; n < call.samples(); ++n)
-    add(end - begin, delta.data() + n * d_P.size() + begin, d_P.data() + begin);
+    add_to(end - begin, delta.data() + n * d_P.size() + begin, d_P.data() + begin);
 }
 
 }  // namespace embedding

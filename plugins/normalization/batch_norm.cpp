@@ -95,7 +95,7 @@ template <class T>
 struct BatchNorm::Moments {
   double* sums;       ///< two of them, free to use
   T *mean, *inverse;  ///< μ and 1/√(σ² + ε); in evaluation, from the running statistics
-  T *scale, *free[2];
+  T *scale, *spare[2];
 };
 
 void BatchNorm::describe(bp::About<BatchNorm>& about) {
@@ -196,7 +196,7 @@ void BatchNorm::backward(const bp::Call<T>& call) const {
   const Moments<T> moment = moments(call);
   if (const auto d_a = call.d_input(0)) {
     // In evaluation μ and σ² are constants, and nothing is taken off δ.
-    T *mean_delta = moment.free[0], *slope = moment.free[1];
+    T *mean_delta = moment.spare[0], *slope = moment.spare[1];
     for (std::int64_t f = 0; f < F; ++f) {
       const double n = call.training() ? call.forward_sums()[2 * F] : 1.0;
       mean_delta[f] = call.training() ? static_cast<T>(call.backward_sums()[f] / n) : T(0);

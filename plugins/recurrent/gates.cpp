@@ -19,26 +19,26 @@ using activation::HWY_NAMESPACE::store;
 
 /// a·(1 − a), the derivative of a sigmoid that gave a.
 template <class D, class V>
-V sigmoid_slope(D d, V a) {
+HWY_INLINE V sigmoid_slope(D d, V a) {
   return hn::Mul(a, hn::Sub(hn::Set(d, 1), a));
 }
 
 /// 1 − a², the derivative of a tanh that gave a.
 template <class D, class V>
-V tanh_slope(D d, V a) {
+HWY_INLINE V tanh_slope(D d, V a) {
   return hn::NegMulAdd(a, a, hn::Set(d, 1));
 }
 
 /// W_ih·x + W_hh·h₋ + bias of element `at`.
-template <class T, class D>
-hn::Vec<D> sum(D d, const ForwardStep<T>& step, std::int64_t at, std::int64_t lanes) {
+template <class T, class D, class Lanes>
+HWY_INLINE hn::Vec<D> sum(D d, const ForwardStep<T>& step, std::int64_t at, Lanes lanes) {
   return hn::Add(hn::Add(load(d, step.gates + at, lanes), load(d, step.recurrent + at, lanes)),
                  load(d, step.bias + at, lanes));
 }
 
 template <class T, class D>
 void rnn_forward(D d, bool is_tanh, std::int64_t H, const ForwardStep<T>& step) {
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto s = sum(d, step, k, lanes);
     const auto h = is_tanh ? hn::Tanh(d, s) : relu(d, s);
     store(d, h, step.gates + k, lanes);
@@ -49,7 +49,7 @@ void rnn_forward(D d, bool is_tanh, std::int64_t H, const ForwardStep<T>& step) 
 template <class T, class D>
 void rnn_backward(D d, bool is_tanh, std::int64_t H, const BackwardStep<T>& step) {
   const auto zero = hn::Zero(d), one = hn::Set(d, 1);
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto h = load(d, step.gates + k, lanes);
     const auto dh = hn::Add(load(d, step.delta + k, lanes), load(d, step.carry + k, lanes));
     const auto slope = is_tanh ? tanh_slope(d, h) : hn::IfThenElse(hn::Gt(h, zero), one, zero);
@@ -60,7 +60,7 @@ void rnn_backward(D d, bool is_tanh, std::int64_t H, const BackwardStep<T>& step
 
 template <class T, class D>
 void lstm_forward(D d, std::int64_t H, const ForwardStep<T>& step) {
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto i = sigmoid(d, sum(d, step, k, lanes)), f = sigmoid(d, sum(d, step, H + k, lanes));
     const auto g = hn::Tanh(d, sum(d, step, 2 * H + k, lanes)), o = sigmoid(d, sum(d, step, 3 * H + k, lanes));
     const auto c = hn::MulAdd(f, load(d, step.cell_before + k, lanes), hn::Mul(i, g));
@@ -75,7 +75,7 @@ void lstm_forward(D d, std::int64_t H, const ForwardStep<T>& step) {
 
 template <class T, class D>
 void lstm_backward(D d, std::int64_t H, const BackwardStep<T>& step) {
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto i = load(d, step.gates + k, lanes), f = load(d, step.gates + H + k, lanes);
     const auto g = load(d, step.gates + 2 * H + k, lanes), o = load(d, step.gates + 3 * H + k, lanes);
     const auto tanh_c = hn::Tanh(d, load(d, step.cell + k, lanes));
@@ -93,7 +93,7 @@ void lstm_backward(D d, std::int64_t H, const BackwardStep<T>& step) {
 
 template <class T, class D>
 void gru_forward(D d, std::int64_t H, const ForwardStep<T>& step) {
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto r = sigmoid(d, sum(d, step, k, lanes)), z = sigmoid(d, sum(d, step, H + k, lanes));
     const auto from_x = hn::Add(load(d, step.gates + 2 * H + k, lanes), load(d, step.bias + 2 * H + k, lanes));
     const auto q = hn::Add(load(d, step.recurrent + 2 * H + k, lanes), load(d, step.bias + 3 * H + k, lanes));
@@ -110,7 +110,7 @@ void gru_forward(D d, std::int64_t H, const ForwardStep<T>& step) {
 template <class T, class D>
 void gru_backward(D d, std::int64_t H, const BackwardStep<T>& step) {
   const auto one = hn::Set(d, 1);
-  for_each_vector<T>(H, [&](std::int64_t k, std::int64_t lanes) {
+  for_each_vector<T>(H, [&](std::int64_t k, auto lanes) {
     const auto r = load(d, step.gates + k, lanes), z = load(d, step.gates + H + k, lanes);
     const auto n = load(d, step.gates + 2 * H + k, lanes);
     const auto dh = hn::Add(load(d, step.delta + k, lanes), load(d, step.carry + k, lanes));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "kernels/matmul.h"
 #include "kernels/multiversion.h"
@@ -31,7 +32,7 @@ constexpr std::size_t hidden_index(Kind kind) {
   return kind == Kind::gru ? kDeltaGated + 1 : kCell + 1;
 }
 
-/// The leading dimension of the prepared matrices: no multiple of 2 KiB (see Dense).
+/// The leading dimension of prepared matrices: no multiple of 2 KiB (see Dense).
 std::int64_t leading(std::int64_t columns) {
   return columns % 512 == 0 ? columns + 16 : columns;
 }
@@ -42,24 +43,45 @@ std::string text_of(const bp::Dims& dims) {
   return text + "]";
 }
 
-/// sums[c] = Σ over rows of delta[row, c], for c in [0, count).
+/// Columns whose sums stand in registers while the rows go by.
+constexpr std::int64_t kSums = 16;
+
+/// sums[c] = Σ over rows of delta[row, c], for c in [0, kSums): four sums of every fourth row, then those.
 template <class T>
-BP_MULTIVERSION void sum_rows(std::int64_t rows, std::int64_t count, const T* __restrict delta, std::int64_t ld,
-                              T* __restrict sums) {
-  std::fill_n(sums, count, T(0));
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t c = 0; c < count; ++c) sums[c] += delta[row * ld + c];
+BP_MULTIVERSION void sum_rows(std::int64_t rows, const T* delta, std::int64_t ld, T* __restrict sums) {
+  T parts[4][kSums] = {};
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    for (std::int64_t part = 0; part < 4; ++part)
+      for (std::int64_t c = 0; c < kSums; ++c) parts[part][c] += delta[(row + part) * ld + c];
+  for (; row < rows; ++row)
+    for (std::int64_t c = 0; c < kSums; ++c) parts[0][c] += delta[row * ld + c];
+  for (std::int64_t c = 0; c < kSums; ++c) sums[c] = (parts[0][c] + parts[1][c]) + (parts[2][c] + parts[3][c]);
 }
 
-/// to (columns, rows), rows `ld` apart = transposed rows [begin, end) of from (rows, columns).
+/// A matrix in the order that the products like.
 template <class T>
-void transpose(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, T* to, std::int64_t ld) {
+struct Matrix {
+  T* data;
+  std::int64_t ld;
+};
+
+/// to (columns, rows) = transposed rows [begin, end) of from (rows, columns).
+template <class T>
+void transpose(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, const Matrix<T>& to) {
   // Blocks keep both the rows read and the columns written in the first-level cache.
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t i0 = 0; i0 < from.columns(); i0 += kBlock)
     for (std::int64_t o0 = begin; o0 < end; o0 += kBlock)
       for (std::int64_t i = i0; i < std::min(i0 + kBlock, from.columns()); ++i)
-        for (std::int64_t o = o0; o < std::min(o0 + kBlock, end); ++o) to[i * ld + o] = from(o, i);
+        for (std::int64_t o = o0; o < std::min(o0 + kBlock, end); ++o) to.data[i * to.ld + o] = from(o, i);
+}
+
+template <class T>
+void copy_rows(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, const Matrix<T>& to) {
+  const std::int64_t columns = from.columns();
+  for (std::int64_t row = begin; row < end; ++row)
+    std::copy_n(from.data() + row * columns, columns, to.data + row * to.ld);
 }
 
 /// The part of a tensor (N, T, D·width) that belongs to one direction.
@@ -83,11 +105,16 @@ class Pass {
         T_(call.input(0).dim(1)),
         I_(call.input(0).dim(2)),
         is_sequence_(layer.output == "sequence") {
-    // The input projection, then the recurrent one, then the biases.
-    const std::int64_t ld = leading(kG * H_);
-    Wt_ih_ = call.prepared() + direction * prepared_elements(layer, I_);
-    Wt_hh_ = Wt_ih_ + I_ * ld;
-    bias_ = Wt_hh_ + H_ * ld;
+    T* next = call.prepared() + direction * prepared_elements(layer, I_);
+    const auto take = [&](std::int64_t rows, std::int64_t columns) {
+      const Matrix<T> matrix{.data = next, .ld = leading(columns)};
+      next += rows * matrix.ld;
+      return matrix;
+    };
+    Wt_ih_ = take(I_, kG * H_), Wt_hh_ = take(H_, kG * H_);
+    bias_ = take(1, kBiases * H_).data;
+    if (is_padded(I_)) W_ih_ = take(kG * H_, I_);
+    if (is_padded(H_)) W_hh_ = take(kG * H_, H_);
     cell_kind_ = kKind == Kind::lstm            ? Cell::lstm
                  : kKind == Kind::gru           ? Cell::gru
                  : layer.nonlinearity == "tanh" ? Cell::rnn_tanh
@@ -95,16 +122,20 @@ class Pass {
   }
 
   static std::int64_t prepared_elements(const Recurrent<kKind>& layer, std::int64_t I) {
-    return (I + layer.units) * leading(kG * layer.units) + kBiases * layer.units;
+    const std::int64_t H = layer.units;
+    return (I + H) * leading(kG * H) + leading(kBiases * H) +
+           kG * H * ((is_padded(I) ? leading(I) : 0) + (is_padded(H) ? leading(H) : 0));
   }
   /// Elements: a row of zeros; h or ∂C/∂h, ∂C/∂c, and what is multiplied or was.
   static std::int64_t workspace_fixed(const Recurrent<kKind>& layer) { return layer.units; }
   static std::int64_t workspace_per_sample(const Recurrent<kKind>& layer) { return (kG + 2) * layer.units; }
 
   void prepare() const {
-    const std::int64_t ld = leading(kG * H_), begin = call_.unit_begin(), end = call_.unit_end();
-    transpose(parameter(kW_ih), begin, end, Wt_ih_, ld);
-    transpose(parameter(kW_hh), begin, end, Wt_hh_, ld);
+    const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
+    transpose(parameter(kW_ih), begin, end, Wt_ih_);
+    transpose(parameter(kW_hh), begin, end, Wt_hh_);
+    if (is_padded(I_)) copy_rows(parameter(kW_ih), begin, end, W_ih_);
+    if (is_padded(H_)) copy_rows(parameter(kW_hh), begin, end, W_hh_);
     const auto b_ih = parameter(kb_ih), b_hh = parameter(kb_hh);
     for (std::int64_t u = begin; u < end; ++u) {
       const T from_input = b_ih ? b_ih[u] : T(0), from_state = b_hh ? b_hh[u] : T(0);
@@ -125,7 +156,7 @@ class Pass {
     T* h = workspace();                                                    // (N, H)
     T* recurrent = h + N_ * H_;                                            // (N, G·H)
     // W_ih·x of all steps at once, where the gates will stand.
-    matmul<T>(N_ * T_, kG * H_, I_, Transpose::no, call_.input(0).data(), I_, Transpose::no, Wt_ih_, leading(kG * H_),
+    matmul<T>(N_ * T_, kG * H_, I_, Transpose::no, call_.input(0).data(), I_, Transpose::no, Wt_ih_.data, Wt_ih_.ld,
               T(0), gates.data, gates.stride);
     if (layer_.stateful)
       std::copy_n(call_.state(kStateHidden).data(), N_ * H_, h);
@@ -135,7 +166,7 @@ class Pass {
     for (std::int64_t s = 0; s < T_; ++s) {
       const std::int64_t t = step(s);
       if (t < longest)
-        matmul<T>(N_, kG * H_, H_, Transpose::no, h, H_, Transpose::no, Wt_hh_, leading(kG * H_), T(0), recurrent,
+        matmul<T>(N_, kG * H_, H_, Transpose::no, h, H_, Transpose::no, Wt_hh_.data, Wt_hh_.ld, T(0), recurrent,
                   kG * H_);
       for (std::int64_t n = 0; n < N_; ++n) {
         T* h_n = h + n * H_;
@@ -143,6 +174,12 @@ class Pass {
           clear(gates, kG * H_, n, t), clear(before, H_, n, t), clear(cell, H_, n, t);
           clear(z, H_, n, t), clear(hidden, H_, n, t);
           continue;
+        }
+        if (s + 1 < T_) {
+          const std::int64_t next = step(s + 1);
+          fetch(gates.at(n, next), kG * H_), fetch(before.at(n, next), H_);
+          if (kKind != Kind::rnn) fetch(cell.at(n, next), H_);
+          if (is_sequence_) fetch(z.at(n, next), H_);
         }
         std::copy_n(h_n, H_, before.at(n, t));
         step_forward<T>(cell_kind_, H_,
@@ -181,6 +218,14 @@ class Pass {
           std::fill_n(d_sums + n * kG * H_, kG * H_, T(0));
           continue;
         }
+        if (s > 0) {
+          const std::int64_t next = step(s - 1);
+          fetch(gates.at(n, next), kG * H_), fetch(delta_gates.at(n, next), kG * H_);
+          fetch(delta_hidden.at(n, next), H_);
+          if (is_sequence_) fetch(delta.at(n, next), H_);
+          if (kKind != Kind::rnn) fetch(cell.at(n, next), H_);
+          if (kKind == Kind::gru) fetch(before.at(n, next), H_), fetch(delta_gated.at(n, next), H_);
+        }
         const bool is_last = t == (direction_ == 0 ? length(n) - 1 : 0);
         step_backward<T>(cell_kind_, H_,
                          {.gates = gates.at(n, t),
@@ -205,8 +250,8 @@ class Pass {
       if (is_cut(t)) {
         std::fill_n(carry, 2 * N_ * H_, T(0));
       } else {
-        const auto W = parameter(kW_hh);
-        matmul<T>(N_, H_, kG * H_, Transpose::no, d_sums, kG * H_, Transpose::no, W.data(), H_,
+        const auto W = weights(kW_hh);
+        matmul<T>(N_, H_, kG * H_, Transpose::no, d_sums, kG * H_, Transpose::no, W.data, W.ld,
                   kKind == Kind::gru ? T(1) : T(0), carry, H_);
       }
     }
@@ -215,26 +260,28 @@ class Pass {
   /// ∂C/∂x = δ_s·W_ih; the second direction adds.
   void d_input() const {
     const auto delta_gates = saved(kDeltaGates, kG * H_);
-    matmul<T>(N_ * T_, I_, kG * H_, Transpose::no, delta_gates.data, delta_gates.stride, Transpose::no,
-              parameter(kW_ih).data(), I_, direction_ == 0 ? T(0) : T(1), call_.d_input(0).data(), I_);
+    const auto W = weights(kW_ih);
+    matmul<T>(N_ * T_, I_, kG * H_, Transpose::no, delta_gates.data, delta_gates.stride, Transpose::no, W.data, W.ld,
+              direction_ == 0 ? T(0) : T(1), call_.d_input(0).data(), I_);
   }
 
   /// ∂C/∂θ of the units asked for, from what backward() saved of the whole batch.
   void d_parameters() const {
     const auto delta_gates = saved(kDeltaGates, kG * H_), before = saved(kHiddenBefore, H_);
     const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
-    if (const auto d_W = d_parameter(kW_ih))
-      add_product(d_W, begin, end, delta_gates, begin, call_.input(0).data(), I_);
-    add_sums(d_parameter(kb_ih), begin, end, delta_gates, begin);
-    // What reaches W_hh·h₋ is δ_s, but for a GRU's candidate.
+    const auto d_W_ih = d_parameter(kW_ih), d_W_hh = d_parameter(kW_hh);
+    const auto d_b_ih = d_parameter(kb_ih), d_b_hh = d_parameter(kb_hh);
+    if (d_W_ih) add_product(d_W_ih, begin, end, delta_gates, begin, call_.input(0).data(), I_);
+    // What reaches W_hh·h₋ is δ_s, too, but for a GRU's candidate.
     const std::int64_t plain_end = kKind == Kind::gru ? std::clamp(2 * H_, begin, end) : end;
-    const auto d_W = d_parameter(kW_hh);
-    if (d_W) add_product(d_W, begin, plain_end, delta_gates, begin, before.data, before.stride);
-    add_sums(d_parameter(kb_hh), begin, plain_end, delta_gates, begin);
-    if constexpr (kKind == Kind::gru) {
+    if (d_W_hh) add_product(d_W_hh, begin, plain_end, delta_gates, begin, before.data, before.stride);
+    add_sums({d_b_ih, d_b_hh}, begin, plain_end, delta_gates, begin);
+    if (plain_end < end) {
       const auto delta_gated = saved(kDeltaGated, H_);
-      if (d_W) add_product(d_W, plain_end, end, delta_gated, plain_end - 2 * H_, before.data, before.stride);
-      add_sums(d_parameter(kb_hh), plain_end, end, delta_gated, plain_end - 2 * H_);
+      const std::int64_t column = plain_end - 2 * H_;
+      if (d_W_hh) add_product(d_W_hh, plain_end, end, delta_gated, column, before.data, before.stride);
+      add_sums({d_b_ih}, plain_end, end, delta_gates, plain_end);
+      add_sums({d_b_hh}, plain_end, end, delta_gated, column);
     }
   }
 
@@ -259,6 +306,13 @@ class Pass {
   std::int64_t directions() const { return layer_.bidirectional ? 2 : 1; }
   auto parameter(std::size_t i) const { return call_.parameter(index(i)); }
   auto d_parameter(std::size_t i) const { return call_.d_parameter(index(i)); }
+  /// W_ih or W_hh as backward reads it.
+  Matrix<const T> weights(Parameter i) const {
+    const Matrix<T>& padded = i == kW_ih ? W_ih_ : W_hh_;
+    if (padded.data != nullptr) return {.data = padded.data, .ld = padded.ld};
+    return {.data = parameter(i).data(), .ld = parameter(i).columns()};
+  }
+  static bool is_padded(std::int64_t columns) { return leading(columns) != columns; }
   std::size_t index(std::size_t i) const { return i + static_cast<std::size_t>(direction_) * kParameters; }
 
   template <class Element>
@@ -285,6 +339,11 @@ class Pass {
   bool is_cut(std::int64_t t) const { return layer_.bptt > 0 && (direction_ == 0 ? t : t + 1) % layer_.bptt == 0; }
   /// Where sample n begins in z and δ of (N, D·H).
   std::int64_t last(std::int64_t n) const { return (n * directions() + direction_) * H_; }
+  /// Asks for a row that the next step needs: rows of a step lie T steps apart, too far for the processor to foresee.
+  static void fetch(const T* row, std::int64_t width) {
+    for (std::int64_t i = 0; i < width; i += static_cast<std::int64_t>(64 / sizeof(T)))
+      __builtin_prefetch(row + i, 0, 2);
+  }
   /// c₋ of step t.
   const T* cell_before(const Steps<T>& cell, std::int64_t n, std::int64_t t) const {
     if (t != (direction_ == 0 ? 0 : length(n) - 1)) return cell.at(n, direction_ == 0 ? t - 1 : t + 1);
@@ -300,16 +359,20 @@ class Pass {
     matmul<T>(end - begin, d_W.columns(), N_ * T_, Transpose::yes, delta.data + column, delta.stride, Transpose::no, a,
               lda, T(1), d_W.data() + begin * d_W.columns(), d_W.columns());
   }
-  /// Likewise d_b += Σ delta.
-  void add_sums(const bp::Tensor<T>& d_b, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
-                std::int64_t column) const {
-    if (!d_b) return;
-    constexpr std::int64_t kBlock = 64;
-    T sums[kBlock];
-    for (std::int64_t u = begin; u < end; u += kBlock) {
-      const std::int64_t count = std::min(kBlock, end - u);
-      sum_rows(N_ * T_, count, delta.data + column + (u - begin), delta.stride, sums);
-      for (std::int64_t i = 0; i < count; ++i) d_b[u + i] += sums[i];
+  /// Likewise every d_b += Σ delta: rows lie far apart and are worth reading once.
+  void add_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
+                const Steps<T>& delta, std::int64_t column) const {
+    if (std::none_of(biases.begin(), biases.end(), [](const auto& d_b) { return static_cast<bool>(d_b); })) return;
+    for (std::int64_t u = begin; u < end; u += kSums) {
+      T sums[kSums] = {};
+      const T* from = delta.data + column + (u - begin);
+      if (end - u >= kSums)
+        sum_rows(N_ * T_, from, delta.stride, sums);
+      else
+        for (std::int64_t row = 0; row < N_ * T_; ++row)
+          for (std::int64_t i = 0; i < end - u; ++i) sums[i] += from[row * delta.stride + i];
+      for (const auto& d_b : biases)
+        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u + i] += sums[i];
     }
   }
 
@@ -319,7 +382,8 @@ class Pass {
   const std::int64_t H_ = layer_.units;
   const bool is_sequence_;
   Cell cell_kind_;
-  T *Wt_ih_, *Wt_hh_, *bias_;
+  Matrix<T> Wt_ih_{}, Wt_hh_{}, W_ih_{}, W_hh_{};  ///< prepared; the last two where their rows need padding
+  T* bias_ = nullptr;
 };
 
 const char* const kOutputs[] = {"sequence", "last", nullptr};

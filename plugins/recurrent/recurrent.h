@@ -7,6 +7,8 @@
 
 namespace recurrent {
 
+enum class Kind { rnn, lstm, gru };
+
 /// Recurrent layers on sequences. h₋ and c₋ are the states of the step computed before (0 ahead of the first), ⊙ is
 /// element by element, σ the logistic function. Gates, weights and biases lie as PyTorch's do, and can be exchanged.
 ///
@@ -57,7 +59,8 @@ namespace recurrent {
 /// not looked at, "last" is step L−1, and the reverse direction begins there.
 ///
 ///   needs      x
-///   prepared   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases
+///   prepared   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases; W_ih and W_hh themselves, padded, where rows
+///              would be a multiple of 2 KiB apart
 ///   saved      gates (T, G·H) activated, in the order above
 ///              hidden_before (T, H) h₋: what W_hh was multiplied with, as one matrix for ∂C/∂W_hh
 ///              hidden (T, H) h, where z does not hold it already (output: last); of an rnn it is `gates`
@@ -67,8 +70,6 @@ namespace recurrent {
 ///   state      hidden (H), cell (H)         stateful
 ///   source     Elman 1990; Hochreiter, Schmidhuber 1997, with forget gates: Gers, Schmidhuber, Cummins 2000;
 ///              Cho et al. 2014, with q inside r: version 1 of the paper, cuDNN and PyTorch
-enum class Kind { rnn, lstm, gru };
-
 template <Kind kKind>
 struct Recurrent {
   std::int64_t units = 1;

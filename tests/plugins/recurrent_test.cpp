@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "plugins/bench.h"
 #include "plugins/gradients.h"
+#include "trainer/gradient_check.h"
 
 namespace backplane {
 namespace {
@@ -270,6 +272,34 @@ TEST(RecurrentLayers, AnyRangeOfUnitsIsThatPartOfTheWhole) {
   }
 }
 
+TEST(RecurrentLayers, SizesWhoseRowsArePaddedAreNoOthers) {
+  // 512 elements a row: kept apart in `prepared`, for inputs and for hidden states.
+  for (const char* type : {"rnn", "lstm", "gru"})
+    for (const std::int64_t I : {2, 512}) {
+      Drawn layer{.type = type, .I = I, .H = I == 2 ? 512 : 3, .steps = 3, .samples = 2, .has_bias = true, .seed = 5};
+      layer.yaml = "{units: " + std::to_string(layer.H) + "}";
+      SCOPED_TRACE(::testing::PrintToString(layer));
+      LayerBench bench = layer.bench(DType::float64);
+      auto operands = testing::fill(bench, {.seed = layer.seed});
+      // Sums of 512 terms would drive every gate into its limit.
+      for (Numbers& numbers : operands.parameters)
+        for (double& number : numbers) number *= 0.05;
+      for (std::size_t i = 0; i < operands.parameters.size(); ++i) bench.parameter(i, operands.parameters[i]);
+      expect_close(bench.forward(), by_definition(layer, operands).z, 1e-13, "z");
+      const Numbers d_x = bench.backward(operands.delta).inputs[0];
+      // ∂C/∂x along one direction that mixes all elements.
+      const Numbers way = testing::random_numbers(static_cast<std::int64_t>(d_x.size()), {.seed = 6}, 0);
+      const auto moved = [&](double h) {
+        Numbers x = operands.inputs[0];
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] += h * way[i];
+        const Numbers z = bench.input(0, x).forward();
+        return std::inner_product(z.begin(), z.end(), operands.delta.begin(), 0.0);
+      };
+      const double h = 1e-5, want = (moved(h) - moved(-h)) / (2 * h);
+      EXPECT_NEAR(std::inner_product(way.begin(), way.end(), d_x.begin(), 0.0), want, 1e-7 * std::abs(want) + 1e-7);
+    }
+}
+
 /// Steps [begin, end) of every sample.
 Numbers cut(const Numbers& numbers, std::int64_t samples, std::int64_t steps, std::int64_t begin, std::int64_t end) {
   const std::int64_t width = static_cast<std::int64_t>(numbers.size()) / (samples * steps);
@@ -461,6 +491,41 @@ TEST(RecurrentLayers, HiddenOfALastOutputIsTheSequence) {
     testing::fill(last, {}), testing::fill(sequence, {});
     last.lengths({2, 4}).forward();
     EXPECT_EQ(tap(last, "hidden"), sequence.lengths({2, 4}).forward()) << type;
+  }
+}
+
+/// Two layers, the first in both directions, on sequences of different lengths; 20 samples in slices of 7.
+testing::ExperimentText two_layers(const std::string& second, const char* dtype) {
+  return {.data = "synthetic: {random: {inputs: [5, 3], targets: 2, samples: 40, lengths: true}}",
+          .layers = "{gru: {units: 20, bidirectional: true, activation: tanh}}, {" + second + "}, {dense: {units: 2}}",
+          .train = "steps: 6, batch_size: 20, slice: 7, optimizer: {momentum: {lr: 0.05}}",
+          .dtype = dtype};
+}
+
+TEST(RecurrentNetworks, HaveTheGradientsThatDifferencesConfirm) {
+  for (const char* second : {"lstm: {units: 6, output: last}", "rnn: {units: 6, output: last, bidirectional: true}"}) {
+    testing::Lab lab(two_layers(second, "float64"), 2);
+    for (const GradientFinding& finding : check_gradients(lab.model.network, lab.model.data, lab.model.loss, lab.arena,
+                                                          {.samples = 8, .elements = 48, .seed = 3})) {
+      SCOPED_TRACE(finding.layer + "/" + finding.parameter);
+      EXPECT_GT(finding.checked, 0);
+      EXPECT_LT(finding.worst_error, 1e-8);
+      EXPECT_LT(finding.direction_error, 1e-8);
+    }
+  }
+}
+
+TEST(RecurrentNetworks, TrainToTheSameBitsOnAnyNumberOfThreads) {
+  for (const char* dtype : {"float32", "float64"}) {
+    std::string expected, before;
+    for (const int threads : {1, 2, 5}) {
+      testing::Lab lab(two_layers("lstm: {units: 6, output: last, bptt: 2}", dtype), threads);
+      before = lab.model.network.weights_digest();
+      lab.run();
+      if (threads == 1) expected = lab.model.network.weights_digest();
+      EXPECT_EQ(lab.model.network.weights_digest(), expected) << dtype << ", " << threads << " threads";
+    }
+    EXPECT_NE(expected, before) << "nothing was trained";
   }
 }
 

@@ -62,6 +62,26 @@ TEST(Stream, LaysItsKeyOutInTheCounterAsDocumented) {
   }
 }
 
+TEST(RandomWords, AreRandom123sWhereverTheyBegin) {
+  const std::uint64_t key = 0x0123'4567'89ab'cdef, step = 77 + (5ull << 32), sample = 9;
+  const auto want = [&](std::uint64_t i) {
+    const r123::Philox4x32::ctr_type counter{{static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(sample),
+                                              static_cast<std::uint32_t>(step),
+                                              static_cast<std::uint32_t>(step >> 32)}};
+    return r123::Philox4x32()(counter,
+                              {{static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)}})[i % 4];
+  };
+  for (const std::uint64_t first : {0ull, 1ull, 3ull, 62ull, 64ull, 1'000'003ull, (1ull << 32) - 300})
+    for (const std::int64_t count : {0, 1, 2, 5, 63, 64, 65, 128, 300}) {
+      std::vector<std::uint32_t> words(static_cast<std::size_t>(count) + 1, 0xDEAD'BEEF);
+      random_words(key, step, sample, first, count, words.data());
+      for (std::int64_t i = 0; i < count; ++i)
+        ASSERT_EQ(words[static_cast<std::size_t>(i)], want(first + static_cast<std::uint64_t>(i)))
+            << "first " << first << ", count " << count << ", word " << i;
+      ASSERT_EQ(words.back(), 0xDEAD'BEEF) << "written past the end";
+    }
+}
+
 TEST(Stream, GivesOtherNumbersForEveryPartOfTheKey) {
   std::set<std::uint64_t> seen;
   for (const std::uint64_t seed : {0ull, 1ull, 1ull << 32})
