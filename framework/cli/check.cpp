@@ -57,25 +57,30 @@ ExitCode check(const CheckWords& words, const Words& all) {
              "worst element", "all together", "verdict");
   if (findings.empty())
     throw UserError(ExitCode::bad_config, "the network has no parameters: there is no gradient to check");
-  bool is_good = true;
+  bool is_good = true, is_complete = true;
   for (const GradientFinding& finding : findings) {
-    const bool is_wrong =
-        !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance) || finding.checked == 0;
+    const bool is_wrong = !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance);
     is_good &= !is_wrong;
+    is_complete &= finding.checked > 0;
     fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked,
                finding.at_kinks, finding.worst_error,
                finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink",
-               is_wrong ? "WRONG" : "ok");
-    if (is_wrong && finding.checked > 0)
+               is_wrong              ? "WRONG"
+               : finding.checked > 0 ? "ok"
+                                     : "KINKS ONLY");
+    if (is_wrong)
       fmt::print("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "",
                  position(finding.worst_element, finding.shape), finding.analytic, finding.numeric,
                  likely_cause(finding));
-    else if (is_wrong)
-      fmt::print("{:16} every element looked at lies at a kink; try another seed or another activation\n", "");
   }
-  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n", is_good ? "all gradients agree" : "gradients are WRONG",
+  if (!is_complete)
+    fmt::print("\nof some parameters every element looked at lies at a kink: try another seed, or more --elements\n");
+  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n",
+             !is_good       ? "gradients are WRONG"
+             : !is_complete ? "not every gradient could be checked"
+                            : "all gradients agree",
              words.tolerance);
-  return is_good ? ExitCode::ok : ExitCode::internal;
+  return is_good && is_complete ? ExitCode::ok : ExitCode::internal;
 }
 
 }  // namespace

@@ -59,9 +59,21 @@ class GradientCheck {
         executor_(network, loss, arena, batch_.count, kSliceRows, options.seed) {
     BP_ASSERT(network.dtype() == DType::float64);
     std::iota(indices_.begin(), indices_.end(), 0);
+    leave_kinks();
     executor_.forward_backward(batch_, kStep, Gradients::all);
     executor_.for_each_gradient_tile(Gradients::all, [](const Tile&) {});
   }
+
+  ~GradientCheck() {
+    auto original = originals_.begin();
+    for (LayerNode& node : network_.nodes())
+      for (Parameter& parameter : node.parameters) {
+        std::ranges::copy(*original, parameter.value.as<double>());
+        ++original;
+      }
+  }
+  GradientCheck(const GradientCheck&) = delete;
+  GradientCheck& operator=(const GradientCheck&) = delete;
 
   std::vector<GradientFinding> operator()() {
     std::vector<GradientFinding> findings;
@@ -73,6 +85,20 @@ class GradientCheck {
  private:
   static constexpr std::int64_t kSliceRows = 3;  // several slices, one of them smaller
   static constexpr std::uint64_t kStep = 1;
+
+  void leave_kinks() {
+    constexpr double kStep = 0.05;
+    for (std::size_t node = 0; node < network_.nodes().size(); ++node) {
+      std::vector<Parameter>& parameters = network_.nodes()[node].parameters;
+      for (std::size_t p = 0; p < parameters.size(); ++p) {
+        const std::span values(parameters[p].value.as<double>(), static_cast<std::size_t>(parameters[p].count));
+        originals_.emplace_back(values.begin(), values.end());
+        const Stream stream(options_.seed, Purpose::check, node, 2000 + p);
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] += kStep * stream.normal(i);
+      }
+      executor_.prepare_layer(node);
+    }
+  }
 
   GradientFinding check(std::size_t node, std::size_t p) {
     LayerNode& layer = network_.nodes()[node];
@@ -153,6 +179,7 @@ class GradientCheck {
   std::vector<std::int64_t> indices_;
   const Batch batch_;
   Executor executor_;
+  std::vector<std::vector<double>> originals_;  ///< of each parameter of each layer, in their order
 };
 
 }  // namespace
