@@ -53,9 +53,11 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
   }
   for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
     const StateTensor& state = node.plan.state[i];
-    if (state.kind == BP_STATE_CARRIED)
-      layer.tensors["state/" + state.name] =
-          copy(executor.carried_state(index, i), with_batch(batch_size, state.shape), dtype, sample_axes(state.shape));
+    if (state.kind != BP_STATE_CARRIED) continue;
+    std::vector<std::string> axes = sample_axes(state.shape);
+    axes[0] = "row";  // of the batch, whatever sample stands there
+    layer.tensors["state/" + state.name] =
+        copy(executor.carried_state(index, i), with_batch(batch_size, state.shape), dtype, std::move(axes));
   }
   for (std::size_t p = 0; p < node.parameters.size(); ++p) {
     const Parameter& parameter = node.parameters[p];

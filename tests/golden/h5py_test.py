@@ -201,5 +201,76 @@ class CheckpointOfFloat64(Checkpoint):
     dtype, stored = "float64", "<f8"
 
 
+SEQUENCES = """
+name: sequences
+seed: 3
+data: {{text: {{files: {text}, window: 6, test: 0}}}}
+network:
+  layers:
+    - embedding: {{vocabulary: {symbols}, units: 3}}
+    - lstm: {{name: lstm, units: 4, stateful: true}}
+    - batch_norm: {{name: norm}}
+    - dense: {{name: logits, units: {symbols}, flatten: false}}
+  loss: softmax_cross_entropy
+train: {{steps: 3, batch_size: 4, streams: true, optimizer: sgd}}
+record: {{samples: 3, every: 1, taps: [delta, gates, delta_gates, delta_hidden]}}
+generate: {{samples: 2, length: 20}}
+"""
+
+
+class Sequences(unittest.TestCase):
+    """What recurrent networks on text add to the files."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        source, path = (os.path.join(cls.folder.name, name) for name in ("text.txt", "sequences.yaml"))
+        words = "to be or nöt to be " * 12
+        cls.symbols = sorted(set(words))
+        with open(source, "w") as file:
+            file.write(words)
+        with open(path, "w") as file:
+            file.write(SEQUENCES.format(text=source, symbols=len(cls.symbols)))
+        cls.run_folder = os.path.join(cls.folder.name, "run")
+        cls.done = subprocess.run([PROGRAM, "run", path, "--out", cls.run_folder], capture_output=True, text=True)
+        assert cls.done.returncode == 0, cls.done.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_the_vocabulary_is_in_the_checkpoint(self):
+        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+            self.assertEqual([value.decode() for value in file["vocabulary"][()]], self.symbols)
+
+    def test_state_is_in_the_checkpoint(self):
+        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+            hidden = file["layers/lstm/state/hidden"]
+            self.assertEqual(hidden.shape, (4, 4))
+            self.assertEqual([dim.label for dim in hidden.dims], ["row", "unit"])
+            self.assertGreater(np.abs(hidden[()]).min(), 0)
+            self.assertEqual(file["layers/norm/state/running_mean"].shape, (4,))
+            self.assertGreater(np.abs(file["layers/norm/state/running_variance"][()] - 1).min(), 0)
+
+    def test_the_trace_holds_gates_and_their_deltas(self):
+        with h5py.File(os.path.join(self.run_folder, "trace.h5"), "r", swmr=True) as file:
+            gates, delta_gates = file["layers/lstm/gates"][()], file["layers/lstm/delta_gates"][()]
+            self.assertEqual(gates.shape, (3, 3, 6, 16))  # step, sample, time, gate
+            i, f, g, o = np.split(gates, 4, axis=-1)
+            for gate in (i, f, o):
+                self.assertTrue((gate > 0).all() and (gate < 1).all())
+            self.assertTrue((np.abs(g) < 1).all() and (g < 0).any())
+            self.assertEqual(delta_gates.shape, gates.shape)
+            # At the last step of a window nothing comes back through time: all of ∂C/∂h is δ of the layer itself.
+            np.testing.assert_array_equal(file["layers/lstm/delta_hidden"][:, :, -1], file["layers/lstm/delta"][:, :, -1])
+            self.assertGreater(np.abs(delta_gates).max(), 0)
+
+    def test_text_is_written_on(self):
+        with open(os.path.join(self.run_folder, "generated.txt")) as file:
+            written = file.read()
+        self.assertEqual(written.count("--- goes on ---"), 2)
+        self.assertIn("--- goes on ---", self.done.stdout)
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
