@@ -9,12 +9,6 @@ namespace conv {
 
 namespace {
 
-std::string list_of(const bp::Dims& dims) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < dims.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(dims[i]);
-  return text + "]";
-}
-
 /// "5×3" for an image, "3" for a sequence, which has no height.
 std::string sides(Kind kind, std::int64_t height, std::int64_t width) {
   return (kind == Kind::image ? std::to_string(height) + "×" : std::string()) + std::to_string(width);
@@ -57,15 +51,15 @@ bp::Dims dims_of(Kind kind, std::int64_t height, std::int64_t width, std::int64_
 }
 
 std::string text_of(Kind kind, const Sample& sample) {
-  return list_of(dims_of(kind, sample.height, sample.width, sample.channels));
+  return bp::to_string(dims_of(kind, sample.height, sample.width, sample.channels));
 }
 
 Sample sample_of(Kind kind, const bp::Dims& dims) {
   if (kind == Kind::image) {
-    if (dims.size() != 3) throw bp::Error("wants images [H, W, C], got " + list_of(dims));
+    if (dims.size() != 3) throw bp::Error("wants images [H, W, C], got " + bp::to_string(dims));
     return {.height = dims[0], .width = dims[1], .channels = dims[2]};
   }
-  if (dims.size() != 2) throw bp::Error("wants sequences [T, F], got " + list_of(dims));
+  if (dims.size() != 2) throw bp::Error("wants sequences [T, F], got " + bp::to_string(dims));
   return {.height = 1, .width = dims[0], .channels = dims[1]};
 }
 
@@ -73,7 +67,7 @@ void check_size(const char* what, const bp::Dims& dims) {
   std::int64_t count = 1;
   for (const std::int64_t extent : dims)
     if (__builtin_mul_overflow(count, extent, &count) || count > std::numeric_limits<std::int32_t>::max())
-      throw bp::Error(std::string(what) + " " + list_of(dims) + " would have 2^31 elements or more");
+      throw bp::Error(std::string(what) + " " + bp::to_string(dims) + " would have 2^31 elements or more");
 }
 
 std::array<std::int64_t, 2> padding_numbers(Kind kind, const std::string& padding, const char* words) {

@@ -37,12 +37,6 @@ std::int64_t leading(std::int64_t columns) {
   return columns % 512 == 0 ? columns + 16 : columns;
 }
 
-std::string text_of(const bp::Dims& dims) {
-  std::string text;
-  for (const std::int64_t extent : dims) text += (text.empty() ? "[" : ", ") + std::to_string(extent);
-  return text + "]";
-}
-
 /// Columns whose sums stand in registers while the rows go by.
 constexpr std::int64_t kSums = 16;
 
@@ -417,7 +411,7 @@ void Recurrent<kKind>::describe(bp::About<Recurrent>& about) {
 template <Kind kKind>
 void Recurrent<kKind>::plan(bp::Plan& plan) const {
   const bp::Dims input = plan.input(0);
-  if (input.size() != 2) throw bp::Error("wants a sequence [T, F], got " + text_of(input));
+  if (input.size() != 2) throw bp::Error("wants a sequence [T, F], got " + bp::to_string(input));
   if (stateful && bidirectional)
     throw bp::Error(
         "stateful and bidirectional exclude each other: the reverse direction would have to begin where "
