@@ -37,7 +37,7 @@ std::optional<double> derivative(const std::function<double(double)>& C, double 
     // Too long a step, a kink within it, or rounding of C all show as a difference of the two extrapolations.
     if (std::abs(r2 - r1) > kAgreement * std::max(std::abs(best), scale)) continue;
     const double jump = std::abs(s4.difference);
-    const bool shrinks = jump < 0.75 * std::abs(s1.difference);
+    const bool shrinks = jump < 0.75 * std::max(std::abs(s1.difference), std::abs(s2.difference));
     if (!shrinks && jump > kKink * std::max(std::abs(best), scale)) return std::nullopt;
     return best;
   }
