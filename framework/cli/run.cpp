@@ -40,8 +40,13 @@ void print_summary(const RunSummary& summary) {
 /// Control characters would move the terminal's cursor about.
 std::string printable(const std::string& text) {
   std::string shown;
-  for (const char c : text)
-    shown += (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 127 ? '?' : c;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool is_c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    const bool is_control = (c < ' ' && c != '\n' && c != '\t') || c == 0x7F || is_c1;
+    shown += is_control ? '?' : text[i];
+    if (is_c1) ++i;  // U+0080 to U+009F are two bytes
+  }
   return shown;
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <variant>
 
+#include "base/error.h"
 #include "random/philox.h"
 
 namespace backplane {
@@ -36,9 +37,10 @@ Samples first_windows(const Samples& split, std::int64_t count, std::int64_t T) 
 }  // namespace
 
 std::vector<GeneratedText> generate_text(const GenerateOptions& options, const Model& model, Executor& executor,
-                                         std::uint64_t seed) {
+                                         std::uint64_t seed, const std::function<bool()>& is_stop_asked) {
   const DataSet& data = model.data;
-  const std::int64_t T = data.input_shape[0], V = data.classes;
+  const std::int64_t T = data.input_shape[0], V = data.classes, F = model.network.output().output_size / T;
+  BP_ASSERT(F >= V);
   const Samples& split = data.test ? *data.test : data.train;
   const std::int64_t count = std::min({options.samples, split.count, executor.capacity()});
   Samples windows = first_windows(split, count, T);
@@ -52,7 +54,7 @@ std::vector<GeneratedText> generate_text(const GenerateOptions& options, const M
           for (std::int64_t t = 0; t < T; ++t)
             texts[static_cast<std::size_t>(n)].prompt +=
                 symbol(static_cast<std::int64_t>(symbols[static_cast<std::size_t>(n * T + t)]));
-        for (std::int64_t i = 0; i < options.length; ++i) {
+        for (std::int64_t i = 0; i < options.length && !is_stop_asked(); ++i) {
           executor.forward(
               {.data = &data, .samples = &windows, .indices = rows.data(), .count = count, .is_start = true});
           for (std::int64_t n = 0; n < count; ++n) {
@@ -60,7 +62,7 @@ std::vector<GeneratedText> generate_text(const GenerateOptions& options, const M
                 Stream(seed, Purpose::generate, static_cast<std::uint64_t>(n)).uniform(static_cast<std::uint64_t>(i));
             const std::int64_t next = dispatch(model.network.dtype(), [&]<class Real>(Real) {
               const auto* z = static_cast<const Real*>(executor.z(model.network.nodes().size() - 1));
-              return draw(z + (n * T + T - 1) * V, V, options.temperature, uniform);
+              return draw(z + (n * T + T - 1) * F, V, options.temperature, uniform);
             });
             const auto begin = symbols.begin() + n * T;
             std::rotate(begin, begin + 1, begin + T);

@@ -145,10 +145,6 @@ class Run {
       summary_.test = trainer_.evaluate(*model_.data.test);
       write_line("test", *summary_.test, true);
     }
-    if (!was_stopped_ && experiment_.generate.samples > 0) {
-      summary_.generated = generate_text(experiment_.generate, model_, trainer_.executor(), experiment_.seed);
-      write_generated();
-    }
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = trainer_.state().step;
     if (summary_.train.samples == 0) summary_.train = trainer_.epoch_score();  // less than one epoch
@@ -161,6 +157,11 @@ class Run {
     if (trainer_.has_stopped_early())
       progress_.say(fmt::format("stopped early: no improvement since step {}", trainer_.state().best_step));
     write_summary();
+    if (!was_stopped_ && experiment_.generate.samples > 0) {
+      summary_.generated = generate_text(experiment_.generate, model_, trainer_.executor(), experiment_.seed,
+                                         StopSignals::is_stop_asked);
+      write_generated();
+    }
     return summary_;
   }
 

@@ -107,7 +107,8 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
                  .shared_state = {},
                  .is_over_time = false};
   for (const int producer : node.inputs) node.input_shapes.push_back(shape_of(producer));
-  node.is_over_time = is_over_time(node.inputs[0]);
+  node.is_over_time =
+      std::any_of(node.inputs.begin(), node.inputs.end(), [&](int producer) { return is_over_time(producer); });
   node.plan = node.layer.plan(node.input_shapes);
   make_buffer(node.layer, "one sample of its output", node.plan.output, dtype_);
   node.output_size = element_count(node.plan.output);

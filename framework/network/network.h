@@ -45,7 +45,7 @@ struct LayerNode {
   std::vector<Parameter> parameters;
   Buffer prepared;  ///< what the plug-in derived from the parameters
   std::vector<SharedState> shared_state;
-  /// Whether the first axis of the first input is the data's time axis, so that `lengths` of the data apply to it.
+  /// Whether the first axis of an input is the data's time axis, so that `lengths` of the data apply to it.
   bool is_over_time = false;
 
   const std::string& name() const { return layer.name(); }

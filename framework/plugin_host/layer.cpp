@@ -86,6 +86,7 @@ const bp_plan_api kPlanApi{
           plan->answer.state.push_back(
               {name, checked_shape(plan, dims, rank, "a state tensor has an impossible shape"), kind, initial});
         },
+    .uses_lengths = [](bp_plan* plan) { plan->answer.uses_lengths = true; },
 };
 
 bool is_tensor_name(const std::string& name) {
@@ -194,9 +195,10 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   // A layer that calls numbers invalid means the data that it was fed (an index beyond its vocabulary).
   const ExitCode code = status == BP_E_INVALID ? ExitCode::bad_data : ExitCode::internal;
   if (call.samples == 0) fail(code, fmt::format("{} failed: {}", direction, complaint(context, status)));
-  fail(code,
-       fmt::format("{} failed at step {}, samples {} to {} of the batch: {}", direction, call.step, call.sample_begin,
-                   call.sample_begin + call.samples - 1, complaint(context, status)));
+  const bool is_training = (call.flags & BP_CALL_TRAINING) != 0;
+  fail(code, fmt::format("{} failed {}, samples {} to {} of the batch: {}", direction,
+                         is_training ? fmt::format("at step {}", call.step) : "in an evaluation", call.sample_begin,
+                         call.sample_begin + call.samples - 1, complaint(context, status)));
 }
 
 void Layer::fail(ExitCode code, const std::string& what, const std::string& hint) const {

@@ -50,6 +50,7 @@ struct LayerPlan {
   std::int64_t forward_sums = 0;    ///< numbers summed over the batch before forward, in training
   std::int64_t backward_sums = 0;   ///< likewise before backward
   std::vector<StateTensor> state;
+  bool uses_lengths = false;
 
   bool has_batch_sums() const { return forward_sums > 0 || backward_sums > 0; }
   bool has_carried_state() const;
@@ -67,7 +68,6 @@ class Layer {
   const bp_layer_type& type() const { return *type_; }
   const PluginIdentity& plugin() const { return *plugin_; }
   const Place& place() const { return place_; }
-  bool has_prepare() const { return kernels_->prepare != nullptr; }
 
   /// Throws UserError (bad_config) where the layer cannot take these inputs.
   LayerPlan plan(const std::vector<Shape>& inputs) const;

@@ -14,8 +14,8 @@ enum class Purpose : std::uint32_t {
   synthesize = 4,  ///< synthetic data
   check = 5,       ///< which elements a gradient check looks at
   augment = 6,     ///< how a training sample is changed in an epoch
-  generate = 8,    ///< text drawn from a model
   layer = 7,       ///< the key of each layer, for random_words
+  generate = 8,    ///< text drawn from a model
 };
 
 /// A stream of random numbers that is a pure function of its key: number `index` of a stream does not depend on what
@@ -49,7 +49,7 @@ class Stream {
 
 /// Fills out[0, count) with 32 random bits each: number i is a function of (key, step, sample, first + i) alone.
 /// Philox4x32-10 with `key`; step, sample and a quarter of the index fill the counter. Keys of layers are drawn from
-/// streams, so that they share nothing with the streams above. REQUIRES: first + count ≤ 2^34, sample < 2^32.
+/// streams, so that they share nothing with the streams above. REQUIRES: first + count ≤ 2^32, sample < 2^32.
 /// [any thread]
 void random_words(std::uint64_t key, std::uint64_t step, std::uint64_t sample, std::uint64_t first, std::int64_t count,
                   std::uint32_t* out);

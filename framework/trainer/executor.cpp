@@ -119,7 +119,8 @@ void Executor::make_workers() {
   std::uint64_t workspace = 0;
   std::int64_t widest = 0;
   for (const LayerNode& node : network_.nodes()) {
-    const std::int64_t rows = node.is_batch_wide() ? capacity_ : slice_rows_;
+    const bool sees_whole_batch = node.is_batch_wide() || !node.plan.state.empty();
+    const std::int64_t rows = sees_whole_batch ? capacity_ : slice_rows_;
     workspace = std::max(workspace,
                          node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows));
     widest = std::max(widest, node.output_size);

@@ -20,7 +20,7 @@ struct Batch {
   const Samples* samples = nullptr;
   const std::int64_t* indices = nullptr;
   std::int64_t count = 0;
-  bool is_start = false;  ///< of an epoch or evaluation: carried state begins at 0
+  bool is_start = false;                 ///< of an epoch or evaluation: carried state begins at 0
   std::optional<std::uint64_t> epoch{};  ///< of training, whose samples are augmented; empty: samples as they are
 };
 
@@ -57,7 +57,7 @@ struct Tile {
 /// by tile (`batch-wide`). Neither cut depends on the number of threads, and no sum depends on timing: results have the
 /// same bits on any number of threads.
 ///
-/// Owns all memory of a batch; allocates nothing in a steady step. Used by the training thread; tasks inside.
+/// Owns all memory of a batch; allocates no tensor in a steady step. Used by the training thread; tasks inside.
 class Executor {
  public:
   /// Rows per slice for a batch size: from the batch alone, never from the machine.
@@ -68,11 +68,12 @@ class Executor {
   Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
            std::uint64_t seed);
 
-  /// Forward pass and loss: of an evaluation, or as training step `step` would compute it. Changes no state.
+  /// Forward pass and loss: of an evaluation, or as training step `step` would compute it. Changes no state, but that
+  /// carried state is 0 where the batch is a start.
   BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0);
 
   /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients. Changes
-  /// no state.
+  /// no state, as forward.
   /// The first `capture_rows` rows of every ∂C/∂a are kept for `d_activation`.
   BatchResult forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, std::int64_t capture_rows = 0);
 

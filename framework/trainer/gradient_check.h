@@ -34,11 +34,11 @@ struct GradientCheckOptions {
 /// extrapolated twice (Richardson 1911; steps h, h/2, h/4, error O(h⁶)). REQUIRES: a float64 network.
 ///
 /// An error is relative to the larger of both values, and to no less than a thousandth of the parameter's largest
-/// gradient element, below which rounding of C would be measured. Where the extrapolation does not settle for
-/// h = 0.1, 0.01, 0.001 or 0.0001, a kink lies within reach (or C is rounded too coarsely for so small a gradient),
-/// and the element is counted, not judged.
-/// Before, every parameter is moved by a small random number: where biases begin as 0, whole regions of an image lie at
-/// the kink of relu. Parameters have their values back afterwards.
+/// gradient element (and a millionth of the network's), below which rounding of C would be measured. Where the
+/// extrapolation does not settle for h = 0.1, 0.01, 0.001 or 0.0001, a kink lies within reach (or C is rounded too
+/// coarsely for so small a gradient), and the element is counted, not judged. Before, every parameter is moved by a
+/// small random number: where biases begin as 0, whole regions of an image lie at the kink of relu. Parameters have
+/// their values back afterwards.
 std::vector<GradientFinding> check_gradients(Network& network, const DataSet& data, const Loss& loss, Arena& arena,
                                              const GradientCheckOptions& options);
 

@@ -66,8 +66,8 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
       executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
   if (before_update) before_update(batch);
-  update();
   executor_.update_state(Mode::training);
+  update();
 
   ++state_.step;
   ++state_.position;

@@ -78,6 +78,7 @@ void Attention::plan(bp::Plan& plan) const {
   plan.parameter(kWOut, {E, E}, E, E);
   if (bias) plan.parameter(kBOut, {E}, E, E);
   plan.needs_inputs();
+  plan.uses_lengths();
   plan.saved("qkv", {T, 3 * E}, BP_SAVED_BY_FORWARD);
   plan.saved("attention", {heads, T, T}, BP_SAVED_BY_FORWARD);
   plan.saved("context", {T, E}, BP_SAVED_BY_FORWARD);

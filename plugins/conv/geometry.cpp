@@ -87,6 +87,10 @@ std::array<Axis, 2> axes_of(Kind kind, const Window& window, const Sample& sampl
   check_items(kind, "kernel", window.kernel);
   check_items(kind, "stride", window.stride);
   check_items(kind, "dilation", window.dilation);
+  for (std::size_t axis = 0; axis < 2; ++axis)
+    if (const std::int64_t reach = item(window.kernel, axis) * item(window.dilation, axis); reach > kLargestReach)
+      throw bp::Error("the dilated kernel reaches over " + std::to_string(reach) + " places; at most " +
+                      std::to_string(kLargestReach) + " can be computed");
   std::array<Axis, 2> axes{kind == Kind::image ? without_padding(window, 0, sample.height) : Axis{},
                            without_padding(window, 1, sample.width)};
   if (window.padding == "same") {

@@ -25,6 +25,9 @@ struct Window {
 /// No kernel, stride or dilation above this: products of two stay far from overflow.
 inline constexpr double kLargest = 1 << 16;
 
+/// No dilated kernel reaches further: oneDNN counts places in 32 bits.
+inline constexpr std::int64_t kLargestReach = 1 << 30;
+
 /// What a shape is called in messages.
 enum class Kind { image, sequence };
 

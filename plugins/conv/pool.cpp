@@ -119,18 +119,30 @@ void GlobalAvgPool::plan(bp::Plan& plan) const {
   const bp::Dims input = plan.input(0);
   if (input.size() != 2 && input.size() != 3) sample_of(Kind::image, input);  // throws, saying what is wanted
   check_size("the input", input);
+  plan.uses_lengths();
   plan.output({input.back()});
   const std::uint64_t element = plan.dtype() == BP_F32 ? sizeof(float) : sizeof(double);
   plan.workspace(static_cast<std::uint64_t>(input.back()) * element, 0);
 }
+
+namespace {
+
+/// Places of sample n that count: all of an image, the valid steps of a sequence.
+template <class T>
+std::int64_t valid_places(const bp::Call<T>& call, std::int64_t n, const Sample& sample) {
+  const std::int64_t rows = call.d_input(0).dim(1), places = sample.height * sample.width;
+  return call.length(n, rows) * (places / rows);
+}
+
+}  // namespace
 
 template <class T>
 void GlobalAvgPool::forward(const bp::Call<T>& call) const {
   const Sample sample = sample_of(call.input(0));
   const std::int64_t pixels = sample.height * sample.width, C = sample.channels;
   for (std::int64_t n = 0; n < call.samples(); ++n)
-    global_mean(pixels, C, call.input(0).data() + n * pixels * C, static_cast<T*>(call.workspace()),
-                call.output().data() + n * C);
+    global_mean(valid_places(call, n, sample), C, call.input(0).data() + n * pixels * C,
+                static_cast<T*>(call.workspace()), call.output().data() + n * C);
 }
 
 template <class T>
@@ -141,8 +153,10 @@ void GlobalAvgPool::backward(const bp::Call<T>& call) const {
   const std::int64_t pixels = sample.height * sample.width, C = sample.channels;
   for (std::int64_t n = 0; n < call.samples(); ++n) {
     T* first = d_a.data() + n * pixels * C;
-    for (std::int64_t c = 0; c < C; ++c) first[c] = call.delta()(n, c) / static_cast<T>(pixels);
-    for (std::int64_t pixel = 1; pixel < pixels; ++pixel) std::copy_n(first, C, first + pixel * C);
+    const std::int64_t valid = valid_places(call, n, sample);
+    for (std::int64_t c = 0; c < C; ++c) first[c] = call.delta()(n, c) / static_cast<T>(valid);
+    for (std::int64_t pixel = 1; pixel < valid; ++pixel) std::copy_n(first, C, first + pixel * C);
+    std::fill_n(first + valid * C, (pixels - valid) * C, T(0));
   }
 }
 

@@ -51,7 +51,8 @@ struct AvgPool2d {
 ///
 ///   a  (N, H, W, C) or (N, T, C)  input         z  (N, C)  output         P = H·W or T
 ///
-///   backward   ∂C/∂a = δ / P at every place (written)
+///   Of a sequence with lengths, the valid steps are the places, and P their number.
+///   backward   ∂C/∂a = δ / P at every place that counts, else 0 (written)
 ///   source     Lin, Chen, Yan 2013
 struct GlobalAvgPool {
   static void describe(bp::About<GlobalAvgPool>& about);

@@ -114,6 +114,7 @@ void BatchNorm::plan(bp::Plan& plan) const {
   plan.parameter(kGamma, {F}, F, F);
   plan.parameter(kBeta, {F}, F, F);
   plan.needs_inputs();
+  plan.uses_lengths();
   plan.batch_sums(2 * F + 1, 2 * F);
   plan.shared_state("running_mean", {F}, 0.0);
   plan.shared_state("running_variance", {F}, 1.0);

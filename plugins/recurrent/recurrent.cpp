@@ -426,6 +426,7 @@ void Recurrent<kKind>::plan(bp::Plan& plan) const {
     plan.parameter(first + kb_hh, {G * H}, H, H);
   }
   plan.needs_inputs();
+  plan.uses_lengths();
   plan.gradient_units(G * H);
   // In the order of Saved.
   plan.saved("gates", {T, D * G * H}, BP_SAVED_BY_FORWARD);

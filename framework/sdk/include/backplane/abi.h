@@ -161,12 +161,15 @@ typedef struct bp_plan_api {
    * starts as `initial` (0 for carried ones). Changed by `update_state` alone. Shapes of carried ones leave the batch
    * axis out. */
   void (*state)(bp_plan* plan, const char* name, const int64_t* dims, uint32_t rank, uint32_t kind, double initial);
+  /* The layer looks at bp_call.lengths. Where samples have lengths, a layer that takes the time axis away and does not
+   * is refused: padding would count. */
+  void (*uses_lengths)(bp_plan* plan);
 } bp_plan_api;
 
 #define BP_CALL_TRAINING 1u /* a training step; without it, evaluation */
 
 /* One call of a kernel. Everything is host-owned and valid during the call. Outputs start uninitialised. Results may
- * not depend on how a batch is cut into calls. */
+ * not depend on how a batch is cut into calls, but for rounding. */
 typedef struct bp_call {
   uint32_t struct_size;
   uint32_t flags;
@@ -175,7 +178,7 @@ typedef struct bp_call {
   uint64_t step;                /* optimizer step, from 1 */
   int64_t sample_begin;         /* first sample of this call within its batch */
   int64_t samples;              /* N: dims[0] of every per-sample tensor here */
-  int64_t unit_begin, unit_end; /* range of units asked for (gradient_units); prepare: parameters' units that changed */
+  int64_t unit_begin, unit_end; /* gradient_units: those asked for; in prepare, those that changed. Else 0, 0 */
 
   const bp_tensor* inputs;       /* array: a_in */
   const bp_tensor* parameters;   /* array in declared order; data NULL: the parameter does not exist */
@@ -209,8 +212,8 @@ typedef struct bp_kernels {
   bp_status (*collect_forward)(const void* layer, const bp_call* call);
   bp_status (*collect_backward)(const void* layer, const bp_call* call);
   /* NULL where there is no state: one call for the whole batch, which sees inputs, output, saved tensors and sums of
-   * all rows. Once a training step, when backward has passed; for carried state after an evaluation's batch, too,
-   * without BP_CALL_TRAINING: shared state may not change then. [compute] */
+   * all rows. Once a training step, when backward has passed and before the parameters change; for carried state after
+   * an evaluation's batch, too, without BP_CALL_TRAINING: shared state may not change then. [compute] */
   bp_status (*update_state)(const void* layer, const bp_call* call);
 } bp_kernels;
 

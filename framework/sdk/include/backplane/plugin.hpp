@@ -4,12 +4,12 @@
 ///
 /// A layer is a struct. Its attributes are members; three functions describe it, plan it and compute with it:
 ///
-///     struct Scale {                                             // z = s ⊙ a, one trainable s per feature
+///     struct Stretch {                                           // z = s ⊙ a, one trainable s per feature
 ///       double initial = 1.0;
 ///
-///       static void describe(bp::About<Scale>& about) {
-///         about.name("scale").summary("z = s ⊙ a");
-///         about.attribute("initial", &Scale::initial, "starting value of s").at_least(0);
+///       static void describe(bp::About<Stretch>& about) {
+///         about.name("stretch").summary("z = s ⊙ a");
+///         about.attribute("initial", &Stretch::initial, "starting value of s").at_least(0);
 ///         about.parameter("s", "gain", "one factor per feature", "ones");
 ///       }
 ///       void plan(bp::Plan& plan) const {
@@ -21,7 +21,7 @@
 ///       template <class T> void forward(const bp::Call<T>& call) const { … }
 ///       template <class T> void backward(const bp::Call<T>& call) const { … }
 ///     };
-///     BP_PLUGIN("org.example.scale", "0.1.0", "MIT", "a layer of factors", bp::layers<Scale>, bp::activations<>)
+///     BP_PLUGIN("org.example.stretch", "0.1.0", "MIT", "a layer of factors", bp::layers<Stretch>, bp::activations<>)
 ///
 /// `plan`, `forward` and `backward` are const and may be called by many threads at once for one object; they write
 /// only what the call hands over. They may throw bp::Error (or anything): nothing crosses the ABI but a message.
@@ -151,6 +151,7 @@ class Plan {
   }
   void gradient_units(std::int64_t units) { api_->gradient_units(plan_, units); }
   void prepared(std::int64_t elements) { api_->prepared(plan_, elements); }
+  void uses_lengths() { api_->uses_lengths(plan_); }
   void batch_sums(std::int64_t forward, std::int64_t backward) { api_->batch_sums(plan_, forward, backward); }
   void shared_state(const char* name, const Dims& dims, double initial) {
     api_->state(plan_, name, dims.data(), static_cast<std::uint32_t>(dims.size()), BP_STATE_SHARED, initial);
