@@ -11,18 +11,15 @@ namespace backplane {
 namespace {
 
 using kernels::matmul;
+using kernels::padded_leading;
 using kernels::Transpose;
 
-/// The rows of a right operand lie apart by more than they are long where that would be a multiple of 2 KiB.
-std::int64_t leading(std::int64_t columns) {
-  return columns % 512 == 0 ? columns + 16 : columns;
-}
 Buffer padded(std::int64_t rows, std::int64_t columns) {
-  return filled(rows * leading(columns));
+  return filled(rows * padded_leading(columns));
 }
 /// C (M, N) = A (M, K) · B (K, N), B padded.
 void product(std::int64_t M, std::int64_t N, std::int64_t K, const float* A, const Buffer& B, float* C) {
-  matmul<float>(M, N, K, Transpose::no, A, K, Transpose::no, B.as<float>(), leading(N), 0.0f, C, N);
+  matmul<float>(M, N, K, Transpose::no, A, K, Transpose::no, B.as<float>(), padded_leading(N), 0.0f, C, N);
 }
 /// Columns [begin, end) of δ (rows, units) with a (rows, columns), added to d_W (units, columns).
 void tile_product(std::int64_t begin, std::int64_t end, std::int64_t units, std::int64_t columns, std::int64_t rows,
