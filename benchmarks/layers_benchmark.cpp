@@ -68,6 +68,7 @@ std::vector<Entry> table() {
   std::vector<Entry> entries{
       dense(512, {784}),
       dense(256, {512}),
+      dense(512, {512}),
       dense(256, sequence, false),
       conv2d(28, 1, 32, 5),
       conv2d(14, 32, 64, 5),

@@ -15,9 +15,10 @@ namespace {
 
 enum Parameter : std::uint32_t { kW, kB };
 
-/// Whether backward reads a copy of W with padded rows.
-bool is_padded(std::int64_t inputs) {
-  return padded_leading(inputs) != inputs;
+/// Whether backward reads a copy of W with padded rows. numerics: padded or not, oneDNN sums up to 384 terms in the
+/// same order; beyond, padding would bring in one that depends on the number of rows, which no result may.
+bool is_padded(std::int64_t inputs, std::int64_t units) {
+  return units <= 384 && padded_leading(inputs) != inputs;
 }
 
 }  // namespace
@@ -46,7 +47,7 @@ void Dense::plan(bp::Plan& plan) const {
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
   plan.gradient_units(units);
-  plan.prepared(padded_leading(units) * inputs + (is_padded(inputs) ? padded_leading(inputs) * units : 0));
+  plan.prepared(padded_leading(units) * inputs + (is_padded(inputs, units) ? padded_leading(inputs) * units : 0));
 }
 
 template <class T>
@@ -61,7 +62,7 @@ void Dense::prepare(const bp::Call<T>& call) const {
     for (std::int64_t o0 = call.unit_begin(); o0 < call.unit_end(); o0 += kBlock)
       for (std::int64_t i = i0; i < std::min(i0 + kBlock, I); ++i)
         for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * ld + o] = W(o, i);
-  if (is_padded(I))
+  if (is_padded(I, units))
     for (std::int64_t o = call.unit_begin(); o < call.unit_end(); ++o)
       std::copy_n(W.data() + o * I, I, Wt + I * ld + o * padded_leading(I));
 }
@@ -88,8 +89,10 @@ void Dense::backward(const bp::Call<T>& call) const {
   if (const auto d_a = call.d_input(0)) {  // ∂C/∂a = δ·W
     const auto W = call.parameter(kW);
     const std::int64_t I = W.columns();
-    const T* rows = is_padded(I) ? call.prepared() + I * padded_leading(O) : W.data();
-    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no, rows, padded_leading(I), T(0), d_a.data(), I);
+    const bool padded = is_padded(I, O);
+    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no,
+              padded ? call.prepared() + I * padded_leading(O) : W.data(), padded ? padded_leading(I) : I, T(0),
+              d_a.data(), I);
   }
   const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
   if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for
