@@ -1,16 +1,16 @@
 #include "limits.h"
 
 #include <cstring>
+#include <vector>
 
 #include "bare_convolution.h"
-#include "kernels/matmul.h"
+#include "bare_product.h"
 #include "measure.h"
 
 namespace backplane {
 
 namespace {
 
-using kernels::matmul;
 using kernels::padded_leading;
 using kernels::Transpose;
 
@@ -18,88 +18,106 @@ Buffer padded(std::int64_t rows, std::int64_t columns) {
   return filled(rows * padded_leading(columns));
 }
 /// C (M, N) = A (M, K) · B (K, N), B padded.
-void product(std::int64_t M, std::int64_t N, std::int64_t K, const float* A, const Buffer& B, float* C) {
-  matmul<float>(M, N, K, Transpose::no, A, K, Transpose::no, B.as<float>(), padded_leading(N), 0.0f, C, N);
-}
-/// Columns [begin, end) of δ (rows, units) with a (rows, columns), added to d_W (units, columns).
-void tile_product(std::int64_t begin, std::int64_t end, std::int64_t units, std::int64_t columns, std::int64_t rows,
-                  const Buffer& delta, const Buffer& a, Buffer& d_W) {
-  matmul<float>(end - begin, columns, rows, Transpose::yes, delta.as<float>() + begin, units, Transpose::no,
-                a.as<float>(), columns, 1.0f, d_W.as<float>() + begin * columns, columns);
+BareProduct product(std::int64_t M, std::int64_t N, std::int64_t K) {
+  return {M, N, K, {Transpose::no, K}, {Transpose::no, padded_leading(N)}};
 }
 
-class DenseProducts : public Work {
+/// d_W (units, columns) += δᵀ·a over `rows` rows, tile by tile.
+class TiledProduct {
  public:
-  explicit DenseProducts(const LayerRun& layer)
-      : N_(layer.cut().N),
-        O_(layer.plan().parameters[0].shape[0]),
-        I_(layer.plan().parameters[0].shape[1]),
-        positions_(element_count(layer.plan().output) / O_),
-        a_(filled(N_ * positions_ * I_)),
-        d_a_(filled(N_ * positions_ * I_)),
-        z_(filled(N_ * positions_ * O_)),
-        delta_(filled(N_ * positions_ * O_)),
-        Wt_(padded(I_, O_)),
-        W_(padded(O_, I_)),
-        d_W_(filled(O_ * I_)) {}
-
-  void forward(std::int64_t begin, std::int64_t rows) override {
-    const std::int64_t at = begin * positions_;
-    product(rows * positions_, O_, I_, a_.as<float>() + at * I_, Wt_, z_.as<float>() + at * O_);
+  TiledProduct(std::int64_t units, std::int64_t columns, std::int64_t rows)
+      : units_(units), columns_(columns), d_W_(filled(units * columns)) {
+    Cut::for_each_tile(units, [&](std::int64_t begin, std::int64_t end) {
+      tiles_.emplace_back(end - begin, columns, rows, BareProduct::Operand{Transpose::yes, units},
+                          BareProduct::Operand{Transpose::no, columns}, true);
+    });
   }
-  void backward(std::int64_t begin, std::int64_t rows) override {
-    const std::int64_t at = begin * positions_;
-    product(rows * positions_, I_, O_, delta_.as<float>() + at * O_, W_, d_a_.as<float>() + at * I_);
-  }
-  void weights() override {
-    Cut::for_each_tile(O_, [&](std::int64_t begin, std::int64_t end) {
-      tile_product(begin, end, O_, I_, N_ * positions_, delta_, a_, d_W_);
+  void run(const Buffer& delta, const Buffer& a) {
+    std::size_t tile = 0;
+    Cut::for_each_tile(units_, [&](std::int64_t begin, std::int64_t) {
+      tiles_[tile++].run(delta.as<float>() + begin, a.as<float>(), d_W_.as<float>() + begin * columns_);
     });
   }
 
  private:
-  std::int64_t N_, O_, I_, positions_;
-  Buffer a_, d_a_, z_, delta_, Wt_, W_, d_W_;
+  std::int64_t units_, columns_;
+  Buffer d_W_;
+  std::vector<BareProduct> tiles_;
+};
+
+class DenseProducts : public Work {
+ public:
+  explicit DenseProducts(const LayerRun& layer)
+      : O_(layer.plan().parameters[0].shape[0]),
+        I_(layer.plan().parameters[0].shape[1]),
+        positions_(element_count(layer.plan().output) / O_),
+        a_(filled(rows(layer) * I_)),
+        d_a_(filled(rows(layer) * I_)),
+        z_(filled(rows(layer) * O_)),
+        delta_(filled(rows(layer) * O_)),
+        Wt_(padded(I_, O_)),
+        W_(padded(O_, I_)),
+        forward_(product(layer.cut().slice * positions_, O_, I_)),
+        backward_(product(layer.cut().slice * positions_, I_, O_)),
+        weights_(O_, I_, rows(layer)) {}
+
+  void forward(std::int64_t begin, std::int64_t) override {
+    const std::int64_t at = begin * positions_;
+    forward_.run(a_.as<float>() + at * I_, Wt_.as<float>(), z_.as<float>() + at * O_);
+  }
+  void backward(std::int64_t begin, std::int64_t) override {
+    const std::int64_t at = begin * positions_;
+    backward_.run(delta_.as<float>() + at * O_, W_.as<float>(), d_a_.as<float>() + at * I_);
+  }
+  void weights() override { weights_.run(delta_, a_); }
+
+ private:
+  std::int64_t rows(const LayerRun& layer) const { return layer.cut().N * positions_; }
+
+  std::int64_t O_, I_, positions_;
+  Buffer a_, d_a_, z_, delta_, Wt_, W_;
+  BareProduct forward_, backward_;
+  TiledProduct weights_;
 };
 
 class RecurrentProducts : public Work {
  public:
   explicit RecurrentProducts(const LayerRun& layer)
-      : N_(layer.cut().N),
-        T_(layer.what().inputs[0][0]),
+      : T_(layer.what().inputs[0][0]),
         I_(layer.what().inputs[0][1]),
         GH_(layer.plan().parameters[1].shape[0]),
         H_(layer.plan().parameters[1].shape[1]),
-        x_(filled(N_ * T_ * I_)),
-        sums_(filled(N_ * T_ * GH_)),
-        state_(filled(N_ * T_ * H_)),
+        x_(filled(layer.cut().N * T_ * I_)),
+        sums_(filled(layer.cut().N * T_ * GH_)),
+        state_(filled(layer.cut().N * T_ * H_)),
         Wt_ih_(padded(I_, GH_)),
         Wt_hh_(padded(H_, GH_)),
         W_ih_(padded(GH_, I_)),
         W_hh_(padded(GH_, H_)),
-        d_W_ih_(filled(GH_ * I_)),
-        d_W_hh_(filled(GH_ * H_)) {}
+        from_input_(product(layer.cut().slice * T_, GH_, I_)),
+        from_state_(product(layer.cut().slice, GH_, H_)),
+        to_state_(product(layer.cut().slice, H_, GH_)),
+        to_input_(product(layer.cut().slice * T_, I_, GH_)),
+        weights_ih_(GH_, I_, layer.cut().N * T_),
+        weights_hh_(GH_, H_, layer.cut().N * T_) {}
 
-  void forward(std::int64_t begin, std::int64_t rows) override {
+  void forward(std::int64_t begin, std::int64_t) override {
     float* sums = sums_.as<float>() + begin * T_ * GH_;
-    product(rows * T_, GH_, I_, x_.as<float>() + begin * T_ * I_, Wt_ih_, sums);
-    for (std::int64_t t = 0; t < T_; ++t) product(rows, GH_, H_, state_.as<float>(), Wt_hh_, sums);
+    from_input_.run(x_.as<float>() + begin * T_ * I_, Wt_ih_.as<float>(), sums);
+    for (std::int64_t t = 0; t < T_; ++t) from_state_.run(state_.as<float>(), Wt_hh_.as<float>(), sums);
   }
-  void backward(std::int64_t begin, std::int64_t rows) override {
+  void backward(std::int64_t begin, std::int64_t) override {
     const float* sums = sums_.as<float>() + begin * T_ * GH_;
-    for (std::int64_t t = 1; t < T_; ++t) product(rows, H_, GH_, sums, W_hh_, state_.as<float>());
-    product(rows * T_, I_, GH_, sums, W_ih_, x_.as<float>() + begin * T_ * I_);
+    for (std::int64_t t = 1; t < T_; ++t) to_state_.run(sums, W_hh_.as<float>(), state_.as<float>());
+    to_input_.run(sums, W_ih_.as<float>(), x_.as<float>() + begin * T_ * I_);
   }
-  void weights() override {
-    Cut::for_each_tile(GH_, [&](std::int64_t begin, std::int64_t end) {
-      tile_product(begin, end, GH_, I_, N_ * T_, sums_, x_, d_W_ih_);
-      tile_product(begin, end, GH_, H_, N_ * T_, sums_, state_, d_W_hh_);
-    });
-  }
+  void weights() override { weights_ih_.run(sums_, x_), weights_hh_.run(sums_, state_); }
 
  private:
-  std::int64_t N_, T_, I_, GH_, H_;
-  Buffer x_, sums_, state_, Wt_ih_, Wt_hh_, W_ih_, W_hh_, d_W_ih_, d_W_hh_;
+  std::int64_t T_, I_, GH_, H_;
+  Buffer x_, sums_, state_, Wt_ih_, Wt_hh_, W_ih_, W_hh_;
+  BareProduct from_input_, from_state_, to_state_, to_input_;
+  TiledProduct weights_ih_, weights_hh_;
 };
 
 class AttentionProducts : public Work {
@@ -107,6 +125,7 @@ class AttentionProducts : public Work {
   AttentionProducts(const LayerRun& layer, std::int64_t heads)
       : T_(layer.what().inputs[0][0]),
         E_(layer.what().inputs[0][1]),
+        d_(E_ / heads),
         heads_(heads),
         a_(filled(layer.cut().N * T_ * E_)),
         c_(filled(layer.cut().N * T_ * E_)),
@@ -116,33 +135,39 @@ class AttentionProducts : public Work {
         Wt_qkv_(padded(E_, 3 * E_)),
         W_qkv_(padded(3 * E_, E_)),
         W_out_(padded(E_, E_)),
-        d_W_(filled(3 * E_ * E_)) {}
+        d_W_(filled(3 * E_ * E_)),
+        to_qkv_(product(layer.cut().slice * T_, 3 * E_, E_)),
+        from_qkv_(product(layer.cut().slice * T_, E_, 3 * E_)),
+        out_(product(layer.cut().slice * T_, E_, E_)),
+        scores_(T_, T_, d_, {Transpose::no, d_}, {Transpose::yes, d_}),
+        mix_(T_, d_, T_, {Transpose::no, T_}, {Transpose::no, d_}),
+        mix_back_(T_, d_, T_, {Transpose::yes, T_}, {Transpose::no, d_}),
+        weights_qkv_(3 * E_, E_, layer.cut().slice * T_, {Transpose::yes, 3 * E_}, {Transpose::no, E_}, true),
+        weights_out_(E_, E_, layer.cut().slice * T_, {Transpose::yes, E_}, {Transpose::no, E_}, true) {}
 
   void forward(std::int64_t begin, std::int64_t rows) override {
-    product(rows * T_, 3 * E_, E_, at(a_, begin, E_), Wt_qkv_, at(qkv_, begin, 3 * E_));
+    to_qkv_.run(at(a_, begin, E_), Wt_qkv_.as<float>(), at(qkv_, begin, 3 * E_));
     for_each_head(begin, rows, [&](const float* q, const float* k, const float* v, float* A, float* c) {
-      times(T_, T_, d(), Transpose::no, q, Transpose::yes, k, A);
-      times(T_, d(), T_, Transpose::no, A, Transpose::no, v, c);
+      scores_.run(q, k, A);
+      mix_.run(A, v, c);
     });
-    product(rows * T_, E_, E_, at(c_, begin, E_), W_out_, at(z_, begin, E_));
+    out_.run(at(c_, begin, E_), W_out_.as<float>(), at(z_, begin, E_));
   }
   /// To the inputs and to the parameters.
   void backward(std::int64_t begin, std::int64_t rows) override {
-    product(rows * T_, E_, E_, at(z_, begin, E_), W_out_, at(c_, begin, E_));
+    out_.run(at(z_, begin, E_), W_out_.as<float>(), at(c_, begin, E_));
     for_each_head(begin, rows, [&](float* q, float* k, float* v, float* A, const float* c) {
-      times(T_, d(), T_, Transpose::yes, A, Transpose::no, c, v);
-      times(T_, T_, d(), Transpose::no, c, Transpose::yes, v, A);
-      times(T_, d(), T_, Transpose::no, A, Transpose::no, k, q);
-      times(T_, d(), T_, Transpose::yes, A, Transpose::no, q, k);
+      mix_back_.run(A, c, v);
+      scores_.run(c, v, A);
+      mix_.run(A, k, q);
+      mix_back_.run(A, q, k);
     });
-    product(rows * T_, E_, 3 * E_, at(qkv_, begin, 3 * E_), W_qkv_, at(a_, begin, E_));
-    times(3 * E_, E_, rows * T_, Transpose::yes, at(qkv_, begin, 3 * E_), Transpose::no, at(a_, begin, E_),
-          d_W_.as<float>());
-    times(E_, E_, rows * T_, Transpose::yes, at(z_, begin, E_), Transpose::no, at(c_, begin, E_), d_W_.as<float>());
+    from_qkv_.run(at(qkv_, begin, 3 * E_), W_qkv_.as<float>(), at(a_, begin, E_));
+    weights_qkv_.run(at(qkv_, begin, 3 * E_), at(a_, begin, E_), d_W_.as<float>());
+    weights_out_.run(at(z_, begin, E_), at(c_, begin, E_), d_W_.as<float>());
   }
 
  private:
-  std::int64_t d() const { return E_ / heads_; }
   float* at(Buffer& buffer, std::int64_t row, std::int64_t columns) const {
     return buffer.as<float>() + row * T_ * columns;
   }
@@ -150,17 +175,14 @@ class AttentionProducts : public Work {
   template <class Body>
   void for_each_head(std::int64_t begin, std::int64_t rows, const Body& body) {
     for (std::int64_t head = begin * heads_; head < (begin + rows) * heads_; ++head) {
-      float* q = qkv_.as<float>() + head * 3 * T_ * d();
-      body(q, q + T_ * d(), q + 2 * T_ * d(), A_.as<float>() + head * T_ * T_, c_.as<float>() + head * T_ * d());
+      float* q = qkv_.as<float>() + head * 3 * T_ * d_;
+      body(q, q + T_ * d_, q + 2 * T_ * d_, A_.as<float>() + head * T_ * T_, c_.as<float>() + head * T_ * d_);
     }
   }
-  static void times(std::int64_t M, std::int64_t N, std::int64_t K, Transpose a, const float* A, Transpose b,
-                    const float* B, float* C) {
-    matmul<float>(M, N, K, a, A, a == Transpose::no ? K : M, b, B, b == Transpose::no ? N : K, 0.0f, C, N);
-  }
 
-  std::int64_t T_, E_, heads_;
+  std::int64_t T_, E_, d_, heads_;
   Buffer a_, c_, z_, qkv_, A_, Wt_qkv_, W_qkv_, W_out_, d_W_;
+  BareProduct to_qkv_, from_qkv_, out_, scores_, mix_, mix_back_, weights_qkv_, weights_out_;
 };
 
 class BareConvolutions : public Work {
@@ -245,15 +267,15 @@ class Copy : public Work {
 }  // namespace
 
 Limit dense_products() {
-  return {"matmul", [](const LayerRun& layer) { return std::make_unique<DenseProducts>(layer); }};
+  return {"oneDNN", [](const LayerRun& layer) { return std::make_unique<DenseProducts>(layer); }};
 }
 
 Limit recurrent_products() {
-  return {"matmul", [](const LayerRun& layer) { return std::make_unique<RecurrentProducts>(layer); }};
+  return {"oneDNN", [](const LayerRun& layer) { return std::make_unique<RecurrentProducts>(layer); }};
 }
 
 Limit attention_products(std::int64_t heads) {
-  return {"matmul", [=](const LayerRun& layer) { return std::make_unique<AttentionProducts>(layer, heads); }};
+  return {"oneDNN", [=](const LayerRun& layer) { return std::make_unique<AttentionProducts>(layer, heads); }};
 }
 
 Limit bare_convolution(const kernels::Convolution& shape, bool is_transposed) {
