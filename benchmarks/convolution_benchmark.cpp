@@ -5,11 +5,11 @@
 #include <omp.h>
 
 #include <array>
-#include <cstring>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <unordered_map>
+#include <string>
 
+#include "bare_convolution.h"
 #include "kernels/convolution.h"
+#include "measure.h"
 #include "tensor/buffer.h"
 
 namespace backplane::kernels {
@@ -32,12 +32,6 @@ const std::array<Named, 5> kShapes{{{"28x28x1->32 5x5", square(28, 1, 32, 5)},
                                     {"28x28x32->32 3x3", square(28, 32, 32, 3)},
                                     {"14x14x64->64 3x3", square(14, 64, 64, 3)},
                                     {"28x28x32 depthwise 3x3", square(28, 32, 32, 3, 32)}}};
-
-Buffer filled(std::int64_t elements) {
-  Buffer buffer(static_cast<std::size_t>(elements) * sizeof(float));
-  for (std::int64_t i = 0; i < elements; ++i) buffer.as<float>()[i] = static_cast<float>(i % 17) * 0.1f - 0.8f;
-  return buffer;
-}
 
 /// All operands of one convolution.
 struct Operands {
@@ -87,47 +81,18 @@ void layer(benchmark::State& state, const Convolution& shape, Kernel kernel) {
   measure(state, shape, [=] { convolution_pack<float>(shape, W, packed); });
 }
 
-/// The bare primitive: the same images, weights in the order that it prefers for this number of samples.
+/// The bare primitive on the same images.
 void bare(benchmark::State& state, const Convolution& shape, Kernel kernel) {
   omp_set_num_threads(1);
-  using dnnl::memory;
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const auto f32 = memory::data_type::f32;
-  const auto direct = dnnl::algorithm::convolution_direct;
-  const memory::desc a({kSamples, shape.inputs, shape.height.in, shape.width.in}, f32, memory::format_tag::nhwc);
-  const memory::desc z({kSamples, shape.outputs, shape.height.out, shape.width.out}, f32, memory::format_tag::nhwc);
-  memory::dims extents{shape.group_outputs(), shape.group_inputs(), shape.height.kernel, shape.width.kernel};
-  if (shape.groups > 1) extents.insert(extents.begin(), shape.groups);
-  const memory::desc W(extents, f32, memory::format_tag::any), b({shape.outputs}, f32, memory::format_tag::x);
-  const memory::dims ones{1, 1}, before{shape.height.before, shape.width.before};
-  const dnnl::convolution_forward::primitive_desc forward(
-      {dnnl::prop_kind::forward_training, direct, a, W, b, z, ones, before, before}, engine);
-  std::unordered_map<int, memory> operands;
-  const auto operand = [&](int argument, const memory::desc& order) {
-    const memory made(order, engine);
-    std::memset(made.get_data_handle(), 0, order.get_size());
-    operands.emplace(argument, made);
-  };
-  dnnl::primitive run;
-  if (kernel == Kernel::forward) {
-    run = dnnl::convolution_forward(forward);
-    operand(DNNL_ARG_SRC, a), operand(DNNL_ARG_DST, z), operand(DNNL_ARG_BIAS, b);
-    operand(DNNL_ARG_WEIGHTS, forward.weights_desc());
-  } else if (kernel == Kernel::backward_inputs) {
-    const dnnl::convolution_backward_data::primitive_desc chosen({direct, a, W, z, ones, before, before}, engine,
-                                                                 forward);
-    run = dnnl::convolution_backward_data(chosen);
-    operand(DNNL_ARG_DIFF_SRC, a), operand(DNNL_ARG_DIFF_DST, z);
-    operand(DNNL_ARG_WEIGHTS, chosen.weights_desc());
-  } else {
-    const dnnl::convolution_backward_weights::primitive_desc chosen({direct, a, W, b, z, ones, before, before}, engine,
-                                                                    forward);
-    run = dnnl::convolution_backward_weights(chosen);
-    operand(DNNL_ARG_SRC, a), operand(DNNL_ARG_DIFF_DST, z), operand(DNNL_ARG_DIFF_BIAS, b);
-    operand(DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc());
-  }
-  measure(state, shape, [&] { run.execute(stream, operands); });
+  Buffer a = filled(kSamples * shape.input_pixels() * shape.inputs);
+  Buffer z = filled(kSamples * shape.output_pixels() * shape.outputs);
+  using Bare = BareConvolution::Kernel;
+  BareConvolution primitive(shape, kSamples,
+                            kernel == Kernel::forward           ? Bare::forward
+                            : kernel == Kernel::backward_inputs ? Bare::backward_inputs
+                                                                : Bare::backward_weights,
+                            true);
+  measure(state, shape, [&] { primitive.run(a.as<float>(), z.as<float>()); });
 }
 
 const bool kRegistered = [] {

@@ -8,18 +8,13 @@
 #include <algorithm>
 
 #include "kernels/matmul.h"
+#include "measure.h"
 #include "tensor/buffer.h"
 
 namespace backplane::kernels {
 namespace {
 
 constexpr std::int64_t kI = 784, kO = 512;
-
-Buffer filled(std::int64_t elements) {
-  Buffer buffer(static_cast<std::size_t>(elements) * sizeof(float));
-  for (std::int64_t i = 0; i < elements; ++i) buffer.as<float>()[i] = static_cast<float>(i % 17) * 0.1f - 0.8f;
-  return buffer;
-}
 
 /// Times C (M, N) = op(A)·op(B) with K terms a sum.
 void measure(benchmark::State& state, std::int64_t M, std::int64_t N, std::int64_t K, Transpose a, std::int64_t lda,

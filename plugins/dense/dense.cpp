@@ -8,16 +8,17 @@
 
 using backplane::kernels::add_rows;
 using backplane::kernels::matmul;
+using backplane::kernels::padded_leading;
 using backplane::kernels::Transpose;
 
 namespace {
 
 enum Parameter : std::uint32_t { kW, kB };
 
-/// The leading dimension of the prepared Wᵀ. Rows a multiple of 2 KiB apart fall into the same few sets of the cache,
-/// which halves the speed of the product; a cache line between them spreads them out.
-std::int64_t leading(std::int64_t units) {
-  return units % 512 == 0 ? units + 16 : units;
+/// Whether backward reads a copy of W with padded rows. numerics: padded or not, oneDNN sums up to 384 terms in the
+/// same order; beyond, padding would bring in one that depends on the number of rows, which no result may.
+bool is_padded(std::int64_t inputs, std::int64_t units) {
+  return units <= 384 && padded_leading(inputs) != inputs;
 }
 
 }  // namespace
@@ -46,14 +47,14 @@ void Dense::plan(bp::Plan& plan) const {
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
   plan.gradient_units(units);
-  plan.prepared(leading(units) * inputs);
+  plan.prepared(padded_leading(units) * inputs + (is_padded(inputs, units) ? padded_leading(inputs) * units : 0));
 }
 
 template <class T>
 void Dense::prepare(const bp::Call<T>& call) const {
   const auto W = call.parameter(kW);
   const std::int64_t I = W.columns();
-  const std::int64_t ld = leading(units);
+  const std::int64_t ld = padded_leading(units);
   T* Wt = call.prepared();  // (I, O), rows `ld` apart
   // Blocks keep both the rows read and the columns written in the first-level cache.
   constexpr std::int64_t kBlock = 16;
@@ -61,6 +62,9 @@ void Dense::prepare(const bp::Call<T>& call) const {
     for (std::int64_t o0 = call.unit_begin(); o0 < call.unit_end(); o0 += kBlock)
       for (std::int64_t i = i0; i < std::min(i0 + kBlock, I); ++i)
         for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * ld + o] = W(o, i);
+  if (is_padded(I, units))
+    for (std::int64_t o = call.unit_begin(); o < call.unit_end(); ++o)
+      std::copy_n(W.data() + o * I, I, Wt + I * ld + o * padded_leading(I));
 }
 
 template <class T>
@@ -74,7 +78,7 @@ void Dense::forward(const bp::Call<T>& call) const {
     for (std::int64_t n = 0; n < N; ++n) std::copy_n(b.data(), O, z.data() + n * O);
     beta = T(1);
   }
-  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), leading(O), beta, z.data(), O);
+  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), padded_leading(O), beta, z.data(), O);
 }
 
 template <class T>
@@ -85,7 +89,10 @@ void Dense::backward(const bp::Call<T>& call) const {
   if (const auto d_a = call.d_input(0)) {  // ∂C/∂a = δ·W
     const auto W = call.parameter(kW);
     const std::int64_t I = W.columns();
-    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no, W.data(), I, T(0), d_a.data(), I);
+    const bool padded = is_padded(I, O);
+    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no,
+              padded ? call.prepared() + I * padded_leading(O) : W.data(), padded ? padded_leading(I) : I, T(0),
+              d_a.data(), I);
   }
   const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
   if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for

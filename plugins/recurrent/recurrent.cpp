@@ -9,6 +9,7 @@
 #include "recurrent/gates.h"
 
 using backplane::kernels::matmul;
+using backplane::kernels::padded_leading;
 using backplane::kernels::Transpose;
 
 namespace recurrent {
@@ -30,11 +31,6 @@ constexpr std::int64_t gates_of(Kind kind) {
 /// Index of the saved tensor `hidden`, which comes last.
 constexpr std::size_t hidden_index(Kind kind) {
   return kind == Kind::gru ? kDeltaGated + 1 : kCell + 1;
-}
-
-/// The leading dimension of prepared matrices: no multiple of 2 KiB (see Dense).
-std::int64_t leading(std::int64_t columns) {
-  return columns % 512 == 0 ? columns + 16 : columns;
 }
 
 /// Columns whose sums stand in registers while the rows go by.
@@ -101,7 +97,7 @@ class Pass {
         is_sequence_(layer.output == "sequence") {
     T* next = call.prepared() + direction * prepared_elements(layer, I_);
     const auto take = [&](std::int64_t rows, std::int64_t columns) {
-      const Matrix<T> matrix{.data = next, .ld = leading(columns)};
+      const Matrix<T> matrix{.data = next, .ld = padded_leading(columns)};
       next += rows * matrix.ld;
       return matrix;
     };
@@ -117,8 +113,8 @@ class Pass {
 
   static std::int64_t prepared_elements(const Recurrent<kKind>& layer, std::int64_t I) {
     const std::int64_t H = layer.units;
-    return (I + H) * leading(kG * H) + leading(kBiases * H) +
-           kG * H * ((is_padded(I) ? leading(I) : 0) + (is_padded(H) ? leading(H) : 0));
+    return (I + H) * padded_leading(kG * H) + padded_leading(kBiases * H) +
+           kG * H * ((is_padded(I) ? padded_leading(I) : 0) + (is_padded(H) ? padded_leading(H) : 0));
   }
   /// Elements: a row of zeros; h or ∂C/∂h, ∂C/∂c, and what is multiplied or was.
   static std::int64_t workspace_fixed(const Recurrent<kKind>& layer) { return layer.units; }
@@ -306,7 +302,7 @@ class Pass {
     if (padded.data != nullptr) return {.data = padded.data, .ld = padded.ld};
     return {.data = parameter(i).data(), .ld = parameter(i).columns()};
   }
-  static bool is_padded(std::int64_t columns) { return leading(columns) != columns; }
+  static bool is_padded(std::int64_t columns) { return padded_leading(columns) != columns; }
   std::size_t index(std::size_t i) const { return i + static_cast<std::size_t>(direction_) * kParameters; }
 
   template <class Element>
