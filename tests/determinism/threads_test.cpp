@@ -32,7 +32,8 @@ constexpr const char* kStateful =
     "{dense: {units: 6}}";
 constexpr const char* kAttention =
     "{dense: {name: e, units: 12, flatten: false}}, {position_embedding: {name: p}}, {layer_norm: {}}, "
-    "{attention: {heads: 3, causal: true, name: t}}, {add: {inputs: [p, t]}}, {flatten: {}}, {dense: {units: 6}}";
+    "{attention: {heads: 3, causal: true, name: t}}, {add: {inputs: [p, t]}}, {global_avg_pool: {}}, {dense: {units: "
+    "6}}";
 
 struct Case {
   const char* name;
