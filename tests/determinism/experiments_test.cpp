@@ -55,7 +55,13 @@ class Experiments : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Experiments, HaveTheSameBitsOnAnyNumberOfThreads) {
   const Experiment experiment = shortened(GetParam());
-  const Outcome alone = train(experiment, 1);
+  Outcome alone{};
+  try {
+    alone = train(experiment, 1);
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::no_input) throw;
+    GTEST_SKIP() << error.what();  // slim images leave /usr/share/doc out, where the text lies
+  }
   for (const int threads : {2, 3, 8}) EXPECT_EQ(train(experiment, threads), alone) << threads << " threads";
 }
 
