@@ -1,0 +1,125 @@
+#include "experiment/preflight.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/suggest.h"
+#include "experiment/tensor_names.h"
+#include "trainer/batch_order.h"
+
+namespace backplane {
+
+namespace {
+
+/// Early stopping looks at the validation split: without one it would never stop anything, and say nothing.
+void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSet& data) {
+  if (!rule) return;
+  const auto fail = [&](const char* what, const char* hint) {
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = rule->place, .what = what, .path = "train.early_stopping", .hint = hint});
+  };
+  if (!data.validation)
+    fail("early stopping looks at the validation split, but there is none", "set validation: N in the data section");
+  if (rule->by_accuracy && !data.train.has_labels())
+    fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
+}
+
+/// Every tap names tensors of at least one layer.
+void check_taps(const RecordOptions& record, const Network& network) {
+  std::vector<std::string> known = common_taps();
+  for (const LayerNode& node : network.nodes())
+    for (const SavedTensor& saved : node.plan.saved)
+      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
+  for (const Tap& tap : record.taps)
+    if (std::ranges::find(known, tap.name) == known.end())
+      throw UserError(ExitCode::bad_config,
+                      Diagnostic{.place = tap.place,
+                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
+                                 .path = "record.taps",
+                                 .nearest = nearest_name(tap.name, known),
+                                 .known = known});
+}
+
+/// State that is carried from batch to batch means something only where rows go on from batch to batch.
+void check_streams(const TrainOptions& train, const Network& network) {
+  for (const LayerNode& node : network.nodes())
+    if (node.plan.has_carried_state() && !train.streams)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = node.layer.place(),
+                     .what = fmt::format("layer '{}' carries its state from batch to batch, but the rows of one batch "
+                                         "do not go on in the next",
+                                         node.name()),
+                     .hint = "set train.streams: true, which orders windows so; or stateful: false"});
+}
+
+/// Only a network that tells each next symbol of a text can write on.
+void check_generate(const GenerateOptions& generate, const DataSet& data, const Network& network) {
+  if (generate.samples == 0) return;
+  const auto fail = [&](const std::string& what, const char* hint) {
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = generate.place, .what = what, .path = "generate", .hint = hint});
+  };
+  if (data.vocabulary.empty())
+    fail("there is no text to go on: the data is no text", "leave it out, or train on data: text");
+  if (network.output().output_size / data.steps < data.classes)
+    fail(fmt::format("the last layer '{}' does not tell the {} symbols apart", network.output().name(), data.classes),
+         "give it one unit a symbol");
+}
+
+/// What follows a layer that takes the time axis away sees no lengths: the layer itself has to look at them.
+void check_lengths(const DataSet& data, const Network& network) {
+  if (data.train.lengths.empty()) return;
+  for (int i = 0; i < static_cast<int>(network.nodes().size()); ++i)
+    if (const LayerNode& node = network.nodes()[static_cast<std::size_t>(i)];
+        node.is_over_time && !network.is_over_time(i) && !node.plan.uses_lengths)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = node.layer.place(),
+                     .what = fmt::format("layer '{}' takes the time axis away ({} to {}) without regard for "
+                                         "the lengths of the samples: their padding would count",
+                                         node.name(), to_string(node.input_shapes[0]), to_string(node.plan.output)),
+                     .hint = "global_avg_pool and recurrent layers with output: last look at lengths"});
+}
+
+/// A layer that normalises over the batch has nothing to normalise in a batch of one row.
+void check_last_batch(const TrainOptions& train, const DataSet& data, const Network& network) {
+  BatchOrder order(data.train.count, train.batch_size);
+  if (train.streams) order.arrange_as_streams();
+  if (order.batch(order.batches() - 1).size() != 1) return;
+  for (const LayerNode& node : network.nodes())
+    if (node.plan.forward_sums > 0 && node.plan.output.size() == 1)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = node.layer.place(),
+                     .what = fmt::format("layer '{}' needs more than one value per feature, but the last batch of an "
+                                         "epoch has one row ({} samples in batches of {})",
+                                         node.name(), data.train.count, train.batch_size),
+                     .hint = "choose another train.batch_size, or leave a sample out with data's `limit`"});
+}
+
+/// Streams follow the order of the data; a split drawn at random tears holes into it.
+void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data, const Place& place) {
+  if (train.streams && data.validation && data.steps == 1)
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = place,
+                               .what = "train.streams goes through the data in order, but `validation` takes samples "
+                                       "out of it at random",
+                               .path = "data",
+                               .hint = "leave validation out"});
+}
+
+}  // namespace
+
+void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
+  check_early_stopping(experiment.train.early_stopping, data);
+  check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
+  check_taps(experiment.record, network);
+  check_streams(experiment.train, network);
+  check_generate(experiment.generate, data, network);
+  check_lengths(data, network);
+  check_last_batch(experiment.train, data, network);
+}
+
+}  // namespace backplane
