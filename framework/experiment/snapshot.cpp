@@ -46,7 +46,7 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
   for (std::size_t i = 0; i < node.plan.saved.size(); ++i)
     layer.tensors[node.plan.saved[i].name] =
         copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
-             sample_axes(node.plan.saved[i].sample_shape), {{"definition", definition_of(node.plan.saved[i].name)}});
+             saved_axes(node.plan.saved[i].sample_shape), {{"definition", definition_of(node.plan.saved[i].name)}});
   for (const SharedState& shared : node.shared_state) {
     const StateTensor& state = node.plan.state[shared.declared];
     layer.tensors["state/" + state.name] = copy(shared.value.data(), state.shape, dtype, parameter_axes(state.shape));
@@ -112,8 +112,9 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
       snapshot.lengths.push_back(data.train.lengths[static_cast<std::size_t>(sample)]);
   snapshot.vocabulary = data.vocabulary;
   const Shape target = data.steps > 1 ? network.output().plan.output : Shape{network.output().output_size};
-  snapshot.input =
-      copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), sample_axes(data.input_shape));
+  std::vector<std::string> input_axes = sample_axes(data.input_shape);
+  if (data.steps > 1 && data.input_shape.size() == 1) input_axes[1] = "time";  // symbols of a text
+  snapshot.input = copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), std::move(input_axes));
   snapshot.target = copy(executor.target(), with_batch(rows, target), network.dtype(), sample_axes(target));
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const bool is_output_of_fused_loss = i + 1 == network.nodes().size() && trainer.loss().gives_delta();

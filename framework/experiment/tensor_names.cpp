@@ -15,8 +15,12 @@ std::vector<std::string> sample_axes(const Shape& sample) {
     case 1: return {"sample", "unit"};
     case 2: return {"sample", "time", "feature"};
     case 3: return {"sample", "height", "width", "channel"};
-    default: break;
+    default: return saved_axes(sample);
   }
+}
+
+std::vector<std::string> saved_axes(const Shape& sample) {
+  if (sample.size() == 1 || sample.size() == 2) return sample_axes(sample);
   std::vector<std::string> axes{"sample"};
   for (std::size_t axis = 0; axis < sample.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
   return axes;

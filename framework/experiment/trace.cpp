@@ -39,7 +39,7 @@ void Trace::add_layer(std::size_t index, const std::string& tap) {
   } else {
     for (std::size_t k = 0; k < node.plan.saved.size(); ++k)
       if (const SavedTensor& saved = node.plan.saved[k]; saved.name == tap)
-        add(k, tap, with_batch(samples_, saved.sample_shape), sample_axes(saved.sample_shape));
+        add(k, tap, with_batch(samples_, saved.sample_shape), saved_axes(saved.sample_shape));
   }
 }
 

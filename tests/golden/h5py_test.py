@@ -252,6 +252,10 @@ class Sequences(unittest.TestCase):
             self.assertEqual(file["layers/norm/state/running_mean"].shape, (4,))
             self.assertGreater(np.abs(file["layers/norm/state/running_variance"][()] - 1).min(), 0)
 
+    def test_axes_of_a_text_are_time(self):
+        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+            self.assertEqual([dim.label for dim in file["probe/input"].dims], ["sample", "time"])
+
     def test_the_trace_holds_gates_and_their_deltas(self):
         with h5py.File(os.path.join(self.run_folder, "trace.h5"), "r", swmr=True) as file:
             gates, delta_gates = file["layers/lstm/gates"][()], file["layers/lstm/delta_gates"][()]
