@@ -128,7 +128,7 @@ void expect_same(const LayerBench::Gradients& got, const LayerBench::Gradients& 
 }
 
 TEST_P(Conformance, GradientsAreThoseOfForward) {
-  if (type_->f64 == nullptr) GTEST_SKIP() << "it has no float64 kernels to compare with differences";
+  ASSERT_NE(type_->f64, nullptr) << "without float64 kernels nothing proves its gradients";
   LayerBench made = bench(DType::float64);
   if (!recipe_->takes_indices) return testing::expect_true_gradients(made, {.seed = 3, .apart = true});
   Operands operands;
@@ -160,6 +160,22 @@ TEST_P(Conformance, OutputsAreWrittenWhateverStoodThere) {
   }
 }
 
+TEST_P(Conformance, WhatIsNotWantedDoesNotMatter) {
+  // The first layer is asked for no ∂C/∂a, a frozen one for no ∂C/∂θ: those pointers are NULL.
+  for (const DType dtype : dtypes()) {
+    Operands operands;
+    LayerBench made = filled(dtype, operands);
+    made.forward();
+    const auto all = made.backward(operands.delta);
+    made.wanting(true, false);
+    EXPECT_EQ(made.backward(operands.delta).inputs, all.inputs);
+    if (made.plan().parameters.empty()) continue;
+    LayerBench first = filled(dtype, operands);
+    first.forward();
+    EXPECT_EQ(first.wanting(false, true).backward(operands.delta).parameters, all.parameters);
+  }
+}
+
 TEST_P(Conformance, CutsOfTheBatchDoNotChangeASample) {
   for (const DType dtype : dtypes()) {
     Operands operands;
@@ -184,7 +200,7 @@ TEST_P(Conformance, CutsOfTheBatchDoNotChangeASample) {
 }
 
 TEST_P(Conformance, BothElementTypesAgree) {
-  if (dtypes().size() < 2) GTEST_SKIP() << "it has one element type";
+  ASSERT_EQ(dtypes().size(), 2u) << "every layer here has both; one that has not needs a suite without this test";
   Operands operands;
   LayerBench narrow = filled(DType::float32, operands), wide = filled(DType::float64, operands);
   testing::expect_close(narrow.forward(), wide.forward(), 2e-5, "z");

@@ -22,12 +22,7 @@ using testing::Numbers;
 enum Parameter : std::size_t { kWQkv, kBQkv, kWOut, kBOut };
 enum Saved : std::size_t { kQkv, kAttention, kContext, kDeltaQkv };
 
-class Attention : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Attention, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Attention);
 
 /// sin(k), sin(2k), sin(3k), …: what both sides were given.
 Numbers sines(std::size_t count, double k) {

@@ -139,6 +139,10 @@ class LayerBench {
   LayerBench& in_evaluation() { return is_training_ = false, *this; }
   /// Cuts the batch into calls of that many samples, as the host does; without it, one call.
   LayerBench& in_slices_of(std::int64_t rows) { return slice_rows_ = rows, *this; }
+  /// What backward is asked for; without it, everything. What is not wanted is NULL, and reads as rubbish or 0.
+  LayerBench& wanting(bool inputs, bool parameters) {
+    return wants_inputs_ = inputs, wants_parameters_ = parameters, *this;
+  }
   LayerBench& at_step(std::uint64_t step) { return step_ = step, *this; }
   LayerBench& state(std::size_t i, const Numbers& numbers) { return state_[i]->set(numbers), *this; }
   Numbers state(std::size_t i) const { return state_[i]->numbers(); }
@@ -196,10 +200,10 @@ class LayerBench {
     }
     for_each_slice([&](Rows rows) {
       Call call = start_backward(rows);
-      ask(call, rows, true, !has_two_passes);
+      ask(call, rows, wants_inputs_, wants_parameters_ && !has_two_passes);
       layer_.backward(call.frame);
     });
-    if (has_two_passes) {
+    if (has_two_passes && wants_parameters_) {
       const Rows all{0, samples_};
       Call wide = start_backward(all);
       ask(wide, all, false, true);
@@ -307,11 +311,23 @@ class LayerBench {
   std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_, state_;
   std::vector<double> forward_sums_, backward_sums_;
   std::vector<std::int64_t> lengths_;
-  bool is_training_ = true;
+  bool is_training_ = true, wants_inputs_ = true, wants_parameters_ = true;
   std::uint64_t step_ = 1;
   Owned output_, delta_;
   Buffer prepared_, workspace_;
 };
+
+/// Tests that run in both element types: BP_IN_BOTH_TYPES(Conv) makes the suite Conv, whose TEST_P see dtype().
+class InBothTypes : public ::testing::TestWithParam<DType> {
+ protected:
+  DType dtype() const { return GetParam(); }
+};
+#define BP_INSTANTIATE_IN_BOTH_TYPES(suite)                                                \
+  INSTANTIATE_TEST_SUITE_P(Both, suite, ::testing::Values(DType::float32, DType::float64), \
+                           [](const auto& info) { return std::string(name_of(info.param)); })
+#define BP_IN_BOTH_TYPES(suite)                              \
+  class suite : public ::backplane::testing::InBothTypes {}; \
+  BP_INSTANTIATE_IN_BOTH_TYPES(suite)
 
 /// Equal to within `ulps` units in the last place of `dtype` (of the larger value, or of 1 for smaller ones).
 inline void expect_near(const Numbers& got, const Numbers& want, DType dtype, double ulps = 4.0) {

@@ -21,12 +21,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Conv : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Conv, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Conv);
 
 TEST_P(Conv, Conv2dOfOneChannel) {
   // a = ( 1 2 3 ; 4 5 6 ; 7 8 9 ), W = ( 1 0 ; 0 −1 ), b = 0.5: each window is a[y, x] − a[y+1, x+1] + 0.5

@@ -16,9 +16,8 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Dropout : public ::testing::TestWithParam<DType> {
+class Dropout : public testing::InBothTypes {
  protected:
-  DType dtype() const { return GetParam(); }
   /// z where every a is 1: the mask.
   Numbers mask_of(const std::string& yaml, std::uint64_t step, std::int64_t slice, const Shape& shape = {5000},
                   std::int64_t samples = 6) const {
@@ -28,8 +27,7 @@ class Dropout : public ::testing::TestWithParam<DType> {
     return dropout.forward();
   }
 };
-INSTANTIATE_TEST_SUITE_P(Both, Dropout, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_INSTANTIATE_IN_BOTH_TYPES(Dropout);
 
 TEST_P(Dropout, KeepsTheMean) {
   // 30000 elements: the mean of the mask is 1 with deviation √(p/((1−p)·30000)); five of them are allowed.

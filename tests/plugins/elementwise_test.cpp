@@ -15,12 +15,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Elementwise : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Elementwise, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Elementwise);
 
 std::string plan_error(const std::string& type, const std::string& yaml, const std::vector<Shape>& inputs) {
   return testing::user_error_of([&] { LayerBench(type, yaml, inputs, 1, DType::float32); });

@@ -18,12 +18,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Embedding : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Embedding, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Embedding);
 
 TEST_P(Embedding, IsPyTorchs) {
   LayerBench embedding("embedding", "{vocabulary: 4, units: 2}", {{3}}, 2, dtype());

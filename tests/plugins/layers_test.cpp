@@ -15,12 +15,7 @@ using testing::expect_near;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Layers : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Layers, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Layers);
 
 TEST_P(Layers, DenseOfTwoSamples) {
   // W = ( 1 2 ; 3 4 ; 5 6 ), b = (0.5, −0.5, 1), a = (1 −1 ; 2 0.5)

@@ -19,12 +19,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Normalization : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Normalization, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Normalization);
 
 TEST_P(Normalization, BatchNormOfTwoFeaturesByHand) {
   // Feature 0: 1, 3 has mean 2 and variance 1; feature 1: 10, 10 has variance 0.

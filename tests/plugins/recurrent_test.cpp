@@ -23,12 +23,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class Recurrent : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, Recurrent, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(Recurrent);
 
 /// The saved tensor of this name.
 Numbers tap(const LayerBench& bench, const std::string& name) {

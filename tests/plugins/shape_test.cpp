@@ -15,12 +15,7 @@ using testing::expect_true_gradients;
 using testing::LayerBench;
 using testing::Numbers;
 
-class ShapeLayers : public ::testing::TestWithParam<DType> {
- protected:
-  DType dtype() const { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Both, ShapeLayers, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+BP_IN_BOTH_TYPES(ShapeLayers);
 
 TEST_P(ShapeLayers, FlattenIsACopy) {
   LayerBench flatten("flatten", "{}", {{2, 1, 2}}, 2, dtype());
