@@ -19,6 +19,7 @@ using Words = std::vector<std::string>;
 
 /// Each adds one subcommand to `app` and sets `action` when it is the one called. One file each.
 void add_run(CLI::App& app, const Words& words, Action& action);
+void add_bench(CLI::App& app, const Words& words, Action& action);
 void add_check(CLI::App& app, const Words& words, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_plugin(CLI::App& app, Action& action);

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Action action;
   add_run(app, words, action);
+  add_bench(app, words, action);
   add_check(app, words, action);
   add_inspect(app, action);
   add_plugin(app, action);

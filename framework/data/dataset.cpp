@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "kernels/multiversion.h"
 #include "random/philox.h"
 
 namespace backplane {
@@ -28,6 +29,13 @@ struct Zeros {
   Zeros& operator+=(std::int64_t) { return *this; }
 };
 
+/// A loop of its own, so that it is compiled for each vector width.
+template <class Work, class Stored, class T>
+BP_MULTIVERSION void shift_and_scale_all(const Stored* in, std::int64_t size, Work shift, Work scale,
+                                         T* __restrict out) {
+  for (std::int64_t j = 0; j < size; ++j) out[j] = static_cast<T>((static_cast<Work>(in[j]) - shift) * scale);
+}
+
 /// `in` is a pointer to, or reads like, elements of type Stored.
 template <class Stored, class In, class T>
 void shift_and_scale(In in, std::int64_t size, const DataSet& data, T* out) {
@@ -37,7 +45,10 @@ void shift_and_scale(In in, std::int64_t size, const DataSet& data, T* out) {
   if (features == 1) {
     const auto shift = static_cast<Work>(data.shift[0]);
     const auto scale = static_cast<Work>(data.scale[0]);
-    for (std::int64_t j = 0; j < size; ++j) out[j] = static_cast<T>((static_cast<Work>(in[j]) - shift) * scale);
+    if constexpr (std::is_pointer_v<In>)
+      shift_and_scale_all<Work>(in, size, shift, scale, out);
+    else
+      std::fill_n(out, size, static_cast<T>((Work(0) - shift) * scale));
     return;
   }
   const double* shift = data.shift.data();

@@ -82,6 +82,9 @@ void Executor::make_tensors() {
     tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
     for (auto& gradients : tensors.gradients)
       for (const Parameter& parameter : node.parameters) gradients.emplace_back(parameter.value.bytes());
+    tensors.parts.resize(node.parameters.size());
+    for (std::size_t p = 0; p < node.parameters.size(); ++p)
+      for (auto& gradients : tensors.gradients) tensors.parts[p].push_back(gradients[p].data());
     tensors.adds.resize(node.inputs.size());
   }
   // Backward visits layers from the last to the first: the last consumer of a tensor is the one that writes it.
@@ -98,9 +101,10 @@ void Executor::make_tiles() {
   constexpr std::int64_t kTilesPerLayer = 16, kUnits = 16, kElements = 4096;
   for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
     const LayerNode& node = network_.nodes()[i];
+    std::int64_t number = 0;
     if (node.is_batch_wide() && !node.parameters.empty())
       cut(node.plan.gradient_units, kTilesPerLayer, kUnits, [&](std::int64_t begin, std::int64_t end) {
-        Tile tile{.node = i, .unit_begin = begin, .unit_end = end, .ranges = {}};
+        Tile tile{.node = i, .number = number++, .unit_begin = begin, .unit_end = end, .ranges = {}};
         for (std::size_t p = 0; p < node.parameters.size(); ++p) {
           const std::int64_t unit = node.parameters[p].count / node.plan.gradient_units;
           tile.ranges.push_back({p, begin * unit, end * unit});
@@ -110,7 +114,7 @@ void Executor::make_tiles() {
     else
       for (std::size_t p = 0; p < node.parameters.size(); ++p)
         cut(node.parameters[p].count, kTilesPerLayer, kElements, [&](std::int64_t begin, std::int64_t end) {
-          tiles_.push_back({.node = i, .unit_begin = 0, .unit_end = 0, .ranges = {{p, begin, end}}});
+          tiles_.push_back({.node = i, .number = number++, .ranges = {{p, begin, end}}});
         });
   }
 }
@@ -131,6 +135,21 @@ void Executor::make_workers() {
     worker.workspace = Buffer(workspace);
     worker.d_input = Buffer(static_cast<std::size_t>(slice_rows_ * widest) * element_);
   }
+}
+
+std::uint64_t Executor::bytes() const {
+  std::uint64_t bytes = input_.bytes() + target_.bytes();
+  const auto add = [&](const std::vector<Buffer>& buffers) {
+    for (const Buffer& buffer : buffers) bytes += buffer.bytes();
+  };
+  for (const Tensors& tensors : tensors_) {
+    bytes += tensors.z.bytes() + tensors.a.bytes() + tensors.delta.bytes() + tensors.d_activation.bytes();
+    add(tensors.saved);
+    for (const auto& gradients : tensors.gradients) add(gradients);
+    for (const auto& carried : tensors.carried) add(carried);
+  }
+  for (const Worker& worker : workers_) bytes += worker.workspace.bytes() + worker.d_input.bytes();
+  return bytes;
 }
 
 Executor::Rows Executor::slice(std::int64_t index, std::int64_t rows) const {
@@ -195,11 +214,13 @@ void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step) {
       if (carried.bytes() > 0) std::memset(carried.data(), 0, carried.bytes());
 }
 
-void Executor::for_each_slice(const std::function<void(std::int64_t, Rows)>& body) {
+template <class Body>
+void Executor::for_each_slice(const Body& body) {
   arena_.for_each(slices(pass_.rows), [&](std::int64_t index) { body(index, slice(index, pass_.rows)); });
 }
 
-void Executor::gather(const Batch& batch, Rows rows) {
+void Executor::gather(const Batch& batch, std::int64_t index, Rows rows) {
+  const TaskLog::Span span(log(), Work::data, -1, static_cast<std::int32_t>(index));
   const std::int64_t input_size = element_count(network_.input_shape()), outputs = loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     for (std::int64_t n = rows.begin; n < rows.begin + rows.count; ++n) {
@@ -214,8 +235,9 @@ void Executor::gather(const Batch& batch, Rows rows) {
   });
 }
 
-void Executor::forward_layers(Stage stage, Rows rows) {
+void Executor::forward_layers(Stage stage, std::int64_t index, Rows rows) {
   for (std::size_t i = stage.begin; i < stage.end; ++i) {
+    const TaskLog::Span span(log(), Work::forward, i, index);
     const LayerNode& node = network_.nodes()[i];
     bp_call& call = start_call(i, rows);
     node.layer.forward(call);
@@ -228,6 +250,7 @@ void Executor::forward_layers(Stage stage, Rows rows) {
 void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.forward_sums == 0) return;
+  const TaskLog::Span span(log(), Work::forward, index, slice_index);
   std::vector<double>& sums = tensors_[index].forward_sums[static_cast<std::size_t>(slice_index)];
   std::fill(sums.begin(), sums.end(), 0.0);
   bp_call& call = start_call(index, rows);
@@ -238,6 +261,7 @@ void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows
 void Executor::collect_backward(std::size_t index, std::int64_t slice_index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.backward_sums == 0) return;
+  const TaskLog::Span span(log(), Work::backward, index, slice_index);
   std::vector<double>& sums = tensors_[index].backward_sums[static_cast<std::size_t>(slice_index)];
   std::fill(sums.begin(), sums.end(), 0.0);
   bp_call& call = start_backward(index, rows);
@@ -255,45 +279,40 @@ void Executor::forward_to_last_stage(const Batch& batch) {
   for (std::size_t s = 0; s + 1 < stages_.size(); ++s) {
     const std::size_t next = stages_[s].end;
     for_each_slice([&](std::int64_t index, Rows rows) {
-      if (s == 0) gather(batch, rows);
-      forward_layers(stages_[s], rows);
+      if (s == 0) gather(batch, index, rows);
+      forward_layers(stages_[s], index, rows);
       collect_forward(next, index, rows);
     });
     total(tensors_[next].forward_sums);
   }
 }
 
-void Executor::finish_forward(const Batch& batch, Rows rows) {
+void Executor::finish_forward(const Batch& batch, std::int64_t index, Rows rows, bool with_gradient) {
   const bool is_whole = pass_.mode == Mode::evaluation || stages_.size() == 1;
-  if (is_whole) gather(batch, rows);
-  forward_layers(is_whole ? Stage{0, tensors_.size()} : stages_.back(), rows);
-  evaluate_loss(rows);
+  if (is_whole) gather(batch, index, rows);
+  forward_layers(is_whole ? Stage{0, tensors_.size()} : stages_.back(), index, rows);
+  evaluate_loss(index, rows, with_gradient);
 }
 
-void Executor::evaluate_loss(Rows rows) {
-  const std::int64_t F = loss_.outputs();
+void Executor::evaluate_loss(std::int64_t index, Rows rows, bool with_gradient) {
+  const TaskLog::Span span(log(), Work::loss, -1, static_cast<std::int32_t>(index));
+  const std::int64_t at = rows.begin * loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
-    loss_.evaluate(tensors_.back().z.as<T>() + rows.begin * F,
-                   static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
-                   target_.as<T>() + rows.begin * F, has_lengths_ ? lengths_.data() + rows.begin : nullptr, rows.count,
-                   losses_.data() + rows.begin, correct_.data() + rows.begin);
-  });
-}
-
-void Executor::loss_gradient(Rows rows) {
-  const std::int64_t F = loss_.outputs();
-  dispatch(network_.dtype(), [&]<class T>(T) {
-    loss_.gradient(tensors_.back().z.as<T>() + rows.begin * F,
-                   static_cast<const T*>(tensors_.back().activation()) + rows.begin * F,
-                   target_.as<T>() + rows.begin * F, has_lengths_ ? lengths_.data() + rows.begin : nullptr, rows.count,
-                   1.0 / static_cast<double>(pass_.rows), tensors_.back().delta.as<T>() + rows.begin * F);
+    Tensors& last = tensors_.back();
+    loss_.evaluate<T>({.z = last.z.as<T>() + at,
+                       .a = static_cast<const T*>(last.activation()) + at,
+                       .target = target_.as<T>() + at,
+                       .lengths = has_lengths_ ? lengths_.data() + rows.begin : nullptr,
+                       .count = rows.count},
+                      losses_.data() + rows.begin, correct_.data() + rows.begin, 1.0 / static_cast<double>(pass_.rows),
+                      with_gradient ? last.delta.as<T>() + at : nullptr);
   });
 }
 
 BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step) {
   begin_pass(batch, mode, step);
   forward_to_last_stage(batch);
-  for_each_slice([&](std::int64_t, Rows rows) { finish_forward(batch, rows); });
+  for_each_slice([&](std::int64_t index, Rows rows) { finish_forward(batch, index, rows, false); });
   return sum_up();
 }
 
@@ -311,9 +330,9 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
     if (!is_last) total(tensors_[stages_[s].end].backward_sums);
     for_each_slice([&](std::int64_t index, Rows rows) {
       if (is_last) {
-        finish_forward(batch, rows);
-        loss_gradient(rows);
+        finish_forward(batch, index, rows, true);
       } else {
+        const TaskLog::Span span(log(), Work::backward, stages_[s].end, index);
         backward_layer(stages_[s].end, index, rows, wanted);
       }
       backward_layers(stages_[s], index, rows, wanted, capture_rows);
@@ -325,6 +344,7 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
 void Executor::backward_layers(Stage stage, std::int64_t index, Rows rows, Gradients wanted,
                                std::int64_t capture_rows) {
   for (std::size_t i = stage.end; i-- > stage.begin;) {
+    const TaskLog::Span span(log(), Work::backward, i, index);
     make_delta(i, rows, capture_rows);
     if (network_.nodes()[i].plan.has_batch_sums()) return collect_backward(i, index, rows);  // the stage's first layer
     backward_layer(i, index, rows, wanted);
@@ -390,57 +410,51 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
     const auto p = static_cast<std::size_t>(node.inputs[k]);
     const std::int64_t size = network_.nodes()[p].output_size;
     dispatch(network_.dtype(), [&]<class T>(T) {
-      T* parts[] = {tensors_[p].delta.as<T>() + rows.begin * size, worker.d_input.as<T>()};
-      tree_sum(parts, 2, 0, rows.count * size);
+      void* parts[] = {tensors_[p].delta.as<T>() + rows.begin * size, worker.d_input.data()};
+      tree_sum<T>(parts, 2, 0, rows.count * size);
     });
   }
 }
 
-void Executor::gradient_of(const Tile& tile, Gradients wanted) {
+bool Executor::compute_gradient(const Tile& tile, Gradients wanted) {
   const LayerNode& node = network_.nodes()[tile.node];
-  Tensors& tensors = tensors_[tile.node];
-  if (!node.is_batch_wide()) {
-    for (const Tile::Range& range : tile.ranges)
-      if (is_wanted(node.parameters[range.parameter], wanted))
-        dispatch(network_.dtype(), [&]<class T>(T) {
-          std::vector<T*> parts;
-          for (std::int64_t s = 0; s < slices(pass_.rows); ++s)
-            parts.push_back(tensors.gradients[static_cast<std::size_t>(s)][range.parameter].template as<T>());
-          tree_sum(parts.data(), slices(pass_.rows), range.begin, range.end);
-        });
-    return;
-  }
+  if (std::none_of(tile.ranges.begin(), tile.ranges.end(),
+                   [&](const Tile::Range& range) { return is_wanted(node.parameters[range.parameter], wanted); }))
+    return false;
+  node.is_batch_wide() ? multiply_gradient(tile, wanted) : reduce_gradient(tile, wanted);
+  return true;
+}
+
+void Executor::reduce_gradient(const Tile& tile, Gradients wanted) {
+  const TaskLog::Span span(log(), Work::reduction, tile.node, tile.number);
+  const LayerNode& node = network_.nodes()[tile.node];
+  const Tensors& tensors = tensors_[tile.node];
+  for (const Tile::Range& range : tile.ranges)
+    if (is_wanted(node.parameters[range.parameter], wanted))
+      dispatch(network_.dtype(), [&]<class T>(T) {
+        tree_sum<T>(tensors.parts[range.parameter].data(), slices(pass_.rows), range.begin, range.end);
+      });
+}
+
+void Executor::multiply_gradient(const Tile& tile, Gradients wanted) {
+  const TaskLog::Span span(log(), Work::gradient, tile.node, tile.number);
+  const LayerNode& node = network_.nodes()[tile.node];
   bp_call& call = start_backward(tile.node, {0, pass_.rows});
   call.unit_begin = tile.unit_begin;
   call.unit_end = tile.unit_end;
   for (const Tile::Range& range : tile.ranges) {
     if (!is_wanted(node.parameters[range.parameter], wanted)) continue;
-    void* gradient = tensors.gradients[0][range.parameter].data();
+    void* gradient = tensors_[tile.node].gradients[0][range.parameter].data();
     std::memset(at(gradient, range.begin, 1), 0, static_cast<std::size_t>(range.end - range.begin) * element_);
     workers_[static_cast<std::size_t>(Arena::worker())].frames[tile.node].set_d_parameter(range.parameter, gradient);
   }
   node.layer.backward(call);
 }
 
-void Executor::for_each_gradient_tile(Gradients wanted, const std::function<void(const Tile&)>& use) {
-  for_each_tile([&](const Tile& tile) {
-    const LayerNode& node = network_.nodes()[tile.node];
-    if (std::none_of(tile.ranges.begin(), tile.ranges.end(),
-                     [&](const Tile::Range& r) { return is_wanted(node.parameters[r.parameter], wanted); }))
-      return;
-    gradient_of(tile, wanted);
-    use(tile);
-  });
-}
-
-void Executor::for_each_tile(const std::function<void(const Tile&)>& use) {
-  arena_.for_each(static_cast<std::int64_t>(tiles_.size()),
-                  [&](std::int64_t i) { use(tiles_[static_cast<std::size_t>(i)]); });
-}
-
 void Executor::prepare(const Tile& tile) {
   const LayerNode& node = network_.nodes()[tile.node];
   if (node.plan.prepared == 0 || !node.is_batch_wide()) return;
+  const TaskLog::Span span(log(), Work::prepare, tile.node, tile.number);
   bp_call& call = start_call(tile.node, {0, 0});
   call.unit_begin = tile.unit_begin;
   call.unit_end = tile.unit_end;
@@ -449,7 +463,10 @@ void Executor::prepare(const Tile& tile) {
 
 void Executor::prepare_layer(std::size_t index) {
   if (network_.nodes()[index].plan.prepared > 0)
-    arena_.for_each(1, [&](std::int64_t) { network_.nodes()[index].layer.prepare(start_call(index, {0, 0})); });
+    arena_.for_each(1, [&](std::int64_t) {
+      const TaskLog::Span span(log(), Work::prepare, static_cast<std::int32_t>(index));
+      network_.nodes()[index].layer.prepare(start_call(index, {0, 0}));
+    });
 }
 
 void Executor::prepare_untiled_layers() {

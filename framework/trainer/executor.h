@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +43,7 @@ struct Tile {
     std::int64_t begin, end;  ///< elements
   };
   std::size_t node;
+  std::int64_t number = 0;                    ///< in its layer
   std::int64_t unit_begin = 0, unit_end = 0;  ///< of a layer with batch-wide gradients
   std::vector<Range> ranges;
 };
@@ -83,10 +83,18 @@ class Executor {
 
   /// Completes the parameter gradients of the last forward_backward, tile by tile, and calls `use` for each tile in
   /// the same task, while the tile is in the cache. [compute: `use` runs on workers]
-  void for_each_gradient_tile(Gradients wanted, const std::function<void(const Tile&)>& use);
+  template <class Use>
+  void for_each_gradient_tile(Gradients wanted, const Use& use) {
+    for_each_tile([&](const Tile& tile) {
+      if (compute_gradient(tile, wanted)) use(tile);
+    });
+  }
 
   /// Calls `use` for each tile, without computing anything.
-  void for_each_tile(const std::function<void(const Tile&)>& use);
+  template <class Use>
+  void for_each_tile(const Use& use) {
+    arena_.for_each(std::ssize(tiles_), [&](std::int64_t i) { use(tiles_[static_cast<std::size_t>(i)]); });
+  }
 
   /// Lets a layer derive what it derives from its parameters after they have changed: of one tile, inside its task;
   /// of a whole layer; or of all layers that cannot do it tile by tile.
@@ -94,7 +102,13 @@ class Executor {
   void prepare_layer(std::size_t node);
   void prepare_untiled_layers();
 
+  /// Of the arena's tasks: the optimizer notes its own there.
+  TaskLog& log() { return arena_.log(); }
+
   const std::vector<Tile>& tiles() const { return tiles_; }
+  std::int64_t slice_rows() const { return slice_rows_; }
+  /// Of all memory that it holds.
+  std::uint64_t bytes() const;
   /// Rows of the largest batch.
   std::int64_t capacity() const { return capacity_; }
 
@@ -125,6 +139,7 @@ class Executor {
     std::vector<Buffer> saved;
     /// [slice][parameter]; batch-wide layers have one slice only. [0] ends as the gradient.
     std::vector<std::vector<Buffer>> gradients;
+    std::vector<std::vector<void*>> parts;                         ///< [parameter][slice], the same memory
     std::vector<std::vector<double>> forward_sums, backward_sums;  ///< [slice]; [0] ends as the sum over the batch
     std::vector<Buffer> carried[2];                                ///< [Mode][index in the plan]; empty for shared ones
     /// Per input: whether another consumer of the same producer has written ∂C/∂a before (backward order).
@@ -169,22 +184,26 @@ class Executor {
   const void* producer_rows(int producer, Rows rows) const;
 
   void begin_pass(const Batch& batch, Mode mode, std::uint64_t step);
-  void for_each_slice(const std::function<void(std::int64_t index, Rows rows)>& body);
+  /// Calls body(index, rows) for each slice of the batch.
+  template <class Body>
+  void for_each_slice(const Body& body);
   /// Every stage but the last, each followed by the sums that the next one begins with.
   void forward_to_last_stage(const Batch& batch);
-  /// The last stage of a slice, up to its losses.
-  void finish_forward(const Batch& batch, Rows rows);
-  void gather(const Batch& batch, Rows rows);
-  void forward_layers(Stage stage, Rows rows);
+  /// The last stage of a slice, up to its losses, and to their gradient where it is wanted.
+  void finish_forward(const Batch& batch, std::int64_t index, Rows rows, bool with_gradient);
+  void gather(const Batch& batch, std::int64_t index, Rows rows);
+  void forward_layers(Stage stage, std::int64_t index, Rows rows);
   void collect_forward(std::size_t node, std::int64_t index, Rows rows);
   void collect_backward(std::size_t node, std::int64_t index, Rows rows);
   void total(std::vector<std::vector<double>>& sums) const;
-  void evaluate_loss(Rows rows);
-  void loss_gradient(Rows rows);
+  void evaluate_loss(std::int64_t index, Rows rows, bool with_gradient);
   void backward_layers(Stage stage, std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows);
   void make_delta(std::size_t node, Rows rows, std::int64_t capture_rows);
   void backward_layer(std::size_t node, std::int64_t index, Rows rows, Gradients wanted);
-  void gradient_of(const Tile& tile, Gradients wanted);
+  /// Whether anything of the tile is wanted.
+  bool compute_gradient(const Tile& tile, Gradients wanted);
+  void multiply_gradient(const Tile& tile, Gradients wanted);
+  void reduce_gradient(const Tile& tile, Gradients wanted);
   BatchResult sum_up() const;
 
   Network& network_;

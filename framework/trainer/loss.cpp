@@ -6,19 +6,11 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "trainer/softmax_cross_entropy.h"
 
 namespace backplane {
 
 namespace {
-
-/// ln Σ eᶻ. numerics: shifted by the largest z, so that the exponentials neither overflow nor all vanish.
-template <class T>
-double log_sum_exp(const T* z, std::int64_t count) {
-  const double largest = *std::max_element(z, z + count);
-  double sum = 0.0;
-  for (std::int64_t i = 0; i < count; ++i) sum += std::exp(z[i] - largest);
-  return largest + std::log(sum);
-}
 
 template <class T>
 bool is_correct(const T* a, const T* target, std::int64_t outputs) {
@@ -77,84 +69,52 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
   }
 }
 
-/// The loss of one step.
+/// The loss of one step, and its gradient where `gradient` is not nullptr.
 template <class T>
-double Loss::evaluate_step(const T* z, const T* a, const T* target) const {
+double Loss::evaluate_step(const T* z, const T* a, const T* target, double scale, T* gradient) const {
   const std::int64_t F = features_;
-  double loss = 0.0;
+  double loss = 0.0, factor = scale;
   switch (kind_) {
+    case Kind::softmax_cross_entropy: return softmax_cross_entropy(z, target, F, scale, gradient);
     case Kind::squared_error:
     case Kind::mean_squared_error:
       for (std::int64_t i = 0; i < F; ++i) loss += (double(a[i]) - target[i]) * (double(a[i]) - target[i]);
-      return loss * (kind_ == Kind::squared_error ? 0.5 : 1.0 / static_cast<double>(F));
-    case Kind::softmax_cross_entropy: {
-      const double normalizer = log_sum_exp(z, F);
-      for (std::int64_t i = 0; i < F; ++i) loss += target[i] * (normalizer - z[i]);  // −q ln p
-      return loss;
-    }
+      loss *= kind_ == Kind::squared_error ? 0.5 : 1.0 / static_cast<double>(F);
+      if (kind_ == Kind::mean_squared_error) factor = 2.0 * scale / static_cast<double>(F);
+      break;
     case Kind::binary_cross_entropy:
       // numerics: −y ln a − (1−y) ln(1−a) with a = 1/(1+e⁻ᶻ) is max(z, 0) − y z + ln(1 + e^−|z|).
       for (std::int64_t i = 0; i < F; ++i)
         loss += std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
-      return loss / static_cast<double>(F);
+      loss /= static_cast<double>(F);
+      factor = scale / static_cast<double>(F);
+      break;
   }
+  for (std::int64_t i = 0; gradient != nullptr && i < F; ++i)
+    gradient[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
   return loss;
 }
 
 template <class T>
-void Loss::evaluate(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows,
-                    double* losses, std::int64_t* correct) const {
-  for (std::int64_t n = 0; n < rows; ++n) {
-    const std::int64_t valid = steps(lengths != nullptr ? lengths + n : nullptr);
+void Loss::evaluate(const Samples<T>& samples, double* losses, std::int64_t* correct, double scale, T* gradient) const {
+  for (std::int64_t n = 0; n < samples.count; ++n) {
+    const std::int64_t valid = steps(samples.lengths != nullptr ? samples.lengths + n : nullptr);
     losses[n] = 0.0;
     correct[n] = 0;
     for (std::int64_t t = 0; t < valid; ++t) {
       const std::int64_t at = (n * steps_ + t) * features_;
-      losses[n] += evaluate_step(z + at, a + at, target + at);
-      if (has_accuracy_ && is_correct(a + at, target + at, features_)) ++correct[n];
+      const T *a = samples.a + at, *target = samples.target + at;
+      losses[n] += evaluate_step(samples.z + at, a, target, scale / static_cast<double>(valid),
+                                 gradient != nullptr ? gradient + at : nullptr);
+      if (has_accuracy_ && is_correct(a, target, features_)) ++correct[n];
     }
     losses[n] /= static_cast<double>(valid);
+    if (gradient != nullptr)
+      std::fill_n(gradient + (n * steps_ + valid) * features_, (steps_ - valid) * features_, T(0));
   }
 }
 
-template <class T>
-void Loss::step_gradient(const T* z, const T* a, const T* target, double scale, T* out) const {
-  const std::int64_t F = features_;
-  if (kind_ == Kind::softmax_cross_entropy) {
-    // δ = p Σq − q; Σq is 1 for labels, and kept for targets that are no distribution.
-    const double normalizer = log_sum_exp(z, F);
-    double total = 0.0;
-    for (std::int64_t i = 0; i < F; ++i) total += target[i];
-    for (std::int64_t i = 0; i < F; ++i)
-      out[i] = static_cast<T>(scale * (std::exp(z[i] - normalizer) * total - target[i]));
-    return;
-  }
-  const double factor = kind_ == Kind::mean_squared_error     ? 2.0 * scale / static_cast<double>(F)
-                        : kind_ == Kind::binary_cross_entropy ? scale / static_cast<double>(F)
-                                                              : scale;
-  for (std::int64_t i = 0; i < F; ++i) out[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
-}
-
-template <class T>
-void Loss::gradient(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows,
-                    double scale, T* out) const {
-  for (std::int64_t n = 0; n < rows; ++n) {
-    const std::int64_t valid = steps(lengths != nullptr ? lengths + n : nullptr);
-    for (std::int64_t t = 0; t < valid; ++t) {
-      const std::int64_t at = (n * steps_ + t) * features_;
-      step_gradient(z + at, a + at, target + at, scale / static_cast<double>(valid), out + at);
-    }
-    std::fill_n(out + (n * steps_ + valid) * features_, (steps_ - valid) * features_, T(0));
-  }
-}
-
-template void Loss::evaluate(const float*, const float*, const float*, const std::int64_t*, std::int64_t, double*,
-                             std::int64_t*) const;
-template void Loss::evaluate(const double*, const double*, const double*, const std::int64_t*, std::int64_t, double*,
-                             std::int64_t*) const;
-template void Loss::gradient(const float*, const float*, const float*, const std::int64_t*, std::int64_t, double,
-                             float*) const;
-template void Loss::gradient(const double*, const double*, const double*, const std::int64_t*, std::int64_t, double,
-                             double*) const;
+template void Loss::evaluate(const Samples<float>&, double*, std::int64_t*, double, float*) const;
+template void Loss::evaluate(const Samples<double>&, double*, std::int64_t*, double, double*) const;
 
 }  // namespace backplane

@@ -35,26 +35,27 @@ class Loss {
   /// How many steps of a sample count: those within its length. `length` is nullptr where there are no lengths.
   std::int64_t steps(const std::int64_t* length) const { return uses_lengths_ && length != nullptr ? *length : steps_; }
 
-  /// For `rows` samples of outputs() numbers each: the loss of each sample, and for how many of its steps the most
-  /// probable class is the right one (0 where there are no labels). Sums run in float64. `lengths`: of the samples,
-  /// or nullptr.
+  /// Samples of outputs() numbers each. `lengths`: how many of their steps count; nullptr: all.
   template <class T>
-  void evaluate(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows, double* losses,
-                std::int64_t* correct) const;
+  struct Samples {
+    const T *z, *a, *target;
+    const std::int64_t* lengths;
+    std::int64_t count;
+  };
 
-  /// scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta); `scale` is 1/N for C.
+  /// The loss of each sample, and for how many of its steps the most probable class is the right one (0 where there
+  /// are no labels). Where `gradient` is not nullptr, also scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta);
+  /// `scale` is 1/N for C. Sums and exponentials are of float64.
   template <class T>
-  void gradient(const T* z, const T* a, const T* target, const std::int64_t* lengths, std::int64_t rows, double scale,
-                T* out) const;
+  void evaluate(const Samples<T>& samples, double* losses, std::int64_t* correct, double scale = 1.0,
+                T* gradient = nullptr) const;
 
  private:
   enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
 
   static Kind kind_of(const std::string& name);
   template <class T>
-  double evaluate_step(const T* z, const T* a, const T* target) const;
-  template <class T>
-  void step_gradient(const T* z, const T* a, const T* target, double scale, T* out) const;
+  double evaluate_step(const T* z, const T* a, const T* target, double scale, T* gradient) const;
 
   std::string name_;
   Kind kind_;

@@ -146,6 +146,7 @@ Optimizer::Optimizer(const config::Node& choice, const Network& network) : name_
 }
 
 void Optimizer::update(Network& network, Executor& executor, const Tile& tile, const Step& step) {
+  const TaskLog::Span span(executor.log(), Work::optimizer, tile.node, tile.number);
   LayerNode& node = network.nodes()[tile.node];
   for (const Tile::Range& range : tile.ranges) {
     Parameter& parameter = node.parameters[range.parameter];

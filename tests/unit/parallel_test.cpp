@@ -29,8 +29,8 @@ std::vector<std::vector<T>> parts(std::int64_t count) {
 }
 
 template <class T>
-std::vector<T*> pointers(std::vector<std::vector<T>>& all) {
-  std::vector<T*> to;
+std::vector<void*> pointers(std::vector<std::vector<T>>& all) {
+  std::vector<void*> to;
   for (auto& part : all) to.push_back(part.data());
   return to;
 }

@@ -44,12 +44,16 @@ struct Score {
 };
 Score evaluate(const Loss& loss, const Numbers& z, const Numbers& target) {
   Score score{};
-  loss.evaluate(z.data(), activated(loss.name(), z).data(), target.data(), nullptr, 1, &score.loss, &score.correct);
+  const Numbers a = activated(loss.name(), z);
+  loss.evaluate<double>({z.data(), a.data(), target.data(), nullptr, 1}, &score.loss, &score.correct);
   return score;
 }
 Numbers gradient(const Loss& loss, const Numbers& z, const Numbers& target, double scale = 1.0) {
   Numbers out(z.size());
-  loss.gradient(z.data(), activated(loss.name(), z).data(), target.data(), nullptr, 1, scale, out.data());
+  const Numbers a = activated(loss.name(), z);
+  Score score{};
+  loss.evaluate<double>({z.data(), a.data(), target.data(), nullptr, 1}, &score.loss, &score.correct, scale,
+                        out.data());
   return out;
 }
 std::string activation_of(const std::string& loss) {
@@ -156,8 +160,7 @@ TEST(Loss, InFloat32StaysFiniteForExtremeLogits) {
   float out[2];
   double loss = 0;
   std::int64_t correct = 0;
-  lab.model.loss.evaluate(z, z, target, nullptr, 1, &loss, &correct);
-  lab.model.loss.gradient(z, z, target, nullptr, 1, 1.0, out);
+  lab.model.loss.evaluate<float>({z, z, target, nullptr, 1}, &loss, &correct, 1.0, out);
   EXPECT_EQ(loss, 2000.0);
   EXPECT_EQ(out[0], 1.0f);
   EXPECT_EQ(out[1], -1.0f);
@@ -168,8 +171,8 @@ TEST(Loss, OfSeveralRowsIsTheLossOfEach) {
   const Numbers a{1, 0, 3, 4, 0, -2}, target(6, 0.0);
   Numbers losses(3), out(6);
   std::int64_t correct[3];
-  lab.model.loss.evaluate(a.data(), a.data(), target.data(), nullptr, 3, losses.data(), correct);
-  lab.model.loss.gradient(a.data(), a.data(), target.data(), nullptr, 3, 0.5, out.data());
+  lab.model.loss.evaluate<double>({a.data(), a.data(), target.data(), nullptr, 3}, losses.data(), correct, 0.5,
+                                  out.data());
   EXPECT_EQ(losses, (Numbers{0.5, 12.5, 2}));
   EXPECT_EQ(out, (Numbers{0.5, 0, 1.5, 2, 0, -1}));
 }

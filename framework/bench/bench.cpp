@@ -1,0 +1,214 @@
+#include "bench/bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <thread>
+
+#include "bench/schedule.h"
+#include "data/sources.h"
+#include "experiment/preflight.h"
+#include "trainer/trainer.h"
+
+namespace backplane {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kWarmUpSteps = 3;
+constexpr std::size_t kLoggedTasks = 1 << 20;
+
+/// Trains on and on: what ends or interrupts a run is left out.
+TrainOptions endless(TrainOptions options, std::int64_t batch_size) {
+  options.epochs.reset();
+  options.steps = std::numeric_limits<std::int64_t>::max() / 2;
+  options.early_stopping.reset();
+  options.batch_size = batch_size;
+  return options;
+}
+
+/// A network in training on so many threads, which the others do not touch.
+class Contestant {
+ public:
+  Contestant(const Experiment& experiment, const Registry& registry, const DataSet& data, int threads,
+             std::int64_t batch_size)
+      : network_(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed, experiment.train.l1,
+                 experiment.train.l2),
+        loss_(experiment.network, network_, data),
+        arena_(threads),
+        trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed) {}
+
+  /// Seconds of so many steps.
+  double train(std::int64_t steps) {
+    const Clock::time_point start = Clock::now();
+    for (std::int64_t i = 0; i < steps; ++i) trainer_.step();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    steps_ += steps;
+    return seconds;
+  }
+  void train_logged(std::int64_t steps) {
+    arena_.log().start(kLoggedTasks);
+    train(steps);
+    arena_.log().stop();
+  }
+  std::int64_t steps() const { return steps_; }
+  std::int64_t batch_size() const { return trainer_.batch_size(); }
+  int threads() const { return arena_.threads(); }
+  const TaskLog& log() { return arena_.log(); }
+  const Executor& executor() { return trainer_.executor(); }
+  std::string digest() const { return network_.weights_digest(); }
+
+ private:
+  Network network_;
+  Loss loss_;
+  Arena arena_;
+  Trainer trainer_;
+  std::int64_t steps_ = 0;
+};
+
+class Bench {
+ public:
+  Bench(const Experiment& experiment, const Registry& registry, const BenchOptions& options,
+        const std::function<void(const std::string&)>& say)
+      : experiment_(experiment),
+        registry_(registry),
+        options_(options),
+        say_(say),
+        data_(load_data(experiment.resolved.at("data"), experiment.seed)) {
+    for (const int threads : options.threads) add(threads);
+  }
+
+  BenchResult operator()() {
+    warm_up();
+    for (int round = 0; round < options_.repetitions; ++round) {
+      say_(fmt::format("round {} of {}", round + 1, options_.repetitions));
+      // Each round begins with another contestant, so that none always follows the same one.
+      for (std::size_t i = 0; i < contestants_.size(); ++i) {
+        const std::size_t turn = (i + static_cast<std::size_t>(round)) % contestants_.size();
+        seconds_[turn].push_back(contestants_[turn]->train(result_.steps_per_turn) /
+                                 static_cast<double>(result_.steps_per_turn));
+      }
+    }
+    for (auto& contestant : contestants_) contestant->train_logged(result_.steps_per_turn);
+    for (std::size_t i = 0; i < contestants_.size(); ++i) result_.rows.push_back(make_row(i));
+    fit();
+    return std::move(result_);
+  }
+
+ private:
+  void add(int threads) {
+    const std::int64_t batch = experiment_.train.batch_size * (options_.is_weak ? threads : 1);
+    if (batch > data_.train.count)
+      throw UserError(ExitCode::bad_config,
+                      fmt::format("{} threads need a batch of {}, but there are {} training samples", threads, batch,
+                                  data_.train.count),
+                      "a smaller train.batch_size, or more data");
+    contestants_.push_back(make(threads, batch));
+  }
+
+  std::unique_ptr<Contestant> make(int threads, std::int64_t batch) const {
+    return std::make_unique<Contestant>(experiment_, registry_, data_, threads, batch);
+  }
+
+  /// The first steps make primitives and touch memory; they also show how many steps a turn takes.
+  void warm_up() {
+    say_("warming up");
+    for (auto& contestant : contestants_) contestant->train(kWarmUpSteps);
+    const double step = contestants_.front()->train(kWarmUpSteps) / kWarmUpSteps;
+    result_.steps_per_turn =
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(options_.turn_seconds / step), 1, 100'000);
+    for (std::size_t i = 1; i < contestants_.size(); ++i) contestants_[i]->train(kWarmUpSteps);
+    for (auto& contestant : contestants_) contestant->train(std::max<std::int64_t>(1, result_.steps_per_turn / 2));
+    result_.slice_rows = contestants_.front()->executor().slice_rows();
+    seconds_.resize(contestants_.size());
+  }
+
+  BenchRow make_row(std::size_t i) {
+    Contestant& contestant = *contestants_[i];
+    BenchRow row{.threads = contestant.threads(), .batch = contestant.batch_size()};
+    row.step = median_with_confidence(seconds_[i]);
+    std::vector<double> speedups = quotients(seconds_[0], seconds_[i]);
+    for (double& speedup : speedups)
+      speedup *= static_cast<double>(row.batch) / static_cast<double>(contestants_[0]->batch_size());
+    row.speedup = median_with_confidence(speedups);
+    row.ledger = make_ledger(contestant.log());
+    row.tensor_bytes = contestant.executor().bytes();
+    row.digest = contestant.digest();
+    row.has_same_bits = options_.is_weak ? is_same_on_one_thread(contestant) : row.digest == contestants_[0]->digest();
+    return row;
+  }
+
+  /// Where every contestant has a batch of its own, none shows another's bits: a few steps anew, on one thread and on
+  /// many.
+  bool is_same_on_one_thread(const Contestant& contestant) const {
+    const auto digest = [&](int threads) {
+      const auto fresh = make(threads, contestant.batch_size());
+      fresh->train(kWarmUpSteps);
+      return fresh->digest();
+    };
+    return digest(1) == digest(contestant.threads());
+  }
+
+  void fit() {
+    if (options_.is_weak || result_.rows.front().threads != 1) return;
+    std::vector<MeasuredSpeedup> measured;
+    for (const BenchRow& row : result_.rows) measured.push_back({static_cast<double>(row.threads), row.speedup.median});
+    result_.law = fit_scalability(measured);
+    predict();
+  }
+
+  void predict() {
+    const StepSchedule schedule = median_step(contestants_.front()->log(), result_.steps_per_turn);
+    if (schedule.loops.empty()) return;
+    const ThreadCosts costs = measure_costs(schedule);
+    const double alone = simulate(schedule, 1, costs);
+    result_.critical_path = schedule.critical_path();
+    std::vector<int> threads;
+    for (const BenchRow& row : result_.rows) threads.push_back(row.threads);
+    for (const int asked : options_.predict)
+      if (std::find(threads.begin(), threads.end(), asked) == threads.end()) threads.push_back(asked);
+    for (const int n : threads) result_.predictions.push_back({n, alone / simulate(schedule, n, costs)});
+  }
+
+  /// From the largest number of threads that have a core each.
+  ThreadCosts measure_costs(const StepSchedule& schedule) const {
+    ThreadCosts costs{.step_bytes = static_cast<double>(contestants_.front()->executor().bytes()),
+                      .bandwidth = options_.bandwidth};
+    const BenchRow* most = nullptr;
+    for (const BenchRow& row : result_.rows)
+      if (row.threads > 1 && row.threads <= cores()) most = &row;
+    if (most == nullptr) return costs;
+    const auto busy = [](const Ledger& ledger) { return ledger.whole() - ledger.imbalance - ledger.serial; };
+    costs.slowdown = std::max(0.0, busy(most->ledger) / busy(result_.rows.front().ledger) - 1.0) / (most->threads - 1);
+    // What bodies do not explain of the measured step is the price of its loops.
+    const double unexplained = most->ledger.whole() / most->threads / static_cast<double>(result_.steps_per_turn) -
+                               simulate(schedule, most->threads, costs);
+    costs.loop = std::max(0.0, unexplained) / static_cast<double>(schedule.loops.size()) / std::log2(most->threads);
+    return costs;
+  }
+
+  static int cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+  const Experiment& experiment_;
+  const Registry& registry_;
+  const BenchOptions& options_;
+  const std::function<void(const std::string&)>& say_;
+  const DataSet data_;
+  std::vector<std::unique_ptr<Contestant>> contestants_;
+  std::vector<std::vector<double>> seconds_;  ///< of a step, [contestant][round]
+  BenchResult result_;
+};
+
+}  // namespace
+
+BenchResult run_bench(const Experiment& experiment, const Registry& registry, const BenchOptions& options,
+                      const std::function<void(const std::string&)>& say) {
+  return Bench(experiment, registry, options, say)();
+}
+
+}  // namespace backplane

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/ledger.h"
+#include "bench/statistics.h"
+#include "bench/usl.h"
+#include "experiment/experiment.h"
+
+namespace backplane {
+
+struct BenchOptions {
+  std::vector<int> threads;   ///< ascending, no number twice; the first one is what others are compared with
+  int repetitions = 15;       ///< turns of each
+  double turn_seconds = 0.3;  ///< how long a turn of the first one lasts
+  bool is_weak = false;       ///< the batch grows with the threads
+  std::vector<int> predict;   ///< thread counts to simulate
+  double bandwidth = 0.0;     ///< bytes/s of the memory of the machine to simulate; 0: not looked at
+};
+
+/// What was measured with one number of threads.
+struct BenchRow {
+  int threads = 1;
+  std::int64_t batch = 0;
+  Interval step;     ///< seconds
+  Interval speedup;  ///< samples per second over those of the first row, turn by turn
+  Interval kernels;  ///< time of the bare kernels / time of the step, turn by turn
+  Ledger ledger;     ///< of a turn of its own
+  std::uint64_t tensor_bytes = 0;
+  std::string digest;  ///< of the weights after all turns
+  /// Whether the weights' bits are those of the first row; of one thread where the batch grows.
+  bool has_same_bits = true;
+};
+
+struct Prediction {
+  int threads;
+  double speedup;
+};
+
+struct BenchResult {
+  std::int64_t steps_per_turn = 0;
+  std::int64_t slice_rows = 0;
+  std::vector<BenchRow> rows;
+  std::optional<ScalabilityLaw> law;
+  std::vector<Prediction> predictions;  ///< over one thread: first the measured counts, then those asked for
+  double critical_path = 0.0;           ///< seconds of a step on any number of threads
+};
+
+/// Trains the experiment's network with each number of threads in turn, round after round, so that a machine that
+/// changes its speed changes all of them. Each has weights, optimizer and position in the data of its own; data are
+/// shared. Nothing is evaluated, recorded or committed. `say`: told what goes on. Throws UserError as runs do.
+BenchResult run_bench(const Experiment& experiment, const Registry& registry, const BenchOptions& options,
+                      const std::function<void(const std::string&)>& say);
+
+}  // namespace backplane

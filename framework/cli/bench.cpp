@@ -1,0 +1,123 @@
+#include "bench/bench.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "cli/commands.h"
+
+namespace backplane::cli {
+
+namespace {
+
+struct BenchWords {
+  ExperimentWords experiment;
+  BenchOptions options;
+  std::string json;
+};
+
+/// 1, 2, 4, … and the number of cores.
+std::vector<int> default_threads() {
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::set<int> threads{cores};
+  for (int n = 1; n < cores; n *= 2) threads.insert(n);
+  return {threads.begin(), threads.end()};
+}
+
+double efficiency(const BenchRow& row, const BenchRow& first) {
+  return row.speedup.median * first.threads / row.threads;
+}
+
+void print_scaling(const BenchResult& result) {
+  const BenchRow& first = result.rows.front();
+  fmt::print("{:>7} {:>6} {:>10} {:>21} {:>9} {:>15} {:>10} {:>9}  {}\n", "threads", "batch", "ms/step", "95 %",
+             "speed-up", "95 %", "efficiency", "tensors", "bits");
+  for (const BenchRow& row : result.rows)
+    fmt::print("{:>7} {:>6} {:>10.3f} {:>21} {:>9.2f} {:>15} {:>9.0f}% {:>6.0f} MB  {}\n", row.threads, row.batch,
+               row.step.median * 1e3, fmt::format("{:.3f} to {:.3f}", row.step.low * 1e3, row.step.high * 1e3),
+               row.speedup.median, fmt::format("{:.2f} to {:.2f}", row.speedup.low, row.speedup.high),
+               100 * efficiency(row, first), static_cast<double>(row.tensor_bytes) / 1e6,
+               row.has_same_bits ? "same" : "DIFFERENT");
+  fmt::print("compared with {} thread{}; {} steps a turn\n", first.threads, first.threads == 1 ? "" : "s",
+             result.steps_per_turn);
+}
+
+void print_ledger(const BenchResult& result) {
+  fmt::print("\nwhere the threads' time went, % of threads × wall time\n{:>7}", "threads");
+  for (int work = 0; work < kWorks; ++work) fmt::print(" {:>9}", name_of(static_cast<Work>(work)));
+  fmt::print(" {:>9} {:>9} {:>9}\n", "imbalance", "serial", "sum");
+  for (const BenchRow& row : result.rows) {
+    const auto percent = [&](double seconds) { return 100.0 * seconds / row.ledger.whole(); };
+    fmt::print("{:>7}", row.threads);
+    double sum = 0.0;
+    for (const double seconds : row.ledger.works) fmt::print(" {:>9.1f}", percent(seconds)), sum += percent(seconds);
+    sum += percent(row.ledger.imbalance) + percent(row.ledger.serial);
+    fmt::print(" {:>9.1f} {:>9.1f} {:>9.1f}\n", percent(row.ledger.imbalance), percent(row.ledger.serial), sum);
+  }
+}
+
+void print_prospects(const BenchResult& result) {
+  if (result.law) {
+    const auto best = result.law->best_threads();
+    fmt::print("\nuniversal scalability law: σ {:.4f} (contention), κ {:.6f} (coherency), N_max {}\n",
+               result.law->sigma, result.law->kappa, best ? fmt::format("{:.0f}", *best) : "unbounded");
+  }
+  if (result.predictions.empty()) return;
+  fmt::print("\nsimulated schedule, from the tasks of one thread; critical path {:.3f} ms\n{:>7} {:>9} {:>10} {:>9}\n",
+             result.critical_path * 1e3, "threads", "speed-up", "efficiency", "measured");
+  for (const Prediction& prediction : result.predictions) {
+    std::string measured = "-";
+    for (const BenchRow& row : result.rows)
+      if (row.threads == prediction.threads) measured = fmt::format("{:.2f}", row.speedup.median);
+    fmt::print("{:>7} {:>9.2f} {:>9.0f}% {:>9}\n", prediction.threads, prediction.speedup,
+               100 * prediction.speedup / prediction.threads, measured);
+  }
+}
+
+ExitCode bench(const BenchWords& words, const Words& all) {
+  const ExperimentRequest request = words.experiment.request(all);
+  const Registry registry = Registry::discover(request.plugins);
+  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  const Experiment experiment = read_experiment(request, registry);
+  const bool is_terminal = isatty(STDERR_FILENO) != 0;
+  const BenchResult result = run_bench(experiment, registry, words.options, [&](const std::string& what) {
+    if (is_terminal) fmt::print(stderr, "\r\033[K{}", what);
+  });
+  if (is_terminal) fmt::print(stderr, "\r\033[K");
+  fmt::print("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
+             experiment.train.batch_size, result.slice_rows, words.options.repetitions);
+  print_scaling(result);
+  print_ledger(result);
+  print_prospects(result);
+  const bool is_same =
+      std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& r) { return r.has_same_bits; });
+  if (!is_same) fmt::print("\nthe weights depend on the number of threads: a layer or rule is not deterministic\n");
+  return is_same ? ExitCode::ok : ExitCode::internal;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, const Words& all, Action& action) {
+  CLI::App* command = app.add_subcommand("bench", "measure training steps on several numbers of threads");
+  auto words = std::make_shared<BenchWords>();
+  words->options.threads = default_threads();
+  words->options.predict = {4, 8, 16, 32, 64, 128};
+  words->experiment.add_to(*command);
+  command->add_option("--threads", words->options.threads, "thread counts, as 1,2,4; the first is the base")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--repetitions", words->options.repetitions, "turns of each; default 15")
+      ->check(CLI::Range(1, 10000));
+  command->add_option("--turn", words->options.turn_seconds, "seconds of a turn of the base; default 0.3")
+      ->check(CLI::Range(0.001, 600.0));
+  command->add_flag("--weak", words->options.is_weak, "the batch grows with the threads");
+  command->add_option("--predict", words->options.predict, "thread counts to simulate; default 4,8,16,32,64,128")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096));
+  command->callback([&action, words, &all] { action = [words, &all] { return bench(*words, all); }; });
+}
+
+}  // namespace backplane::cli
