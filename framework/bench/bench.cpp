@@ -9,9 +9,11 @@
 #include <memory>
 #include <thread>
 
+#include "bench/bare_step.h"
 #include "bench/schedule.h"
 #include "data/sources.h"
 #include "experiment/preflight.h"
+#include "experiment/thread_trace.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -41,7 +43,8 @@ class Contestant {
                  experiment.train.l2),
         loss_(experiment.network, network_, data),
         arena_(threads),
-        trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed) {}
+        trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed),
+        bare_(experiment.network, network_, arena_, trainer_.batch_size(), trainer_.executor().slice_rows()) {}
 
   /// Seconds of so many steps.
   double train(std::int64_t steps) {
@@ -51,6 +54,13 @@ class Contestant {
     steps_ += steps;
     return seconds;
   }
+  /// Seconds of the kernels of so many steps.
+  double run_bare(std::int64_t steps) {
+    const Clock::time_point start = Clock::now();
+    for (std::int64_t i = 0; i < steps; ++i) bare_.run();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  bool has_kernels() const { return bare_.has_kernels(); }
   void train_logged(std::int64_t steps) {
     arena_.log().start(kLoggedTasks);
     train(steps);
@@ -59,6 +69,7 @@ class Contestant {
   std::int64_t steps() const { return steps_; }
   std::int64_t batch_size() const { return trainer_.batch_size(); }
   int threads() const { return arena_.threads(); }
+  const Network& network() const { return network_; }
   const TaskLog& log() { return arena_.log(); }
   const Executor& executor() { return trainer_.executor(); }
   std::string digest() const { return network_.weights_digest(); }
@@ -68,6 +79,7 @@ class Contestant {
   Loss loss_;
   Arena arena_;
   Trainer trainer_;
+  BareStep bare_;
   std::int64_t steps_ = 0;
 };
 
@@ -90,12 +102,16 @@ class Bench {
       // Each round begins with another contestant, so that none always follows the same one.
       for (std::size_t i = 0; i < contestants_.size(); ++i) {
         const std::size_t turn = (i + static_cast<std::size_t>(round)) % contestants_.size();
-        seconds_[turn].push_back(contestants_[turn]->train(result_.steps_per_turn) /
-                                 static_cast<double>(result_.steps_per_turn));
+        const auto steps = static_cast<double>(result_.steps_per_turn);
+        seconds_[turn].push_back(contestants_[turn]->train(result_.steps_per_turn) / steps);
+        kernel_seconds_[turn].push_back(contestants_[turn]->run_bare(result_.steps_per_turn) / steps);
       }
     }
     for (auto& contestant : contestants_) contestant->train_logged(result_.steps_per_turn);
     for (std::size_t i = 0; i < contestants_.size(); ++i) result_.rows.push_back(make_row(i));
+    note_layers();
+    if (!options_.thread_trace.empty())
+      write_thread_trace(options_.thread_trace, contestants_.back()->log(), contestants_.back()->network());
     fit();
     return std::move(result_);
   }
@@ -126,6 +142,8 @@ class Bench {
     for (auto& contestant : contestants_) contestant->train(std::max<std::int64_t>(1, result_.steps_per_turn / 2));
     result_.slice_rows = contestants_.front()->executor().slice_rows();
     seconds_.resize(contestants_.size());
+    kernel_seconds_.resize(contestants_.size());
+    for (auto& contestant : contestants_) contestant->run_bare(kWarmUpSteps);
   }
 
   BenchRow make_row(std::size_t i) {
@@ -136,6 +154,7 @@ class Bench {
     for (double& speedup : speedups)
       speedup *= static_cast<double>(row.batch) / static_cast<double>(contestants_[0]->batch_size());
     row.speedup = median_with_confidence(speedups);
+    if (contestant.has_kernels()) row.kernels = median_with_confidence(quotients(kernel_seconds_[i], seconds_[i]));
     row.ledger = make_ledger(contestant.log());
     row.tensor_bytes = contestant.executor().bytes();
     row.digest = contestant.digest();
@@ -152,6 +171,21 @@ class Bench {
       return fresh->digest();
     };
     return digest(1) == digest(contestant.threads());
+  }
+
+  void note_layers() {
+    for (const LayerNode& node : contestants_.front()->network().nodes())
+      result_.layers.push_back({.name = node.name()});
+    const TaskLog& log = contestants_.front()->log();
+    for (int worker = 0; worker < log.workers(); ++worker)
+      for (const TaskLog::Task& task : log.track(worker).tasks) {
+        if (task.layer < 0) continue;
+        LayerTime& layer = result_.layers[static_cast<std::size_t>(task.layer)];
+        double& seconds = task.work == Work::forward    ? layer.forward
+                          : task.work == Work::backward ? layer.backward
+                                                        : layer.update;
+        seconds += 1e-9 * static_cast<double>(task.end - task.begin) / static_cast<double>(result_.steps_per_turn);
+      }
   }
 
   void fit() {
@@ -200,7 +234,7 @@ class Bench {
   const std::function<void(const std::string&)>& say_;
   const DataSet data_;
   std::vector<std::unique_ptr<Contestant>> contestants_;
-  std::vector<std::vector<double>> seconds_;  ///< of a step, [contestant][round]
+  std::vector<std::vector<double>> seconds_, kernel_seconds_;  ///< of a step, [contestant][round]
   BenchResult result_;
 };
 

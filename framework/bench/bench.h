@@ -19,20 +19,27 @@ struct BenchOptions {
   bool is_weak = false;       ///< the batch grows with the threads
   std::vector<int> predict;   ///< thread counts to simulate
   double bandwidth = 0.0;     ///< bytes/s of the memory of the machine to simulate; 0: not looked at
+  std::string thread_trace;   ///< where the tasks of a turn of the last one go; empty: nowhere
 };
 
 /// What was measured with one number of threads.
 struct BenchRow {
   int threads = 1;
   std::int64_t batch = 0;
-  Interval step;     ///< seconds
-  Interval speedup;  ///< samples per second over those of the first row, turn by turn
-  Interval kernels;  ///< time of the bare kernels / time of the step, turn by turn
-  Ledger ledger;     ///< of a turn of its own
+  Interval step;                    ///< seconds
+  Interval speedup;                 ///< samples per second over those of the first row, turn by turn
+  std::optional<Interval> kernels;  ///< time of the bare kernels / time of the step, turn by turn; see BareStep
+  Ledger ledger;                    ///< of a turn of its own
   std::uint64_t tensor_bytes = 0;
   std::string digest;  ///< of the weights after all turns
   /// Whether the weights' bits are those of the first row; of one thread where the batch grows.
   bool has_same_bits = true;
+};
+
+/// What one layer costs: seconds of thread time in a step of the first row.
+struct LayerTime {
+  std::string name;
+  double forward = 0.0, backward = 0.0, update = 0.0;  ///< update: gradient, reduction, optimizer, prepare
 };
 
 struct Prediction {
@@ -44,6 +51,7 @@ struct BenchResult {
   std::int64_t steps_per_turn = 0;
   std::int64_t slice_rows = 0;
   std::vector<BenchRow> rows;
+  std::vector<LayerTime> layers;
   std::optional<ScalabilityLaw> law;
   std::vector<Prediction> predictions;  ///< over one thread: first the measured counts, then those asked for
   double critical_path = 0.0;           ///< seconds of a step on any number of threads

@@ -33,13 +33,16 @@ double efficiency(const BenchRow& row, const BenchRow& first) {
 
 void print_scaling(const BenchResult& result) {
   const BenchRow& first = result.rows.front();
-  fmt::print("{:>7} {:>6} {:>10} {:>21} {:>9} {:>15} {:>10} {:>9}  {}\n", "threads", "batch", "ms/step", "95 %",
-             "speed-up", "95 %", "efficiency", "tensors", "bits");
+  fmt::print("{:>7} {:>6} {:>10} {:>21} {:>9} {:>15} {:>10} {:>9} {:>9} {:>13}  {}\n", "threads", "batch", "ms/step",
+             "95 %", "speed-up", "95 %", "efficiency", "tensors", "kernels", "95 %", "bits");
   for (const BenchRow& row : result.rows)
-    fmt::print("{:>7} {:>6} {:>10.3f} {:>21} {:>9.2f} {:>15} {:>9.0f}% {:>6.0f} MB  {}\n", row.threads, row.batch,
-               row.step.median * 1e3, fmt::format("{:.3f} to {:.3f}", row.step.low * 1e3, row.step.high * 1e3),
-               row.speedup.median, fmt::format("{:.2f} to {:.2f}", row.speedup.low, row.speedup.high),
-               100 * efficiency(row, first), static_cast<double>(row.tensor_bytes) / 1e6,
+    fmt::print("{:>7} {:>6} {:>10.3f} {:>21} {:>9.2f} {:>15} {:>9.0f}% {:>6.0f} MB {:>9} {:>13}  {}\n", row.threads,
+               row.batch, row.step.median * 1e3,
+               fmt::format("{:.3f} to {:.3f}", row.step.low * 1e3, row.step.high * 1e3), row.speedup.median,
+               fmt::format("{:.2f} to {:.2f}", row.speedup.low, row.speedup.high), 100 * efficiency(row, first),
+               static_cast<double>(row.tensor_bytes) / 1e6,
+               row.kernels ? fmt::format("{:.0f}%", 100 * row.kernels->median) : "-",
+               row.kernels ? fmt::format("{:.0f} to {:.0f}%", 100 * row.kernels->low, 100 * row.kernels->high) : "-",
                row.has_same_bits ? "same" : "DIFFERENT");
   fmt::print("compared with {} thread{}; {} steps a turn\n", first.threads, first.threads == 1 ? "" : "s",
              result.steps_per_turn);
@@ -57,6 +60,16 @@ void print_ledger(const BenchResult& result) {
     sum += percent(row.ledger.imbalance) + percent(row.ledger.serial);
     fmt::print(" {:>9.1f} {:>9.1f} {:>9.1f}\n", percent(row.ledger.imbalance), percent(row.ledger.serial), sum);
   }
+}
+
+void print_layers(const BenchResult& result) {
+  const BenchRow& first = result.rows.front();
+  const double step = first.ledger.whole() / static_cast<double>(result.steps_per_turn);
+  fmt::print("\nwhat layers cost, % of threads × wall time of {} thread{}\n{:<20} {:>9} {:>9} {:>9}\n", first.threads,
+             first.threads == 1 ? "" : "s", "layer", "forward", "backward", "update");
+  for (const LayerTime& layer : result.layers)
+    fmt::print("{:<20} {:>9.1f} {:>9.1f} {:>9.1f}\n", layer.name, 100 * layer.forward / step,
+               100 * layer.backward / step, 100 * layer.update / step);
 }
 
 void print_prospects(const BenchResult& result) {
@@ -91,6 +104,7 @@ ExitCode bench(const BenchWords& words, const Words& all) {
              experiment.train.batch_size, result.slice_rows, words.options.repetitions);
   print_scaling(result);
   print_ledger(result);
+  print_layers(result);
   print_prospects(result);
   const bool is_same =
       std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& r) { return r.has_same_bits; });
@@ -113,6 +127,8 @@ void add_bench(CLI::App& app, const Words& all, Action& action) {
       ->check(CLI::Range(1, 10000));
   command->add_option("--turn", words->options.turn_seconds, "seconds of a turn of the base; default 0.3")
       ->check(CLI::Range(0.001, 600.0));
+  command->add_option("--trace-threads", words->options.thread_trace,
+                      "a file for what each thread of the last count did in a turn (Chrome JSON, opens in Perfetto)");
   command->add_flag("--weak", words->options.is_weak, "the batch grows with the threads");
   command->add_option("--predict", words->options.predict, "thread counts to simulate; default 4,8,16,32,64,128")
       ->delimiter(',')

@@ -14,6 +14,7 @@
 #include "experiment/run_directory.h"
 #include "experiment/signals.h"
 #include "experiment/snapshot.h"
+#include "experiment/thread_trace.h"
 #include "experiment/trace.h"
 #include "files/atomic_write.h"
 #include "files/io_thread.h"
@@ -23,6 +24,9 @@ namespace backplane {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Of each worker: some hundred steps of small networks, and a file that browsers open.
+constexpr std::size_t kLoggedTasks = 1 << 15;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -70,6 +74,7 @@ class Run {
   void train() {
     const Clock::time_point start = Clock::now();
     epoch_start_ = start;
+    if (!options_.thread_trace.empty()) arena_.log().start(kLoggedTasks);
     while (!trainer_.is_finished() && !StopSignals::is_stop_asked()) {
       const Score batch = step();
       samples_ += batch.samples;
@@ -78,18 +83,32 @@ class Run {
       if (trainer_.state().step % experiment_.metrics_every == 0) write_line("train_batch", batch, false);
       if (trainer_.at_end_of_epoch()) end_epoch();
       if (is_checkpoint_due()) commit_checkpoint();
+      if (arena_.log().is_full()) write_trace_of_threads();
     }
     training_seconds_ = seconds_since(start);
+    if (arena_.log().is_on()) write_trace_of_threads();
     progress_.erase_line();
     was_stopped_ = !trainer_.is_finished();
     if (last_committed_ != trainer_.state().step) commit_checkpoint();
     io_.drain();
   }
 
+  void write_trace_of_threads() {
+    arena_.log().stop();
+    write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+    progress_.say(fmt::format("the threads' tasks of the first {} are in {}",
+                              trainer_.state().step == 1 ? "step" : fmt::format("{} steps", trainer_.state().step),
+                              options_.thread_trace));
+  }
+
   Score step() {
     const std::int64_t number = trainer_.state().step + 1;
     if (!trace_.is_due(number)) return trainer_.step();
-    const Score score = trainer_.step([this](const Batch& batch) { trace_.copy_before_update(batch); });
+    const Score score = trainer_.step([this](const Batch& batch) {
+      const TaskLog::Span span(arena_.log(), Work::recording);
+      trace_.copy_before_update(batch);
+    });
+    const TaskLog::Span span(arena_.log(), Work::recording);
     trace_.copy_after_update(number);
     return score;
   }

@@ -12,7 +12,8 @@ namespace backplane {
 /// How a run is carried out; nothing here changes what it computes.
 struct RunOptions {
   int threads = 1;
-  std::string directory;  ///< empty: runs/<name>
+  std::string directory;     ///< empty: runs/<name>
+  std::string thread_trace;  ///< where the tasks of the first steps go; empty: nowhere
 };
 
 /// What a run ended with; summary.json holds the same.

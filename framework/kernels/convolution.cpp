@@ -173,15 +173,6 @@ BP_MULTIVERSION void add_pixels(std::int64_t pixels, std::int64_t outputs, const
 }  // namespace
 
 template <class T>
-BP_MULTIVERSION void add_bias(std::int64_t pixels, std::int64_t outputs, const T* b, T* z) {
-  for (std::int64_t pixel = 0; pixel < pixels; ++pixel)
-    for (std::int64_t o = 0; o < outputs; ++o) z[pixel * outputs + o] += b[o];
-}
-
-template void add_bias<float>(std::int64_t, std::int64_t, const float*, float*);
-template void add_bias<double>(std::int64_t, std::int64_t, const double*, double*);
-
-template <class T>
 void convolution_backward_bias(std::int64_t samples, std::int64_t pixels, std::int64_t outputs, const T* delta,
                                T* d_b) {
   // numerics: samples are summed apart first, so that float32 rounds away less of a long sum.

@@ -65,9 +65,6 @@ void convolution_backward_inputs(const Convolution& shape, std::int64_t samples,
 template <class T>
 void convolution_backward_weights(const Convolution& shape, std::int64_t samples, const T* a, const T* delta, T* d_W,
                                   T* d_b, void* workspace);
-/// z += b at every one of `pixels` pixels of O = `outputs` channels, for the direction that has no bias of its own.
-template <class T>
-void add_bias(std::int64_t pixels, std::int64_t outputs, const T* b, T* z);
 /// ∂C/∂b += Σ δ alone, over samples and `pixels` of each, for O = `outputs`. Added.
 template <class T>
 void convolution_backward_bias(std::int64_t samples, std::int64_t pixels, std::int64_t outputs, const T* delta, T* d_b);

@@ -21,6 +21,13 @@ BP_MULTIVERSION void add_rows(std::int64_t rows, std::int64_t columns, const T* 
     for (std::int64_t c = 0; c < columns; ++c) to[c] += from[c];
 }
 
+/// to[r, c] += from[c] for each of `rows` rows: a bias.
+template <class T>
+BP_MULTIVERSION void add_to_rows(std::int64_t rows, std::int64_t columns, const T* from, T* __restrict to) {
+  for (std::int64_t r = 0; r < rows; ++r, to += columns)
+    for (std::int64_t c = 0; c < columns; ++c) to[c] += from[c];
+}
+
 /// z[i] = a[i] + b[i]; z may be a or b.
 template <class T>
 BP_MULTIVERSION void add(std::int64_t count, const T* a, const T* b, T* z) {

@@ -22,6 +22,7 @@ void TaskLog::start(std::size_t capacity) {
     track.bodies.reserve(capacity);
     track.dropped = 0;
   }
+  is_full_ = false;
   loops_.clear();
   loops_.reserve(capacity);
   start_ = Clock::now();
@@ -46,7 +47,7 @@ void TaskLog::add(Task task) {
   if (track.tasks.size() < capacity_)
     track.tasks.push_back(task);
   else
-    ++track.dropped;
+    ++track.dropped, is_full_.store(true, std::memory_order_relaxed);
 }
 
 void TaskLog::begin_loop() {

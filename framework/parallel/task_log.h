@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <vector>
@@ -56,6 +57,8 @@ class TaskLog {
   /// Ends; what was logged stays until the next start.
   void stop();
   bool is_on() const { return is_on_; }
+  /// Whether a worker has logged as much as it can.
+  bool is_full() const { return is_on_ && is_full_.load(std::memory_order_relaxed); }
 
   /// Nanoseconds from start to stop.
   std::int64_t duration() const { return duration_; }
@@ -98,6 +101,7 @@ class TaskLog {
   Track& own_track();
 
   bool is_on_ = false;
+  std::atomic<bool> is_full_ = false;
   std::size_t capacity_ = 0;
   Clock::time_point start_;
   std::int64_t duration_ = 0;

@@ -18,23 +18,12 @@ bool is_wanted(const Parameter& parameter, Gradients wanted) {
   return wanted == Gradients::all || parameter.trainable;
 }
 
-std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
-/// [0, count) cut into at most `parts` ranges of a multiple of `grain`.
-template <class Body>
-void cut(std::int64_t count, std::int64_t parts, std::int64_t grain, Body body) {
-  const std::int64_t size = std::max(grain, round_up((count + parts - 1) / parts, grain));
-  for (std::int64_t begin = 0; begin < count; begin += size) body(begin, std::min(begin + size, count));
-}
-
 }  // namespace
 
 std::int64_t Executor::default_slice_rows(std::int64_t batch_size) {
   // 16 rows already run the kernels at their full speed; more than 16 slices only where batches are large enough
   // to feed more workers with slices of that size.
-  return std::clamp<std::int64_t>(round_up((batch_size + 15) / 16, 16), 16, 64);
+  return std::clamp<std::int64_t>((batch_size + 255) / 256 * 16, 16, 64);
 }
 
 Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
@@ -44,7 +33,8 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
       arena_(arena),
       capacity_(capacity),
       slice_rows_(std::min(slice_rows, capacity)),
-      element_(size_of(network.dtype())) {
+      element_(size_of(network.dtype())),
+      tiles_(cut_into_tiles(network)) {
   for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
     keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
     if (i == 0 || network_.nodes()[i].plan.has_batch_sums()) stages_.push_back({i, i});
@@ -52,7 +42,6 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
   }
   if (network_.nodes()[0].plan.has_batch_sums()) stages_.insert(stages_.begin(), {0, 0});
   make_tensors();
-  make_tiles();
   make_workers();
   for (std::size_t i = 0; i < tensors_.size(); ++i) prepare_layer(i);
 }
@@ -81,7 +70,8 @@ void Executor::make_tensors() {
         carried.push_back(state.kind == BP_STATE_CARRIED ? per_sample(element_count(state.shape)) : Buffer());
     tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
     for (auto& gradients : tensors.gradients)
-      for (const Parameter& parameter : node.parameters) gradients.emplace_back(parameter.value.bytes());
+      for (const Parameter& parameter : node.parameters)
+        gradients.emplace_back(node.is_batch_wide() ? 0 : parameter.value.bytes());
     tensors.parts.resize(node.parameters.size());
     for (std::size_t p = 0; p < node.parameters.size(); ++p)
       for (auto& gradients : tensors.gradients) tensors.parts[p].push_back(gradients[p].data());
@@ -97,28 +87,6 @@ void Executor::make_tensors() {
       }
 }
 
-void Executor::make_tiles() {
-  constexpr std::int64_t kTilesPerLayer = 16, kUnits = 16, kElements = 4096;
-  for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
-    const LayerNode& node = network_.nodes()[i];
-    std::int64_t number = 0;
-    if (node.is_batch_wide() && !node.parameters.empty())
-      cut(node.plan.gradient_units, kTilesPerLayer, kUnits, [&](std::int64_t begin, std::int64_t end) {
-        Tile tile{.node = i, .number = number++, .unit_begin = begin, .unit_end = end, .ranges = {}};
-        for (std::size_t p = 0; p < node.parameters.size(); ++p) {
-          const std::int64_t unit = node.parameters[p].count / node.plan.gradient_units;
-          tile.ranges.push_back({p, begin * unit, end * unit});
-        }
-        tiles_.push_back(std::move(tile));
-      });
-    else
-      for (std::size_t p = 0; p < node.parameters.size(); ++p)
-        cut(node.parameters[p].count, kTilesPerLayer, kElements, [&](std::int64_t begin, std::int64_t end) {
-          tiles_.push_back({.node = i, .number = number++, .ranges = {{p, begin, end}}});
-        });
-  }
-}
-
 void Executor::make_workers() {
   std::uint64_t workspace = 0;
   std::int64_t widest = 0;
@@ -129,10 +97,15 @@ void Executor::make_workers() {
                          node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows));
     widest = std::max(widest, node.output_size);
   }
+  std::uint64_t largest_tile = 0;
+  for (const Tile& tile : tiles_)
+    if (network_.nodes()[tile.node].is_batch_wide())
+      largest_tile = std::max(largest_tile, scratch_offset(tile, tile.ranges.size()));
   workers_.resize(static_cast<std::size_t>(arena_.threads()));
   for (Worker& worker : workers_) {
     for (const LayerNode& node : network_.nodes()) worker.frames.emplace_back(network_, node);
     worker.workspace = Buffer(workspace);
+    worker.gradients = Buffer(largest_tile);
     worker.d_input = Buffer(static_cast<std::size_t>(slice_rows_ * widest) * element_);
   }
 }
@@ -148,7 +121,8 @@ std::uint64_t Executor::bytes() const {
     for (const auto& gradients : tensors.gradients) add(gradients);
     for (const auto& carried : tensors.carried) add(carried);
   }
-  for (const Worker& worker : workers_) bytes += worker.workspace.bytes() + worker.d_input.bytes();
+  for (const Worker& worker : workers_)
+    bytes += worker.workspace.bytes() + worker.d_input.bytes() + worker.gradients.bytes();
   return bytes;
 }
 
@@ -261,7 +235,6 @@ void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows
 void Executor::collect_backward(std::size_t index, std::int64_t slice_index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.backward_sums == 0) return;
-  const TaskLog::Span span(log(), Work::backward, index, slice_index);
   std::vector<double>& sums = tensors_[index].backward_sums[static_cast<std::size_t>(slice_index)];
   std::fill(sums.begin(), sums.end(), 0.0);
   bp_call& call = start_backward(index, rows);
@@ -416,6 +389,29 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
   }
 }
 
+void Executor::make_room_for_gradients() {
+  for (std::size_t i = 0; i < tensors_.size(); ++i)
+    for (std::size_t p = 0; p < network_.nodes()[i].parameters.size(); ++p)
+      if (Buffer& gradient = tensors_[i].gradients[0][p]; gradient.bytes() == 0)
+        gradient = Buffer(network_.nodes()[i].parameters[p].value.bytes());
+}
+
+std::uint64_t Executor::scratch_offset(const Tile& tile, std::size_t ranges) const {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < ranges; ++i) {
+    const auto used = static_cast<std::uint64_t>(tile.ranges[i].end - tile.ranges[i].begin) * element_;
+    bytes += (used + Buffer::kAlignment - 1) / Buffer::kAlignment * Buffer::kAlignment;
+  }
+  return bytes;
+}
+
+void* Executor::tile_gradient(const Tile& tile, const Tile::Range& range) {
+  if (keeps_gradients_ || !network_.nodes()[tile.node].is_batch_wide())
+    return at(tensors_[tile.node].gradients[0][range.parameter].data(), range.begin, 1);
+  const auto index = static_cast<std::size_t>(&range - tile.ranges.data());
+  return workers_[static_cast<std::size_t>(Arena::worker())].gradients.as<char>() + scratch_offset(tile, index);
+}
+
 bool Executor::compute_gradient(const Tile& tile, Gradients wanted) {
   const LayerNode& node = network_.nodes()[tile.node];
   if (std::none_of(tile.ranges.begin(), tile.ranges.end(),
@@ -444,9 +440,13 @@ void Executor::multiply_gradient(const Tile& tile, Gradients wanted) {
   call.unit_end = tile.unit_end;
   for (const Tile::Range& range : tile.ranges) {
     if (!is_wanted(node.parameters[range.parameter], wanted)) continue;
-    void* gradient = tensors_[tile.node].gradients[0][range.parameter].data();
-    std::memset(at(gradient, range.begin, 1), 0, static_cast<std::size_t>(range.end - range.begin) * element_);
-    workers_[static_cast<std::size_t>(Arena::worker())].frames[tile.node].set_d_parameter(range.parameter, gradient);
+    void* gradient = tile_gradient(tile, range);
+    std::memset(gradient, 0, static_cast<std::size_t>(range.end - range.begin) * element_);
+    // The layer is given the whole tensor's address and writes the tile's units: in scratch, only those exist.
+    const std::uintptr_t whole =
+        reinterpret_cast<std::uintptr_t>(gradient) - static_cast<std::uintptr_t>(range.begin) * element_;
+    workers_[static_cast<std::size_t>(Arena::worker())].frames[tile.node].set_d_parameter(
+        range.parameter, reinterpret_cast<void*>(whole));
   }
   node.layer.backward(call);
 }

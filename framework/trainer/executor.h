@@ -10,6 +10,7 @@
 #include "parallel/arena.h"
 #include "trainer/call_frame.h"
 #include "trainer/loss.h"
+#include "trainer/tile.h"
 
 namespace backplane {
 
@@ -36,17 +37,8 @@ enum class Mode { training, evaluation };
 /// Which parameter gradients are wanted.
 enum class Gradients { trainable, all };
 
-/// A part of the parameters of one layer, computed and updated by one task. The cut depends on the network alone.
-struct Tile {
-  struct Range {
-    std::size_t parameter;    ///< index in LayerNode::parameters
-    std::int64_t begin, end;  ///< elements
-  };
-  std::size_t node;
-  std::int64_t number = 0;                    ///< in its layer
-  std::int64_t unit_begin = 0, unit_end = 0;  ///< of a layer with batch-wide gradients
-  std::vector<Range> ranges;
-};
+/// Whether they stay when their tile has been used.
+enum class Keep { no, yes };
 
 /// Computes forward and backward passes of a network on the workers of an arena.
 ///
@@ -82,9 +74,12 @@ class Executor {
   void update_state(Mode mode);
 
   /// Completes the parameter gradients of the last forward_backward, tile by tile, and calls `use` for each tile in
-  /// the same task, while the tile is in the cache. [compute: `use` runs on workers]
+  /// the same task, while the tile is in the cache: `tile_gradient` gives it. `keep` also leaves all of them behind
+  /// for `gradient`; without it, batch-wide ones live in the worker's scratch. [compute: `use` runs on workers]
   template <class Use>
-  void for_each_gradient_tile(Gradients wanted, const Use& use) {
+  void for_each_gradient_tile(Gradients wanted, Keep keep, const Use& use) {
+    if (keep == Keep::yes) make_room_for_gradients();
+    keeps_gradients_ = keep == Keep::yes;
     for_each_tile([&](const Tile& tile) {
       if (compute_gradient(tile, wanted)) use(tile);
     });
@@ -123,8 +118,13 @@ class Executor {
   const void* saved(std::size_t node, std::size_t i) const { return tensors_[node].saved[i].data(); }
   /// State carried from training batch to training batch, one row for each of the capacity.
   const void* carried_state(std::size_t node, std::size_t i) const { return tensors_[node].carried[0][i].data(); }
-  /// ∂C/∂θ, complete after for_each_gradient_tile.
-  void* gradient(std::size_t node, std::size_t parameter) { return tensors_[node].gradients[0][parameter].data(); }
+  /// ∂C/∂θ, complete after a for_each_gradient_tile that kept it.
+  const void* gradient(std::size_t node, std::size_t parameter) const {
+    return tensors_[node].gradients[0][parameter].data();
+  }
+  /// Inside for_each_gradient_tile and, where gradients are kept, for_each_tile: the elements of one of the tile's
+  /// ranges.
+  void* tile_gradient(const Tile& tile, const Tile::Range& range);
 
   /// Where NaN or infinity first stands after a pass, in the order of computation:
   /// "z of layer 'hidden2', sample 17 of the batch". Empty where every tensor is finite.
@@ -153,7 +153,8 @@ class Executor {
   struct Worker {
     std::vector<CallFrame> frames;
     Buffer workspace;
-    Buffer d_input;  ///< a second consumer's ∂C/∂a, before it is added
+    Buffer d_input;    ///< a second consumer's ∂C/∂a, before it is added
+    Buffer gradients;  ///< of one tile with batch-wide gradients, range after range
   };
 
   struct Rows {
@@ -173,8 +174,8 @@ class Executor {
   };
 
   void make_tensors();
-  void make_tiles();
   void make_workers();
+  void make_room_for_gradients();
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
   bp_call& start_call(std::size_t node, Rows rows);
@@ -200,6 +201,8 @@ class Executor {
   void backward_layers(Stage stage, std::int64_t index, Rows rows, Gradients wanted, std::int64_t capture_rows);
   void make_delta(std::size_t node, Rows rows, std::int64_t capture_rows);
   void backward_layer(std::size_t node, std::int64_t index, Rows rows, Gradients wanted);
+  /// Where the tile's first so many ranges end in the worker's scratch.
+  std::uint64_t scratch_offset(const Tile& tile, std::size_t ranges) const;
   /// Whether anything of the tile is wanted.
   bool compute_gradient(const Tile& tile, Gradients wanted);
   void multiply_gradient(const Tile& tile, Gradients wanted);
@@ -213,6 +216,7 @@ class Executor {
   const std::int64_t slice_rows_;
   const std::size_t element_;  ///< bytes per element
   Pass pass_;                  ///< the last one
+  bool keeps_gradients_ = false;
 
   Buffer input_, target_;
   std::vector<std::int64_t> lengths_;  ///< of the batch's samples; of no account where the data has none

@@ -61,7 +61,7 @@ class GradientCheck {
     std::iota(indices_.begin(), indices_.end(), 0);
     leave_kinks();
     executor_.forward_backward(batch_, kStep, Gradients::all);
-    executor_.for_each_gradient_tile(Gradients::all, [](const Tile&) {});
+    executor_.for_each_gradient_tile(Gradients::all, Keep::yes, [](const Tile&) {});
     for (std::size_t node = 0; node < network_.nodes().size(); ++node)
       for (std::size_t p = 0; p < network_.nodes()[node].parameters.size(); ++p)
         for (const double g : gradient(node, p)) largest_gradient_ = std::max(largest_gradient_, std::abs(g));

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "trainer/softmax_cross_entropy.h"
+#include "trainer/loss_kernels.h"
 
 namespace backplane {
 
@@ -15,7 +15,7 @@ namespace {
 template <class T>
 bool is_correct(const T* a, const T* target, std::int64_t outputs) {
   if (outputs == 1) return (a[0] >= T(0.5)) == (target[0] >= T(0.5));
-  return std::max_element(a, a + outputs) - a == std::max_element(target, target + outputs) - target;
+  return index_of_largest(a, outputs) == index_of_largest(target, outputs);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class Optimizer {
   enum class Rule { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw };
   struct Factors;
   template <class T>
-  void update_range(Parameter& parameter, T* gradient, std::vector<Buffer>& slots, const Tile::Range& range,
+  void update_range(Parameter& parameter, const T* gradient, std::vector<Buffer>& slots, const Tile::Range& range,
                     const Factors& factors);
 
   std::string name_;

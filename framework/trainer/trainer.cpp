@@ -67,7 +67,7 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
   if (before_update) before_update(batch);
   executor_.update_state(Mode::training);
-  update();
+  update(before_update ? Keep::yes : Keep::no);
 
   ++state_.step;
   ++state_.position;
@@ -85,7 +85,7 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   return make_score(result, batch.count, loss_.has_accuracy());
 }
 
-void Trainer::update() {
+void Trainer::update(Keep keep) {
   Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1),
                        .rate = learning_rate(state_.step + 1),
                        .clip_value = options_.clip_value};
@@ -99,7 +99,7 @@ void Trainer::update() {
     if (norm > options_.clip_norm) step.gradient_scale = options_.clip_norm / norm;
     executor_.for_each_tile(update_tile);
   } else {
-    executor_.for_each_gradient_tile(Gradients::trainable, update_tile);
+    executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);
   }
   executor_.prepare_untiled_layers();
 }
@@ -107,13 +107,13 @@ void Trainer::update() {
 double Trainer::gradient_norm() {
   const Tile* first = executor_.tiles().data();
   std::vector<double> squares(executor_.tiles().size(), 0.0);
-  executor_.for_each_gradient_tile(Gradients::trainable, [&](const Tile& tile) {
+  executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [&](const Tile& tile) {
     double sum = 0.0;
     for (const Tile::Range& range : tile.ranges) {
       if (!network_.nodes()[tile.node].parameters[range.parameter].trainable) continue;
       dispatch(network_.dtype(), [&]<class T>(T) {
-        const T* g = static_cast<const T*>(executor_.gradient(tile.node, range.parameter));
-        for (std::int64_t i = range.begin; i < range.end; ++i)
+        const T* g = static_cast<const T*>(executor_.tile_gradient(tile, range));
+        for (std::int64_t i = 0; i < range.end - range.begin; ++i)
           sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
       });
     }
@@ -162,7 +162,7 @@ std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
   const BatchResult result =
       executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::all, capture_rows);
   if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
-  executor_.for_each_gradient_tile(Gradients::all, [](const Tile&) {});
+  executor_.for_each_gradient_tile(Gradients::all, Keep::yes, [](const Tile&) {});
   return std::vector<std::int64_t>(batch.indices, batch.indices + batch.count);
 }
 

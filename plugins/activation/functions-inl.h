@@ -55,13 +55,14 @@ HWY_INLINE void for_each_vector(std::int64_t count, const Body& body) {
 }
 
 template <class T, class D>
-HWY_INLINE hn::Vec<D> load(D d, const T* from, AllLanes) {
+HWY_INLINE hn::Vec<D> load(D d, const T* from, AllLanes, T = 0) {
   return hn::LoadU(d, from);
 }
-/// Loads `lanes` elements; missing ones are 0.
+/// Loads `lanes` elements; the others are `missing`.
 template <class T, class D>
-HWY_INLINE hn::Vec<D> load(D d, const T* from, std::int64_t lanes) {
-  HWY_ALIGN T padded[hn::MaxLanes(d)] = {};
+HWY_INLINE hn::Vec<D> load(D d, const T* from, std::int64_t lanes, T missing = 0) {
+  HWY_ALIGN T padded[hn::MaxLanes(d)];
+  std::fill(padded, padded + hn::MaxLanes(d), missing);
   std::copy_n(from, lanes, padded);
   return hn::Load(d, padded);
 }

@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "activation/activation.h"
+#include "activation/erfc.h"
 #include "activation/functions-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,14 +17,14 @@ namespace activation::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// erf has no vector form in Highway; the exact function is worth its lanes one by one.
+/// Φ(z) = ½ erfc(−z/√2); erfc has no form in Highway.
 template <class D, class V>
 V normal_distribution(D d, V z) {
   using T = hn::TFromD<D>;
   HWY_ALIGN T lanes[hn::MaxLanes(d)];
-  hn::Store(z, d, lanes);
-  for (std::size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = T(0.5) * std::erfc(-lanes[i] / std::numbers::sqrt2_v<T>);
-  return hn::Load(d, lanes);
+  hn::Store(hn::Div(hn::Neg(z), hn::Set(d, std::numbers::sqrt2_v<T>)), d, lanes);
+  erfc_of_vector(lanes, static_cast<std::int64_t>(hn::Lanes(d)));
+  return hn::Mul(hn::Set(d, T(0.5)), hn::Load(d, lanes));
 }
 
 /// σ(z) of one vector.
@@ -96,20 +97,6 @@ void map_backward(Function function, double parameter, const T* z, const T* a, c
   });
 }
 
-template <class T>
-void map_rows(const T* z, T* a, std::int64_t rows, std::int64_t features) {
-  const hn::ScalableTag<T> d;
-  for (std::int64_t row = 0; row < rows; ++row, z += features, a += features) {
-    const auto shift = hn::Set(d, *std::max_element(z, z + features));
-    for_each_vector<T>(features, [&](std::int64_t i, auto lanes) {
-      store(d, exponential(d, hn::Sub(load(d, z + i, lanes), shift)), a + i, lanes);
-    });
-    T sum = 0;
-    for (std::int64_t i = 0; i < features; ++i) sum += a[i];
-    for (std::int64_t i = 0; i < features; ++i) a[i] /= sum;
-  }
-}
-
 void apply_f32(Function f, double p, const float* z, float* a, std::int64_t n) {
   map(f, p, z, a, n);
 }
@@ -124,13 +111,6 @@ void apply_backward_f64(Function f, double p, const double* z, const double* a, 
                         std::int64_t n) {
   map_backward(f, p, z, a, g, delta, n);
 }
-void softmax_f32(const float* z, float* a, std::int64_t rows, std::int64_t n) {
-  map_rows(z, a, rows, n);
-}
-void softmax_f64(const double* z, double* a, std::int64_t rows, std::int64_t n) {
-  map_rows(z, a, rows, n);
-}
-
 }  // namespace activation::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -141,8 +121,6 @@ HWY_EXPORT(apply_f32);
 HWY_EXPORT(apply_f64);
 HWY_EXPORT(apply_backward_f32);
 HWY_EXPORT(apply_backward_f64);
-HWY_EXPORT(softmax_f32);
-HWY_EXPORT(softmax_f64);
 
 template <>
 void apply(Function function, double parameter, const float* z, float* a, std::int64_t count) {
@@ -162,26 +140,6 @@ void apply_backward(Function function, double parameter, const double* z, const 
                     double* delta, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(apply_backward_f64)(function, parameter, z, a, d_activation, delta, count);
 }
-template <>
-void softmax(const float* z, float* a, std::int64_t rows, std::int64_t features) {
-  HWY_DYNAMIC_DISPATCH(softmax_f32)(z, a, rows, features);
-}
-template <>
-void softmax(const double* z, double* a, std::int64_t rows, std::int64_t features) {
-  HWY_DYNAMIC_DISPATCH(softmax_f64)(z, a, rows, features);
-}
-
-template <class T>
-void softmax_backward(const T* a, const T* d_activation, T* delta, std::int64_t rows, std::int64_t features) {
-  // forward was:  aᵢ = eᶻⁱ / Σⱼ eᶻʲ, so ∂aⱼ/∂zᵢ = aⱼ·([i = j] − aᵢ)
-  for (std::int64_t row = 0; row < rows; ++row, a += features, d_activation += features, delta += features) {
-    T weighted = 0;
-    for (std::int64_t j = 0; j < features; ++j) weighted += a[j] * d_activation[j];
-    for (std::int64_t i = 0; i < features; ++i) delta[i] = a[i] * (d_activation[i] - weighted);
-  }
-}
-template void softmax_backward(const float*, const float*, float*, std::int64_t, std::int64_t);
-template void softmax_backward(const double*, const double*, double*, std::int64_t, std::int64_t);
 
 }  // namespace activation
 #endif

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/elementwise.h"
+
 namespace conv {
 
 namespace kernels = backplane::kernels;
@@ -233,7 +235,7 @@ void ConvTranspose2d::forward(const bp::Call<T>& call) const {
   kernels::convolution_backward_inputs<T>(shape, call.samples(), call.input(0).data(), call.prepared(), z,
                                           call.workspace());
   if (const auto b = call.parameter(kB))
-    kernels::add_bias<T>(call.samples() * shape.input_pixels(), filters, b.data(), z);
+    kernels::add_to_rows<T>(call.samples() * shape.input_pixels(), filters, b.data(), z);
 }
 
 template <class T>

@@ -1,19 +1,29 @@
 #include "dense/dense.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "kernels/transpose.h"
 
 using backplane::kernels::add_rows;
+using backplane::kernels::add_to_rows;
 using backplane::kernels::matmul;
 using backplane::kernels::padded_leading;
+using backplane::kernels::transpose;
 using backplane::kernels::Transpose;
 
 namespace {
 
 enum Parameter : std::uint32_t { kW, kB };
+
+/// Whether a sample has more rows than one. Then forward reads Wᵀ, laid out once a step; with a row a sample, the
+/// kernels are as fast on W as it stands, in zᵀ = W·aᵀ.
+bool has_many_rows(const Dense& layer, std::span<const std::int64_t> sample) {
+  return !layer.flatten && sample.size() > 1;
+}
 
 /// Whether backward reads a copy of W with padded rows. numerics: padded or not, oneDNN sums up to 384 terms in the
 /// same order; beyond, padding would bring in one that depends on the number of rows, which no result may.
@@ -47,38 +57,39 @@ void Dense::plan(bp::Plan& plan) const {
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
   plan.gradient_units(units);
-  plan.prepared(padded_leading(units) * inputs + (is_padded(inputs, units) ? padded_leading(inputs) * units : 0));
+  const bool many_rows = has_many_rows(*this, plan.input(0));
+  plan.prepared((many_rows ? inputs * padded_leading(units) : 0) +
+                (is_padded(inputs, units) ? units * padded_leading(inputs) : 0));
+  if (!many_rows) plan.workspace(0, static_cast<std::uint64_t>(units) * (plan.dtype() == BP_F32 ? 4 : 8));
 }
 
 template <class T>
 void Dense::prepare(const bp::Call<T>& call) const {
   const auto W = call.parameter(kW);
-  const std::int64_t I = W.columns();
-  const std::int64_t ld = padded_leading(units);
-  T* Wt = call.prepared();  // (I, O), rows `ld` apart
-  // Blocks keep both the rows read and the columns written in the first-level cache.
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t i0 = 0; i0 < I; i0 += kBlock)
-    for (std::int64_t o0 = call.unit_begin(); o0 < call.unit_end(); o0 += kBlock)
-      for (std::int64_t i = i0; i < std::min(i0 + kBlock, I); ++i)
-        for (std::int64_t o = o0; o < std::min(o0 + kBlock, call.unit_end()); ++o) Wt[i * ld + o] = W(o, i);
+  const std::int64_t I = W.columns(), begin = call.unit_begin(), end = call.unit_end();
+  T* to = call.prepared();
+  if (has_many_rows(*this, call.input(0).dims().subspan(1))) {  // Wᵀ (I, O)
+    transpose<T>(end - begin, I, W.data() + begin * I, I, to + begin, padded_leading(units));
+    to += I * padded_leading(units);
+  }
   if (is_padded(I, units))
-    for (std::int64_t o = call.unit_begin(); o < call.unit_end(); ++o)
-      std::copy_n(W.data() + o * I, I, Wt + I * ld + o * padded_leading(I));
+    for (std::int64_t o = begin; o < end; ++o) std::copy_n(W.data() + o * I, I, to + o * padded_leading(I));
 }
 
 template <class T>
 void Dense::forward(const bp::Call<T>& call) const {
-  const auto a = call.input(0);
+  const auto a = call.input(0), W = call.parameter(kW), b = call.parameter(kB);
   const auto z = call.output();
-  const std::int64_t N = z.rows(), O = units, I = call.parameter(kW).columns();
-  // z = a·Wᵀ + b: the bias is laid down first, the product added to it.
-  T beta = T(0);
-  if (const auto b = call.parameter(kB)) {
-    for (std::int64_t n = 0; n < N; ++n) std::copy_n(b.data(), O, z.data() + n * O);
-    beta = T(1);
+  const std::int64_t N = z.rows(), O = units, I = W.columns();
+  if (has_many_rows(*this, a.dims().subspan(1))) {
+    matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), padded_leading(O), T(0), z.data(),
+              O);
+  } else {
+    T* zt = static_cast<T*>(call.workspace());  // (O, N)
+    matmul<T>(O, N, I, Transpose::no, W.data(), I, Transpose::yes, a.data(), I, T(0), zt, N);
+    transpose<T>(O, N, zt, N, z.data(), O);
   }
-  matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), padded_leading(O), beta, z.data(), O);
+  if (b) add_to_rows(N, O, b.data(), z.data());
 }
 
 template <class T>
@@ -90,9 +101,10 @@ void Dense::backward(const bp::Call<T>& call) const {
     const auto W = call.parameter(kW);
     const std::int64_t I = W.columns();
     const bool padded = is_padded(I, O);
-    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no,
-              padded ? call.prepared() + I * padded_leading(O) : W.data(), padded ? padded_leading(I) : I, T(0),
-              d_a.data(), I);
+    const T* copy =
+        call.prepared() + (has_many_rows(*this, call.input(0).dims().subspan(1)) ? I * padded_leading(O) : 0);
+    matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no, padded ? copy : W.data(),
+              padded ? padded_leading(I) : I, T(0), d_a.data(), I);
   }
   const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
   if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for

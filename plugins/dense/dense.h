@@ -10,8 +10,9 @@
 ///
 ///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W += δᵀ·a     ∂C/∂b += Σₙ δₙ
 ///   needs      a
-///   prepared   Wᵀ (I, O), rows padded: the kernels read it without repacking, which is done once per step instead of
-///              once per slice; W itself, padded, where its rows would be a multiple of 2 KiB apart and O ≤ 384
+///   prepared   where a sample has many rows, Wᵀ (I, O), padded: the kernels read it without repacking, which is done
+///              once a step instead of once a slice; W itself, padded, where its rows would be a multiple of 2 KiB
+///              apart and O ≤ 384
 ///   source     Rumelhart, Hinton, Williams 1986
 ///
 /// The input may have any shape. With `flatten` a sample is one row: I is the product of its extents. Without, the last

@@ -6,6 +6,7 @@
 
 #include "kernels/matmul.h"
 #include "kernels/multiversion.h"
+#include "kernels/transpose.h"
 #include "recurrent/gates.h"
 
 using backplane::kernels::matmul;
@@ -59,12 +60,9 @@ struct Matrix {
 /// to (columns, rows) = transposed rows [begin, end) of from (rows, columns).
 template <class T>
 void transpose(const bp::Tensor<const T>& from, std::int64_t begin, std::int64_t end, const Matrix<T>& to) {
-  // Blocks keep both the rows read and the columns written in the first-level cache.
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t i0 = 0; i0 < from.columns(); i0 += kBlock)
-    for (std::int64_t o0 = begin; o0 < end; o0 += kBlock)
-      for (std::int64_t i = i0; i < std::min(i0 + kBlock, from.columns()); ++i)
-        for (std::int64_t o = o0; o < std::min(o0 + kBlock, end); ++o) to.data[i * to.ld + o] = from(o, i);
+  const std::int64_t columns = from.columns();
+  backplane::kernels::transpose<T>(end - begin, columns, from.data() + begin * columns, columns, to.data + begin,
+                                   to.ld);
 }
 
 template <class T>

@@ -10,4 +10,8 @@ namespace backplane {
 template <class T>
 double softmax_cross_entropy(const T* z, const T* q, std::int64_t count, double scale, T* gradient);
 
+/// The first index of the largest of `count` ≥ 1 values; any where some are NaN.
+template <class T>
+std::int64_t index_of_largest(const T* values, std::int64_t count);
+
 }  // namespace backplane
