@@ -22,13 +22,13 @@ ROOT = HERE.parent.parent
 BATCHES = {"mlp": [32, 128, 512], "cnn": [32, 128], "vgg": [64], "lstm_rows": [32, 128], "gru_rows": [32, 128],
            "char_lstm": [32], "transformer": [32]}
 TURN_SECONDS = 0.4
-BOUNDS = {1: 1e-5, 5: 1e-3}  # of a step's loss, relatively: the first is one pass, later ones have other roundings behind
+BOUNDS = {1: 1e-5, 5: 1e-3}  # of a step's loss, relatively: by the fifth, roundings have grown
 COLUMNS = ["network", "batch", "threads", "Backplane ms", "PyTorch ms", "**ratio**", "low–high", "PyTorch's best",
            "memory", "start Backplane s", "start PyTorch s"]
 
 
 class Failure(Exception):
-    """Of one comparison; the others go on."""
+    """Of one comparison; the next ones still take place."""
 
 
 class Side:
@@ -192,7 +192,8 @@ def main():
 
     options.add_argument("--networks", type=names, default=list(BATCHES), help="mlp,cnn,…; default: all")
     options.add_argument("--batches", type=numbers, help="32,128,…; default: of each network, its own")
-    options.add_argument("--threads", type=numbers, default=sorted({1, os.cpu_count()}), help="default: 1 and all cores")
+    options.add_argument("--threads", type=numbers, default=sorted({1, os.cpu_count()}),
+                         help="1,2,…; default: 1 and all cores")
     options.add_argument("--rounds", type=int, default=9, help="at least 7; default 9")
     options.add_argument("--quick", action="store_true", help="smallest batch of each network, 7 rounds")
     options.add_argument("--python", default=sys.executable, help="the interpreter that has torch, h5py and pyyaml")

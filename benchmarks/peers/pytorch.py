@@ -244,7 +244,6 @@ def main():
     if words.mode == "compiled":
         # A GRU gains from being compiled; an LSTM is oneDNN's in training, which torch.compile fails on.
         torch._dynamo.config.allow_rnn = not any(isinstance(module, nn.LSTM) for module in network.modules())
-        torch._dynamo.config.allow_rnn = True
         loss_of = torch.compile(loss_of, dynamic=False)  # else a smaller last batch makes all sizes variable
     batches = [(begin, min(begin + size, samples)) for begin in range(0, samples, size)]
     position = 0
