@@ -94,7 +94,10 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
 }
 
 Model build_model(const Experiment& experiment, const Registry& registry) {
-  DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
+  return build_model(experiment, registry, load_data(experiment.resolved.at("data"), experiment.seed));
+}
+
+Model build_model(const Experiment& experiment, const Registry& registry, DataSet data) {
   Network network(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed,
                   experiment.train.l1, experiment.train.l2);
   check_before_training(experiment, data, network);

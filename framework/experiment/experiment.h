@@ -76,5 +76,7 @@ struct Model {
   Loss loss;
 };
 Model build_model(const Experiment& experiment, const Registry& registry);
+/// The same of data that has been loaded.
+Model build_model(const Experiment& experiment, const Registry& registry, DataSet data);
 
 }  // namespace backplane
