@@ -12,6 +12,7 @@
 #include "bench/bare_step.h"
 #include "bench/schedule.h"
 #include "data/sources.h"
+#include "experiment/environment.h"
 #include "experiment/preflight.h"
 #include "experiment/thread_trace.h"
 #include "trainer/trainer.h"
@@ -38,11 +39,11 @@ TrainOptions endless(TrainOptions options, std::int64_t batch_size) {
 class Contestant {
  public:
   Contestant(const Experiment& experiment, const Registry& registry, const DataSet& data, int threads,
-             std::int64_t batch_size)
+             std::int64_t batch_size, Arena::Pin pin)
       : network_(experiment.network, registry, data.input_shape, experiment.dtype, experiment.seed, experiment.train.l1,
                  experiment.train.l2),
         loss_(experiment.network, network_, data),
-        arena_(threads),
+        arena_(threads, pin),
         trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed),
         bare_(experiment.network, network_, arena_, trainer_.batch_size(), trainer_.executor().slice_rows()) {}
 
@@ -61,6 +62,7 @@ class Contestant {
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
   bool has_kernels() const { return bare_.has_kernels(); }
+  void disturb(std::uint64_t seed) { arena_.disturb(seed); }
   void train_logged(std::int64_t steps) {
     arena_.log().start(kLoggedTasks);
     train(steps);
@@ -113,6 +115,9 @@ class Bench {
     if (!options_.thread_trace.empty())
       write_thread_trace(options_.thread_trace, contestants_.back()->log(), contestants_.back()->network());
     fit();
+    result_.environment =
+        describe_environment(registry_, data_, *std::max_element(options_.threads.begin(), options_.threads.end()))
+            .dump();
     return std::move(result_);
   }
 
@@ -128,7 +133,7 @@ class Bench {
   }
 
   std::unique_ptr<Contestant> make(int threads, std::int64_t batch) const {
-    return std::make_unique<Contestant>(experiment_, registry_, data_, threads, batch);
+    return std::make_unique<Contestant>(experiment_, registry_, data_, threads, batch, options_.pin);
   }
 
   /// The first steps make primitives and touch memory; they also show how many steps a turn takes.
@@ -158,19 +163,33 @@ class Bench {
     row.ledger = make_ledger(contestant.log());
     row.tensor_bytes = contestant.executor().bytes();
     row.digest = contestant.digest();
-    row.has_same_bits = options_.is_weak ? is_same_on_one_thread(contestant) : row.digest == contestants_[0]->digest();
+    row.has_same_bits = options_.is_weak ? contestant_after_few_steps(contestant, row.threads)->digest() ==
+                                               contestant_after_few_steps(contestant, 1)->digest()
+                                         : row.digest == contestants_[0]->digest();
+    row.disturbed_differences = count_disturbed_differences(contestant);
     return row;
   }
 
-  /// Where every contestant has a batch of its own, none shows another's bits: a few steps anew, on one thread and on
-  /// many.
-  bool is_same_on_one_thread(const Contestant& contestant) const {
-    const auto digest = [&](int threads) {
-      const auto fresh = make(threads, contestant.batch_size());
-      fresh->train(kWarmUpSteps);
-      return fresh->digest();
-    };
-    return digest(1) == digest(contestant.threads());
+  /// Another one with the same batch, from the start.
+  std::unique_ptr<Contestant> contestant_after_few_steps(const Contestant& like, int threads,
+                                                         std::optional<std::uint64_t> disturbance = {}) const {
+    auto fresh = make(threads, like.batch_size());
+    if (disturbance) fresh->disturb(*disturbance);
+    fresh->train(kWarmUpSteps);
+    return fresh;
+  }
+
+  int count_disturbed_differences(const Contestant& contestant) const {
+    if (options_.disturbed_runs == 0) return 0;
+    const std::string undisturbed = contestant_after_few_steps(contestant, 1)->digest();
+    int differences = 0;
+    for (int run = 0; run < options_.disturbed_runs; ++run) {
+      say_(fmt::format("{} threads, disturbed run {} of {}", contestant.threads(), run + 1, options_.disturbed_runs));
+      const auto disturbed =
+          contestant_after_few_steps(contestant, contestant.threads(), static_cast<std::uint64_t>(run));
+      if (disturbed->digest() != undisturbed) ++differences;
+    }
+    return differences;
   }
 
   void note_layers() {

@@ -9,6 +9,7 @@
 #include "bench/statistics.h"
 #include "bench/usl.h"
 #include "experiment/experiment.h"
+#include "parallel/arena.h"
 
 namespace backplane {
 
@@ -17,9 +18,11 @@ struct BenchOptions {
   int repetitions = 15;       ///< turns of each
   double turn_seconds = 0.3;  ///< how long a turn of the first one lasts
   bool is_weak = false;       ///< the batch grows with the threads
-  std::vector<int> predict;   ///< thread counts to simulate
-  double bandwidth = 0.0;     ///< bytes/s of the memory of the machine to simulate; 0: not looked at
-  std::string thread_trace;   ///< where the tasks of a turn of the last one go; empty: nowhere
+  Arena::Pin pin = Arena::Pin::no;
+  int disturbed_runs = 0;    ///< short runs of each with tasks shuffled and delayed, whose bits are compared
+  std::vector<int> predict;  ///< thread counts to simulate
+  double bandwidth = 0.0;    ///< bytes/s of the memory of the machine to simulate; 0: not looked at
+  std::string thread_trace;  ///< where the tasks of a turn of the last one go; empty: nowhere
 };
 
 /// What was measured with one number of threads.
@@ -32,8 +35,10 @@ struct BenchRow {
   Ledger ledger;                    ///< of a turn of its own
   std::uint64_t tensor_bytes = 0;
   std::string digest;  ///< of the weights after all turns
-  /// Whether the weights' bits are those of the first row; of one thread where the batch grows.
+  /// Whether the weights' bits are those of the first row; of one thread where the batch grows. And how many of the
+  /// disturbed runs have others.
   bool has_same_bits = true;
+  int disturbed_differences = 0;
 };
 
 /// What one layer costs: seconds of thread time in a step of the first row.
@@ -55,6 +60,7 @@ struct BenchResult {
   std::optional<ScalabilityLaw> law;
   std::vector<Prediction> predictions;  ///< over one thread: first the measured counts, then those asked for
   double critical_path = 0.0;           ///< seconds of a step on any number of threads
+  std::string environment;              ///< JSON: machine, versions, plug-ins
 };
 
 /// Trains the experiment's network with each number of threads in turn, round after round, so that a machine that

@@ -7,7 +7,9 @@
 #include <set>
 #include <thread>
 
+#include "bench/report.h"
 #include "cli/commands.h"
+#include "files/atomic_write.h"
 
 namespace backplane::cli {
 
@@ -16,7 +18,8 @@ namespace {
 struct BenchWords {
   ExperimentWords experiment;
   BenchOptions options;
-  std::string json;
+  std::string json, plot;
+  bool is_pinned = false;
 };
 
 /// 1, 2, 4, … and the number of cores.
@@ -72,6 +75,11 @@ void print_layers(const BenchResult& result) {
                100 * layer.backward / step, 100 * layer.update / step);
 }
 
+void print_disturbed(const BenchResult& result, int runs) {
+  fmt::print("\ntasks shuffled and delayed at random, {} runs of each: weights with other bits\n", runs);
+  for (const BenchRow& row : result.rows) fmt::print("{:>7} threads: {}\n", row.threads, row.disturbed_differences);
+}
+
 void print_prospects(const BenchResult& result) {
   if (result.law) {
     const auto best = result.law->best_threads();
@@ -96,7 +104,9 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
-  const BenchResult result = run_bench(experiment, registry, words.options, [&](const std::string& what) {
+  BenchOptions options = words.options;
+  if (words.is_pinned) options.pin = Arena::Pin::yes;
+  const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
     if (is_terminal) fmt::print(stderr, "\r\033[K{}", what);
   });
   if (is_terminal) fmt::print(stderr, "\r\033[K");
@@ -106,8 +116,12 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   print_ledger(result);
   print_layers(result);
   print_prospects(result);
-  const bool is_same =
-      std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& r) { return r.has_same_bits; });
+  if (options.disturbed_runs > 0) print_disturbed(result, options.disturbed_runs);
+  if (!words.json.empty()) write_file_atomically(words.json, to_json(result, options).dump(2) + "\n");
+  if (!words.plot.empty()) write_file_atomically(words.plot, speedup_plot(result, experiment.name));
+  const bool is_same = std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& row) {
+    return row.has_same_bits && row.disturbed_differences == 0;
+  });
   if (!is_same) fmt::print("\nthe weights depend on the number of threads: a layer or rule is not deterministic\n");
   return is_same ? ExitCode::ok : ExitCode::internal;
 }
@@ -129,6 +143,17 @@ void add_bench(CLI::App& app, const Words& all, Action& action) {
       ->check(CLI::Range(0.001, 600.0));
   command->add_option("--trace-threads", words->options.thread_trace,
                       "a file for what each thread of the last count did in a turn (Chrome JSON, opens in Perfetto)");
+  command->add_option("--json", words->json, "a file for everything that was measured");
+  command->add_option("--plot", words->plot, "a file for a picture of the speed-up (SVG)");
+  command
+      ->add_option("--disturb", words->options.disturbed_runs,
+                   "so many short runs with tasks shuffled and delayed, whose bits are compared")
+      ->check(CLI::Range(1, 100000));
+  command
+      ->add_option("--bandwidth", words->options.bandwidth,
+                   "bytes/s of the memory of the machine that is simulated; default: not looked at")
+      ->check(CLI::Range(1.0, 1e15));
+  command->add_flag("--pin", words->is_pinned, "keep each worker on a core of its own");
   command->add_flag("--weak", words->options.is_weak, "the batch grows with the threads");
   command->add_option("--predict", words->options.predict, "thread counts to simulate; default 4,8,16,32,64,128")
       ->delimiter(',')

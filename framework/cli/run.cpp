@@ -18,7 +18,7 @@ struct RunWords {
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::string out;
   std::string thread_trace;
-  bool is_dry = false;
+  bool is_pinned = false, is_dry = false;
 };
 
 void print_score(const char* split, const std::optional<Score>& score) {
@@ -65,8 +65,11 @@ ExitCode run(const RunWords& words, const Words& all) {
     fmt::print("{}", describe(experiment, build_model(experiment, registry)));
     return ExitCode::ok;
   }
-  const RunSummary summary = run_experiment(
-      experiment, registry, {.threads = words.threads, .directory = words.out, .thread_trace = words.thread_trace});
+  const RunSummary summary = run_experiment(experiment, registry,
+                                            {.threads = words.threads,
+                                             .pin = words.is_pinned ? Arena::Pin::yes : Arena::Pin::no,
+                                             .directory = words.out,
+                                             .thread_trace = words.thread_trace});
   print_summary(summary);
   print_generated(summary.generated);
   if (summary.code == ExitCode::stopped)
@@ -83,6 +86,7 @@ void add_run(CLI::App& app, const Words& all, Action& action) {
   command->add_option("--threads", words->threads, "workers; changes the time and nothing else")
       ->check(CLI::Range(1, 1024));
   command->add_option("--out", words->out, "run directory; default runs/<name>");
+  command->add_flag("--pin", words->is_pinned, "keep each worker on a core of its own");
   command->add_option("--trace-threads", words->thread_trace,
                       "a file for what each thread did in the first steps (Chrome JSON, opens in Perfetto)");
   command->add_flag("--dry-run", words->is_dry, "check everything, show the network, train nothing");

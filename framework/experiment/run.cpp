@@ -42,7 +42,7 @@ class Run {
         model_(build_model(experiment, registry)),
         environment_(describe_environment(registry, model_.data, options.threads).dump(2)),
         directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
-        arena_(options.threads),
+        arena_(options.threads, options.pin),
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
         metrics_(directory_.path("metrics.jsonl")),
         store_(directory_.path("checkpoints"), experiment.checkpoint.keep),

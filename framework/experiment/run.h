@@ -12,6 +12,7 @@ namespace backplane {
 /// How a run is carried out; nothing here changes what it computes.
 struct RunOptions {
   int threads = 1;
+  Arena::Pin pin = Arena::Pin::no;
   std::string directory;     ///< empty: runs/<name>
   std::string thread_trace;  ///< where the tasks of the first steps go; empty: nowhere
 };

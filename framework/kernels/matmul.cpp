@@ -6,15 +6,33 @@
 #include <array>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
+#include <utility>
 
 namespace backplane::kernels {
 
 namespace {
 
-/// A oneDNN matmul of one shape, with the memory objects that its operands are put into call by call.
-struct Primitive {
-  dnnl::matmul run;
-  dnnl::memory a, b, c;
+/// A oneDNN matmul of one shape, with the memory objects that its operands are put into call by call. Executed by
+/// oneDNN's C interface: the C++ one makes a map of the operands each time, which small products feel.
+class Primitive {
+ public:
+  Primitive(dnnl::matmul run, dnnl::memory a, dnnl::memory b, dnnl::memory c)
+      : run_(std::move(run)), operands_{std::move(a), std::move(b), std::move(c)} {}
+
+  void execute(const dnnl::stream& stream, const float* A, const float* B, float* C) {
+    const float* const data[] = {A, B, C};
+    constexpr int kArguments[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST};
+    dnnl_exec_arg_t arguments[3];
+    for (std::size_t i = 0; i < 3; ++i) {
+      operands_[i].set_data_handle(const_cast<float*>(data[i]));
+      arguments[i] = {kArguments[i], operands_[i].get()};
+    }
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(run_.get(), stream.get(), 3, arguments), "a product failed");
+  }
+
+ private:
+  dnnl::matmul run_;
+  std::array<dnnl::memory, 3> operands_;
 };
 
 /// Everything that a primitive is made for: sizes, leading dimensions, transposes, whether it adds.
@@ -81,11 +99,7 @@ void matmul<float>(std::int64_t M, std::int64_t N, std::int64_t K, Transpose tra
   thread_local PrimitiveCache cache;
   Primitive& primitive =
       cache.at({M, N, K, transpose_a == Transpose::yes, lda, transpose_b == Transpose::yes, ldb, beta != 0.0f, ldc});
-  primitive.a.set_data_handle(const_cast<float*>(A));
-  primitive.b.set_data_handle(const_cast<float*>(B));
-  primitive.c.set_data_handle(C);
-  primitive.run.execute(cache.stream(),
-                        {{DNNL_ARG_SRC, primitive.a}, {DNNL_ARG_WEIGHTS, primitive.b}, {DNNL_ARG_DST, primitive.c}});
+  primitive.execute(cache.stream(), A, B, C);
 }
 
 template <>

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <set>
 
 #include "base/error.h"
@@ -14,12 +15,29 @@
 
 namespace backplane {
 
-Arena::OneKernelThread::OneKernelThread(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) {
+Arena::WorkerSetup::WorkerSetup(tbb::task_arena& arena, Pin pin) : tbb::task_scheduler_observer(arena) {
+  CPU_ZERO(&allowed_);
+  if (pin == Pin::yes && sched_getaffinity(0, sizeof allowed_, &allowed_) == 0)
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &allowed_)) cores_.push_back(core);
   observe(true);
 }
 
-void Arena::OneKernelThread::on_scheduler_entry(bool) {
+Arena::WorkerSetup::~WorkerSetup() {
+  observe(false);
+}
+
+void Arena::WorkerSetup::on_scheduler_entry(bool) {
   omp_set_num_threads(1);
+  if (cores_.empty()) return;
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  CPU_SET(cores_[static_cast<std::size_t>(worker()) % cores_.size()], &own);
+  sched_setaffinity(0, sizeof own, &own);  // one that is refused costs time, and nothing else
+}
+
+void Arena::WorkerSetup::on_scheduler_exit(bool) {
+  if (!cores_.empty()) sched_setaffinity(0, sizeof allowed_, &allowed_);
 }
 
 namespace {
@@ -49,6 +67,12 @@ int checked(int threads) {
   return threads;
 }
 
+void wait(std::int64_t nanoseconds) {
+  const auto end = TaskLog::Clock::now() + std::chrono::nanoseconds(nanoseconds);
+  while (TaskLog::Clock::now() < end) {
+  }
+}
+
 }  // namespace
 
 Arena::Limit::Limit(int threads) : threads_(threads) {
@@ -63,21 +87,32 @@ Arena::Limit::~Limit() {
   limits().renew();
 }
 
-Arena::Arena(int threads)
+Arena::Arena(int threads, Pin pin)
     : threads_(checked(threads)),
       limit_(threads),
       arena_(threads),
-      observer_(arena_),
+      setup_(arena_, pin),
       log_(threads),
       slots_(static_cast<std::size_t>(threads)) {}
 
 void Arena::run(std::int64_t n, void (*call)(const void* context, std::int64_t i), const void* context) {
   [[maybe_unused]] const char begin = 0, end = 0;
   BP_HAPPENS_BEFORE(&begin);
+  std::vector<std::int64_t> order, delays;  // of a disturbed loop
+  if (disturbance_) {
+    order.resize(static_cast<std::size_t>(n)), delays.resize(order.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), *disturbance_);
+    for (std::int64_t& nanoseconds : delays) nanoseconds = static_cast<std::int64_t>((*disturbance_)() % 50'000);
+  }
   const auto body = [&](std::int64_t i) {
     BP_HAPPENS_AFTER(&begin);
     const char* slot = &slots_[static_cast<std::size_t>(worker())];  // what a slot owns passes from body to body
     BP_HAPPENS_AFTER(slot);
+    if (disturbance_) {
+      wait(delays[static_cast<std::size_t>(i)]);
+      i = order[static_cast<std::size_t>(i)];
+    }
     const std::int64_t start = log_.is_on() ? log_.now() : 0;
     call(context, i);
     if (log_.is_on()) log_.add_body(i, start);

@@ -8,7 +8,7 @@ namespace backplane {
 
 const char* name_of(Work work) {
   static constexpr const char* kNames[kWorks] = {"data",      "forward",   "loss",    "backward", "gradient",
-                                                 "reduction", "optimizer", "prepare", "recording"};
+                                                 "reduction", "optimizer", "prepare", "state",    "recording"};
   return kNames[static_cast<std::size_t>(work)];
 }
 
@@ -36,9 +36,8 @@ void TaskLog::stop() {
 }
 
 TaskLog::Track& TaskLog::own_track() {
-  const int slot = tbb::this_task_arena::current_thread_index();
-  const bool is_worker = slot >= 0 && slot < workers();
-  return is_worker ? tracks_[static_cast<std::size_t>(slot)] : tracks_.back();
+  // Between loops the caller's slot would be that of an arena of oneTBB's own.
+  return is_in_loop_ ? tracks_[static_cast<std::size_t>(tbb::this_task_arena::current_thread_index())] : tracks_.back();
 }
 
 void TaskLog::add(Task task) {
@@ -52,9 +51,11 @@ void TaskLog::add(Task task) {
 
 void TaskLog::begin_loop() {
   loops_.push_back({now(), 0});
+  is_in_loop_ = true;
 }
 
 void TaskLog::end_loop() {
+  is_in_loop_ = false;
   loops_.back().end = now();
 }
 

@@ -17,9 +17,10 @@ enum class Work : std::uint8_t {
   reduction,  ///< parts of slices added up
   optimizer,  ///< parameters updated
   prepare,    ///< what layers derive from updated parameters
+  state,      ///< running statistics, carried states
   recording,  ///< tensors copied for traces and checkpoints
 };
-constexpr int kWorks = 9;
+constexpr int kWorks = 10;
 const char* name_of(Work work);
 
 /// When each task of each worker ran. Off until `start`, and then one comparison a task; on, two readings of the clock
@@ -100,7 +101,7 @@ class TaskLog {
   void add(Task task);
   Track& own_track();
 
-  bool is_on_ = false;
+  bool is_on_ = false, is_in_loop_ = false;
   std::atomic<bool> is_full_ = false;
   std::size_t capacity_ = 0;
   Clock::time_point start_;

@@ -87,6 +87,11 @@ const bp_plan_api kPlanApi{
               {name, checked_shape(plan, dims, rank, "a state tensor has an impossible shape"), kind, initial});
         },
     .uses_lengths = [](bp_plan* plan) { plan->answer.uses_lengths = true; },
+    .full_speed_samples =
+        [](bp_plan* plan, std::int64_t samples) {
+          if (samples < 1) return note_misuse(plan, "full_speed_samples is less than 1");
+          plan->answer.full_speed_samples = samples;
+        },
 };
 
 bool is_tensor_name(const std::string& name) {

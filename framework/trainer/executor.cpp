@@ -20,12 +20,6 @@ bool is_wanted(const Parameter& parameter, Gradients wanted) {
 
 }  // namespace
 
-std::int64_t Executor::default_slice_rows(std::int64_t batch_size) {
-  // 16 rows already run the kernels at their full speed; more than 16 slices only where batches are large enough
-  // to feed more workers with slices of that size.
-  return std::clamp<std::int64_t>((batch_size + 255) / 256 * 16, 16, 64);
-}
-
 Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
                    std::uint64_t seed)
     : network_(network),
@@ -43,7 +37,15 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
   if (network_.nodes()[0].plan.has_batch_sums()) stages_.insert(stages_.begin(), {0, 0});
   make_tensors();
   make_workers();
-  for (std::size_t i = 0; i < tensors_.size(); ++i) prepare_layer(i);
+  std::vector<std::size_t> prepared;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const LayerNode& node = network_.nodes()[i];
+    if (node.plan.prepared > 0) prepared.push_back(i);
+    if (node.plan.prepared > 0 && !node.is_batch_wide()) layers_prepared_whole_.push_back(i);
+    if (!node.plan.state.empty()) layers_with_state_.push_back(i);
+    if (node.plan.has_carried_state()) layers_with_carried_state_.push_back(i);
+  }
+  prepare_whole(prepared);
 }
 
 void Executor::make_tensors() {
@@ -340,11 +342,12 @@ void Executor::make_delta(std::size_t i, Rows rows, std::int64_t capture_rows) {
 
 void Executor::update_state(Mode mode) {
   BP_ASSERT(mode == pass_.mode);
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    const LayerPlan& plan = network_.nodes()[i].plan;
-    if (plan.state.empty() || (mode == Mode::evaluation && !plan.has_carried_state())) continue;
-    arena_.for_each(1, [&](std::int64_t) { network_.nodes()[i].layer.update_state(start_call(i, {0, pass_.rows})); });
-  }
+  const auto& layers = mode == Mode::training ? layers_with_state_ : layers_with_carried_state_;
+  arena_.for_each(std::ssize(layers), [&](std::int64_t i) {
+    const std::size_t node = layers[static_cast<std::size_t>(i)];
+    const TaskLog::Span span(log(), Work::state, static_cast<std::int32_t>(node));
+    network_.nodes()[node].layer.update_state(start_call(node, {0, pass_.rows}));
+  });
 }
 
 void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, Gradients wanted) {
@@ -461,17 +464,12 @@ void Executor::prepare(const Tile& tile) {
   node.layer.prepare(call);
 }
 
-void Executor::prepare_layer(std::size_t index) {
-  if (network_.nodes()[index].plan.prepared > 0)
-    arena_.for_each(1, [&](std::int64_t) {
-      const TaskLog::Span span(log(), Work::prepare, static_cast<std::int32_t>(index));
-      network_.nodes()[index].layer.prepare(start_call(index, {0, 0}));
-    });
-}
-
-void Executor::prepare_untiled_layers() {
-  for (std::size_t i = 0; i < tensors_.size(); ++i)
-    if (!network_.nodes()[i].is_batch_wide()) prepare_layer(i);
+void Executor::prepare_whole(const std::vector<std::size_t>& layers) {
+  arena_.for_each(std::ssize(layers), [&](std::int64_t i) {
+    const std::size_t node = layers[static_cast<std::size_t>(i)];
+    const TaskLog::Span span(log(), Work::prepare, static_cast<std::int32_t>(node));
+    network_.nodes()[node].layer.prepare(start_call(node, {0, 0}));
+  });
 }
 
 BatchResult Executor::sum_up() const {

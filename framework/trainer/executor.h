@@ -52,9 +52,6 @@ enum class Keep { no, yes };
 /// Owns all memory of a batch; allocates no tensor in a steady step. Used by the training thread; tasks inside.
 class Executor {
  public:
-  /// Rows per slice for a batch size: from the batch alone, never from the machine.
-  static std::int64_t default_slice_rows(std::int64_t batch_size);
-
   /// `network`, `loss` and `arena` must outlive the executor. `capacity`: the largest batch. `seed`: of the run, from
   /// which layers draw.
   Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
@@ -91,11 +88,13 @@ class Executor {
     arena_.for_each(std::ssize(tiles_), [&](std::int64_t i) { use(tiles_[static_cast<std::size_t>(i)]); });
   }
 
-  /// Lets a layer derive what it derives from its parameters after they have changed: of one tile, inside its task;
-  /// of a whole layer; or of all layers that cannot do it tile by tile.
+  /// Lets a layer derive what it derives from its parameters after they have changed: of one tile, inside its task; of
+  /// all layers that cannot do it tile by tile; or of one whole layer.
   void prepare(const Tile& tile);
-  void prepare_layer(std::size_t node);
-  void prepare_untiled_layers();
+  void prepare_untiled_layers() { prepare_whole(layers_prepared_whole_); }
+  void prepare_layer(std::size_t node) {
+    if (network_.nodes()[node].plan.prepared > 0) prepare_whole({node});
+  }
 
   /// Of the arena's tasks: the optimizer notes its own there.
   TaskLog& log() { return arena_.log(); }
@@ -176,6 +175,7 @@ class Executor {
   void make_tensors();
   void make_workers();
   void make_room_for_gradients();
+  void prepare_whole(const std::vector<std::size_t>& layers);
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
   bp_call& start_call(std::size_t node, Rows rows);
@@ -225,6 +225,7 @@ class Executor {
   std::vector<std::int64_t> correct_;
   std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
   std::vector<Stage> stages_;        ///< of training
+  std::vector<std::size_t> layers_prepared_whole_, layers_with_state_, layers_with_carried_state_;
   std::vector<Tensors> tensors_;
   std::vector<Tile> tiles_;
   std::vector<Worker> workers_;

@@ -1,6 +1,5 @@
 #include "trainer/options.h"
 
-#include "trainer/executor.h"
 #include "trainer/optimizer.h"
 #include "trainer/schedule.h"
 
@@ -26,7 +25,7 @@ Schema train_schema() {
                 "optimizer steps; whichever of epochs and steps ends first")
       .optional("batch_size", Schema::integer().at_least(1).at_most(1 << 20), "32", "samples per optimizer step")
       .optional("slice", Schema::integer().at_least(1).at_most(1 << 20), std::nullopt,
-                "rows that one task carries; default: from the batch size")
+                "rows that one task carries; default: from network and batch size")
       .optional("shuffle", Schema::boolean(), "true", "a new order of samples each epoch, a function of seed and epoch")
       .optional("streams", Schema::boolean(), "false",
                 "row n of each batch goes on where row n of the batch before ended; for stateful layers")
@@ -53,7 +52,7 @@ TrainOptions read_train(const Node& section) {
                                                      .path = "train",
                                                      .hint = "set epochs: N or steps: N"});
   options.batch_size = section.at("batch_size").as_integer();
-  options.slice_rows = integer("slice").value_or(Executor::default_slice_rows(options.batch_size));
+  options.slice_rows = integer("slice");
   options.shuffle = section.at("shuffle").as_bool();
   options.streams = section.at("streams").as_bool();
   if (const Node* clip = section.find("clip"); clip != nullptr && !clip->is_null()) {

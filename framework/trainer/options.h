@@ -23,7 +23,7 @@ struct EarlyStopping {
 struct TrainOptions {
   std::optional<std::int64_t> epochs, steps;  ///< whichever ends first
   std::int64_t batch_size = 0;
-  std::int64_t slice_rows = 0;
+  std::optional<std::int64_t> slice_rows;  ///< empty: see default_slice_rows
   bool shuffle = true;
   bool streams = false;                      ///< batches follow the order of the data, row by row; see BatchOrder
   double clip_norm = 0.0, clip_value = 0.0;  ///< 0: off

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "random/permutation.h"
+#include "trainer/slice.h"
 
 namespace backplane {
 
@@ -39,7 +40,7 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       steps_per_epoch_(order_.batches()),
       total_steps_(steps_in_all(options, steps_per_epoch_)),
       executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
-                options.slice_rows, seed),
+                options.slice_rows.value_or(default_slice_rows(network, options.batch_size)), seed),
       optimizer_(options.optimizer, network),
       schedule_(options.schedule, options.warmup, steps_per_epoch_, total_steps_) {}
 
@@ -106,7 +107,7 @@ void Trainer::update(Keep keep) {
 
 double Trainer::gradient_norm() {
   const Tile* first = executor_.tiles().data();
-  std::vector<double> squares(executor_.tiles().size(), 0.0);
+  squares_.assign(executor_.tiles().size(), 0.0);
   executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [&](const Tile& tile) {
     double sum = 0.0;
     for (const Tile::Range& range : tile.ranges) {
@@ -117,9 +118,9 @@ double Trainer::gradient_norm() {
           sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
       });
     }
-    squares[static_cast<std::size_t>(&tile - first)] = sum;
+    squares_[static_cast<std::size_t>(&tile - first)] = sum;
   });
-  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+  return std::sqrt(std::accumulate(squares_.begin(), squares_.end(), 0.0));
 }
 
 Score Trainer::evaluate(const Samples& samples) {

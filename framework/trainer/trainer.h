@@ -103,6 +103,7 @@ class Trainer {
   TrainState state_;
   Score epoch_score_;
   bool stopped_early_ = false;
+  std::vector<double> squares_;      ///< of the gradients, tile by tile
   std::int64_t ordered_epoch_ = -1;  ///< the epoch that order_ belongs to
 };
 

@@ -35,6 +35,7 @@ Convolution shape_of(const Layer& layer, Kind kind, const Sample& sample) {
 /// What every convolution needs besides shapes of its own: prepared weights, scratch memory, inputs in backward.
 void plan_kernels(bp::Plan& plan, const Convolution& shape) {
   plan.needs_inputs();
+  plan.full_speed_samples(2);
   if (plan.dtype() == BP_F32) {
     plan.prepared(kernels::convolution_packed_elements<float>(shape));
     plan.workspace(kernels::convolution_workspace_bytes<float>(shape), 0);

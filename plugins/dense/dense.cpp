@@ -8,6 +8,7 @@
 #include "kernels/matmul.h"
 #include "kernels/transpose.h"
 
+using backplane::kernels::add_outer_products;
 using backplane::kernels::add_rows;
 using backplane::kernels::add_to_rows;
 using backplane::kernels::matmul;
@@ -52,12 +53,13 @@ void Dense::plan(bp::Plan& plan) const {
     if (output.empty()) throw bp::Error("wants an input with at least one axis where flatten is false");
     inputs = std::exchange(output.back(), units);
   }
+  const bool many_rows = has_many_rows(*this, plan.input(0));
   plan.output(output);
   plan.parameter(kW, {units, inputs}, inputs, units);
   if (bias) plan.parameter(kB, {units}, inputs, units);
   plan.needs_inputs();
+  plan.full_speed_samples(many_rows ? 1 : 16);
   plan.gradient_units(units);
-  const bool many_rows = has_many_rows(*this, plan.input(0));
   plan.prepared((many_rows ? inputs * padded_leading(units) : 0) +
                 (is_padded(inputs, units) ? units * padded_leading(inputs) : 0));
   if (!many_rows) plan.workspace(0, static_cast<std::uint64_t>(units) * (plan.dtype() == BP_F32 ? 4 : 8));
@@ -110,8 +112,7 @@ void Dense::backward(const bp::Call<T>& call) const {
   if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for
     const auto a = call.input(0);
     const std::int64_t I = d_W.columns();
-    matmul<T>(count, I, N, Transpose::yes, delta.data() + begin, O, Transpose::no, a.data(), I, T(1),
-              d_W.data() + begin * I, I);
+    add_outer_products<T>(N, count, I, delta.data() + begin, O, a.data(), I, d_W.data() + begin * I, I);
   }
   if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σₙ δₙ
     add_rows(N, count, delta.data() + begin, O, d_b.data() + begin);

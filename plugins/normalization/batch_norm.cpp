@@ -56,20 +56,53 @@ BP_MULTIVERSION void add_products(std::int64_t rows, std::int64_t F, const T* x,
     }
 }
 
+/// Features whose four numbers stand in registers while the rows go by: kCount of them, or `count` where that is 0.
+constexpr std::int64_t kBlock = 32;
+
 /// z = (x − mean)·scale + beta
+template <std::int64_t kCount, class T>
+inline __attribute__((always_inline)) void normalize_block(std::int64_t rows, std::int64_t F, std::int64_t count,
+                                                           const T* x, const T* mean, const T* scale, const T* beta,
+                                                           T* __restrict z) {
+  T m[kBlock], s[kBlock], b[kBlock];
+  if constexpr (kCount > 0) count = kCount;
+  for (std::int64_t f = 0; f < count; ++f) m[f] = mean[f], s[f] = scale[f], b[f] = beta[f];
+  for (std::int64_t r = 0; r < rows; ++r, x += F, z += F)
+    for (std::int64_t f = 0; f < count; ++f) z[f] = (x[f] - m[f]) * s[f] + b[f];
+}
+
 template <class T>
 BP_MULTIVERSION void normalize(std::int64_t rows, std::int64_t F, const T* x, const T* mean, const T* scale,
                                const T* beta, T* __restrict z) {
-  for (std::int64_t r = 0; r < rows; ++r, x += F, z += F)
-    for (std::int64_t f = 0; f < F; ++f) z[f] = (x[f] - mean[f]) * scale[f] + beta[f];
+  std::int64_t f = 0;
+  for (; f + kBlock <= F; f += kBlock)
+    normalize_block<kBlock>(rows, F, kBlock, x + f, mean + f, scale + f, beta + f, z + f);
+  if (f < F) normalize_block<0>(rows, F, F - f, x + f, mean + f, scale + f, beta + f, z + f);
 }
 
 /// d_x = scale·(δ − mean_delta − (x − mean)·slope)
+template <std::int64_t kCount, class T>
+inline __attribute__((always_inline)) void normalize_backward_block(std::int64_t rows, std::int64_t F,
+                                                                    std::int64_t count, const T* x, const T* delta,
+                                                                    const T* mean, const T* scale, const T* mean_delta,
+                                                                    const T* slope, T* __restrict d_x) {
+  T m[kBlock], s[kBlock], d[kBlock], k[kBlock];
+  if constexpr (kCount > 0) count = kCount;
+  for (std::int64_t f = 0; f < count; ++f) m[f] = mean[f], s[f] = scale[f], d[f] = mean_delta[f], k[f] = slope[f];
+  for (std::int64_t r = 0; r < rows; ++r, x += F, delta += F, d_x += F)
+    for (std::int64_t f = 0; f < count; ++f) d_x[f] = s[f] * (delta[f] - d[f] - (x[f] - m[f]) * k[f]);
+}
+
 template <class T>
 BP_MULTIVERSION void normalize_backward(std::int64_t rows, std::int64_t F, const T* x, const T* delta, const T* mean,
                                         const T* scale, const T* mean_delta, const T* slope, T* __restrict d_x) {
-  for (std::int64_t r = 0; r < rows; ++r, x += F, delta += F, d_x += F)
-    for (std::int64_t f = 0; f < F; ++f) d_x[f] = scale[f] * (delta[f] - mean_delta[f] - (x[f] - mean[f]) * slope[f]);
+  std::int64_t f = 0;
+  for (; f + kBlock <= F; f += kBlock)
+    normalize_backward_block<kBlock>(rows, F, kBlock, x + f, delta + f, mean + f, scale + f, mean_delta + f, slope + f,
+                                     d_x + f);
+  if (f < F)
+    normalize_backward_block<0>(rows, F, F - f, x + f, delta + f, mean + f, scale + f, mean_delta + f, slope + f,
+                                d_x + f);
 }
 
 /// body(first row, rows) for the positions of this call that count, and padding(first row, rows) for the others.

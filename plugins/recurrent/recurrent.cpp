@@ -9,6 +9,7 @@
 #include "kernels/transpose.h"
 #include "recurrent/gates.h"
 
+using backplane::kernels::add_outer_products;
 using backplane::kernels::matmul;
 using backplane::kernels::padded_leading;
 using backplane::kernels::Transpose;
@@ -344,8 +345,8 @@ class Pass {
   /// Rows [begin, end) of d_W += deltaᵀ·a, a (N·T, d_W's columns); row `begin` from column `column` of delta.
   void add_product(const bp::Tensor<T>& d_W, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
                    std::int64_t column, const T* a, std::int64_t lda) const {
-    matmul<T>(end - begin, d_W.columns(), N_ * T_, Transpose::yes, delta.data + column, delta.stride, Transpose::no, a,
-              lda, T(1), d_W.data() + begin * d_W.columns(), d_W.columns());
+    add_outer_products<T>(N_ * T_, end - begin, d_W.columns(), delta.data + column, delta.stride, a, lda,
+                          d_W.data() + begin * d_W.columns(), d_W.columns());
   }
   /// Likewise every d_b += Σ delta: rows lie far apart and are worth reading once.
   void add_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
@@ -422,6 +423,7 @@ void Recurrent<kKind>::plan(bp::Plan& plan) const {
   plan.needs_inputs();
   plan.uses_lengths();
   plan.gradient_units(G * H);
+  plan.full_speed_samples(16);
   // In the order of Saved.
   plan.saved("gates", {T, D * G * H}, BP_SAVED_BY_FORWARD);
   plan.saved("hidden_before", {T, D * H}, BP_SAVED_BY_FORWARD);

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <memory>
@@ -153,6 +154,50 @@ TEST_P(ArenaOf, HoldsOpenMpToOneThread) {
     if (omp_get_max_threads() > 1) most = omp_get_max_threads();
   });
   EXPECT_EQ(most.load(), 0);
+}
+
+TEST_P(ArenaOf, RunsEachIndexOnceInAnyOrder) {
+  Arena arena(GetParam());
+  arena.disturb(7);
+  std::vector<std::atomic<int>> runs(100);
+  std::vector<std::int64_t> order(100);
+  std::atomic<std::size_t> next = 0;
+  arena.for_each(100, [&](std::int64_t i) {
+    ++runs[static_cast<std::size_t>(i)];
+    order[next++] = i;
+  });
+  for (const auto& count : runs) EXPECT_EQ(count.load(), 1);
+  EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST_P(ArenaOf, PinnedGivesTheCallerItsCoresBack) {
+  cpu_set_t before, after;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  {
+    Arena arena(GetParam(), Arena::Pin::yes);
+    std::atomic<int> widest = 0;
+    arena.for_each(100, [&](std::int64_t) {
+      cpu_set_t own;
+      if (sched_getaffinity(0, sizeof own, &own) == 0 && CPU_COUNT(&own) > widest) widest = CPU_COUNT(&own);
+    });
+    EXPECT_EQ(widest.load(), 1);
+  }
+  ASSERT_EQ(sched_getaffinity(0, sizeof after, &after), 0);
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
+TEST(Arena, OfManyThreadsKeepsThemWhenASmallerOneIsMade) {
+  Arena large(8);
+  const Arena small(1);
+  std::atomic<int> waiting = 0;
+  // Only eight workers at once let each other go.
+  large.for_each(8, [&](std::int64_t) {
+    ++waiting;
+    for (const auto end = TaskLog::Clock::now() + std::chrono::seconds(20);
+         waiting.load() < 8 && TaskLog::Clock::now() < end;)
+      std::this_thread::yield();
+  });
+  EXPECT_EQ(waiting.load(), 8);
 }
 
 TEST(Arena, WithOneThreadStaysOnTheCallersThread) {

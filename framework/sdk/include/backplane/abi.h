@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define BP_ABI_MAJOR 0
-#define BP_ABI_MINOR 2
+#define BP_ABI_MINOR 3
 #define BP_PLUGIN_SYMBOL "bp_plugin_v0"
 
 /* Result of every function that can fail: 0, or a negative code. Say what is wrong through bp_host.error first. */
@@ -164,6 +164,9 @@ typedef struct bp_plan_api {
   /* The layer looks at bp_call.lengths. Where samples have lengths, a layer that takes the time axis away and does not
    * is refused: padding would count. */
   void (*uses_lengths)(bp_plan* plan);
+  /* From how many samples a call on the kernels run at about their full speed; with half as many they may take as long
+   * as with all of them. Left out: 1. The host cuts the batch into smaller slices for layers that can do with less. */
+  void (*full_speed_samples)(bp_plan* plan, int64_t samples);
 } bp_plan_api;
 
 #define BP_CALL_TRAINING 1u /* a training step; without it, evaluation */

@@ -152,6 +152,7 @@ class Plan {
   void gradient_units(std::int64_t units) { api_->gradient_units(plan_, units); }
   void prepared(std::int64_t elements) { api_->prepared(plan_, elements); }
   void uses_lengths() { api_->uses_lengths(plan_); }
+  void full_speed_samples(std::int64_t samples) { api_->full_speed_samples(plan_, samples); }
   void batch_sums(std::int64_t forward, std::int64_t backward) { api_->batch_sums(plan_, forward, backward); }
   void shared_state(const char* name, const Dims& dims, double initial) {
     api_->state(plan_, name, dims.data(), static_cast<std::uint32_t>(dims.size()), BP_STATE_SHARED, initial);
