@@ -8,14 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "bare_convolution.h"
+#include "built_in.h"
 #include "layer_run.h"
-#include "limits.h"
+#include "layer_limits.h"
 #include "measure.h"
 
 namespace backplane {
@@ -161,13 +161,6 @@ std::string name_of(const Entry& entry, const Cut& cut) {
   std::string name = entry.layer.type;
   for (const Shape& input : entry.layer.inputs) name += " " + to_string(input);
   return name + " " + entry.layer.attributes + " slices of " + text(cut.slice) + "/" + entry.limit.name;
-}
-
-Registry built_in() {
-  Registry registry;
-  for (const auto& file : std::filesystem::directory_iterator(BP_PLUGIN_DIR))
-    if (file.path().string().ends_with(".bp.so")) registry.load(file.path().string());
-  return registry;
 }
 
 /// The layer types that have no entry, so that a new layer is not forgotten.

@@ -4,12 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/error.h"
+#include "built_in.h"
 #include "checkpoint/image.h"
 #include "data/sources.h"
 #include "experiment/environment.h"
@@ -42,13 +42,6 @@ struct Words {
   int threads = 1;
   std::string weights, data;  ///< files to write; empty: none
 };
-
-Registry built_in() {
-  std::vector<std::string> files;
-  for (const auto& file : std::filesystem::directory_iterator(BP_PLUGIN_DIR))
-    if (file.path().string().ends_with(".bp.so")) files.push_back(file.path().string());
-  return Registry::discover(files);
-}
 
 Experiment read(const Words& words, const Registry& registry) {
   Experiment experiment = read_experiment(

@@ -155,11 +155,17 @@ class Bench {
     Contestant& contestant = *contestants_[i];
     BenchRow row{.threads = contestant.threads(), .batch = contestant.batch_size()};
     row.step = median_with_confidence(seconds_[i]);
-    std::vector<double> speedups = quotients(seconds_[0], seconds_[i]);
-    for (double& speedup : speedups)
-      speedup *= static_cast<double>(row.batch) / static_cast<double>(contestants_[0]->batch_size());
-    row.speedup = median_with_confidence(speedups);
-    if (contestant.has_kernels()) row.kernels = median_with_confidence(quotients(kernel_seconds_[i], seconds_[i]));
+    const double samples = static_cast<double>(row.batch) / static_cast<double>(contestants_[0]->batch_size());
+    const auto speedup_of = [&](const std::vector<std::vector<double>>& seconds) {
+      std::vector<double> speedups = quotients(seconds[0], seconds[i]);
+      for (double& speedup : speedups) speedup *= samples;
+      return median_with_confidence(speedups);
+    };
+    row.speedup = speedup_of(seconds_);
+    if (contestant.has_kernels()) {
+      row.kernels = median_with_confidence(quotients(kernel_seconds_[i], seconds_[i]));
+      row.kernel_speedup = speedup_of(kernel_seconds_);
+    }
     row.ledger = make_ledger(contestant.log());
     row.tensor_bytes = contestant.executor().bytes();
     row.digest = contestant.digest();
@@ -237,7 +243,8 @@ class Bench {
       if (row.threads > 1 && row.threads <= cores()) most = &row;
     if (most == nullptr) return costs;
     const auto busy = [](const Ledger& ledger) { return ledger.whole() - ledger.imbalance - ledger.serial; };
-    costs.slowdown = std::max(0.0, busy(most->ledger) / busy(result_.rows.front().ledger) - 1.0) / (most->threads - 1);
+    const double longer = std::max(0.0, busy(most->ledger) / busy(result_.rows.front().ledger) - 1.0);
+    costs.sharing = longer / (1.0 - 1.0 / most->threads);
     // What bodies do not explain of the measured step is the price of its loops.
     const double unexplained = most->ledger.whole() / most->threads / static_cast<double>(result_.steps_per_turn) -
                                simulate(schedule, most->threads, costs);

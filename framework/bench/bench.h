@@ -29,10 +29,11 @@ struct BenchOptions {
 struct BenchRow {
   int threads = 1;
   std::int64_t batch = 0;
-  Interval step;                    ///< seconds
-  Interval speedup;                 ///< samples per second over those of the first row, turn by turn
-  std::optional<Interval> kernels;  ///< time of the bare kernels / time of the step, turn by turn; see BareStep
-  Ledger ledger;                    ///< of a turn of its own
+  Interval step;                           ///< seconds
+  Interval speedup;                        ///< samples per second over those of the first row, turn by turn
+  std::optional<Interval> kernels;         ///< time of the bare kernels / time of the step, turn by turn; see BareStep
+  std::optional<Interval> kernel_speedup;  ///< what the machine gives the bare kernels
+  Ledger ledger;                           ///< of a turn of its own
   std::uint64_t tensor_bytes = 0;
   std::string digest;  ///< of the weights after all turns
   /// Whether the weights' bits are those of the first row; of one thread where the batch grows. And how many of the

@@ -78,6 +78,7 @@ ordered_json to_json(const BenchResult& result, const BenchOptions& options) {
                                                               {"weights_digest", row.digest},
                                                               {"same_bits", row.has_same_bits}});
     if (row.kernels) to["kernel_share"] = to_json(*row.kernels);
+    if (row.kernel_speedup) to["kernel_speedup"] = to_json(*row.kernel_speedup);
     if (options.disturbed_runs > 0)
       to["disturbed"] = {{"runs", options.disturbed_runs}, {"different", row.disturbed_differences}};
   }

@@ -70,7 +70,7 @@ StepSchedule median_step(const TaskLog& log, std::int64_t steps) {
 
 double simulate(const StepSchedule& schedule, int threads, const ThreadCosts& costs) {
   BP_ASSERT(threads >= 1);
-  const double slowdown = 1.0 + costs.slowdown * (threads - 1);
+  const double slowdown = 1.0 + costs.sharing * (1.0 - 1.0 / threads);
   double seconds = schedule.after;
   for (const StepSchedule::Loop& loop : schedule.loops) {
     seconds += loop.before + costs.loop * std::log2(threads);

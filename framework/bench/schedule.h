@@ -27,8 +27,10 @@ StepSchedule median_step(const TaskLog& log, std::int64_t steps);
 
 /// What threads cost each other, from measurements on this machine.
 struct ThreadCosts {
-  double loop = 0.0;        ///< seconds that a loop costs, for each doubling of the threads
-  double slowdown = 0.0;    ///< by how much each further thread lengthens all bodies (caches, memory, frequency)
+  double loop = 0.0;  ///< seconds that a loop costs, for each doubling of the threads
+  /// By how much bodies are longer because others wrote what they read, on very many threads: on n, a line was last
+  /// written by another with probability 1 − 1/n.
+  double sharing = 0.0;
   double step_bytes = 0.0;  ///< that a step moves to and from memory at least
   double bandwidth = 0.0;   ///< bytes/s of the memory of the machine; 0: of no account
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <thread>
@@ -34,21 +35,24 @@ double efficiency(const BenchRow& row, const BenchRow& first) {
   return row.speedup.median * first.threads / row.threads;
 }
 
+/// "1.87 (1.81 to 1.92)"
+std::string text_of(const Interval& interval, double factor, int digits) {
+  return fmt::format("{0:.{3}f} ({1:.{3}f} to {2:.{3}f})", factor * interval.median, factor * interval.low,
+                     factor * interval.high, digits);
+}
+
 void print_scaling(const BenchResult& result) {
   const BenchRow& first = result.rows.front();
-  fmt::print("{:>7} {:>6} {:>10} {:>21} {:>9} {:>15} {:>10} {:>9} {:>9} {:>13}  {}\n", "threads", "batch", "ms/step",
-             "95 %", "speed-up", "95 %", "efficiency", "tensors", "kernels", "95 %", "bits");
+  fmt::print("{:>7} {:>6} {:>26} {:>21} {:>10} {:>21} {:>19} {:>9}  {}\n", "threads", "batch", "ms a step (95 %)",
+             "speed-up", "efficiency", "kernels' speed-up", "kernel limit, %", "tensors", "bits");
   for (const BenchRow& row : result.rows)
-    fmt::print("{:>7} {:>6} {:>10.3f} {:>21} {:>9.2f} {:>15} {:>9.0f}% {:>6.0f} MB {:>9} {:>13}  {}\n", row.threads,
-               row.batch, row.step.median * 1e3,
-               fmt::format("{:.3f} to {:.3f}", row.step.low * 1e3, row.step.high * 1e3), row.speedup.median,
-               fmt::format("{:.2f} to {:.2f}", row.speedup.low, row.speedup.high), 100 * efficiency(row, first),
-               static_cast<double>(row.tensor_bytes) / 1e6,
-               row.kernels ? fmt::format("{:.0f}%", 100 * row.kernels->median) : "-",
-               row.kernels ? fmt::format("{:.0f} to {:.0f}%", 100 * row.kernels->low, 100 * row.kernels->high) : "-",
+    fmt::print("{:>7} {:>6} {:>26} {:>21} {:>9.0f}% {:>21} {:>19} {:>6.0f} MB  {}\n", row.threads, row.batch,
+               text_of(row.step, 1e3, 3), text_of(row.speedup, 1, 2), 100 * efficiency(row, first),
+               row.kernel_speedup ? text_of(*row.kernel_speedup, 1, 2) : "-",
+               row.kernels ? text_of(*row.kernels, 100, 0) : "-", static_cast<double>(row.tensor_bytes) / 1e6,
                row.has_same_bits ? "same" : "DIFFERENT");
-  fmt::print("compared with {} thread{}; {} steps a turn\n", first.threads, first.threads == 1 ? "" : "s",
-             result.steps_per_turn);
+  fmt::print("speed-up over {} thread{}; {} steps a turn; kernel limit: time of the bare products / of the step\n",
+             first.threads, first.threads == 1 ? "" : "s", result.steps_per_turn);
 }
 
 void print_ledger(const BenchResult& result) {
@@ -105,6 +109,8 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   const Experiment experiment = read_experiment(request, registry);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   BenchOptions options = words.options;
+  std::sort(options.threads.begin(), options.threads.end());
+  options.threads.erase(std::unique(options.threads.begin(), options.threads.end()), options.threads.end());
   if (words.is_pinned) options.pin = Arena::Pin::yes;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
     if (is_terminal) fmt::print(stderr, "\r\033[K{}", what);
@@ -134,7 +140,7 @@ void add_bench(CLI::App& app, const Words& all, Action& action) {
   words->options.threads = default_threads();
   words->options.predict = {4, 8, 16, 32, 64, 128};
   words->experiment.add_to(*command);
-  command->add_option("--threads", words->options.threads, "thread counts, as 1,2,4; the first is the base")
+  command->add_option("--threads", words->options.threads, "thread counts, as 1,2,4; the smallest is the base")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
   command->add_option("--repetitions", words->options.repetitions, "turns of each; default 15")

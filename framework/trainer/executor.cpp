@@ -28,13 +28,10 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
       capacity_(capacity),
       slice_rows_(std::min(slice_rows, capacity)),
       element_(size_of(network.dtype())),
+      stages_(cut_into_stages(network)),
+      scratch_(plan_scratch(network, stages_, slice_rows_, element_)),
       tiles_(cut_into_tiles(network)) {
-  for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
-    keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
-    if (i == 0 || network_.nodes()[i].plan.has_batch_sums()) stages_.push_back({i, i});
-    stages_.back().end = i + 1;
-  }
-  if (network_.nodes()[0].plan.has_batch_sums()) stages_.insert(stages_.begin(), {0, 0});
+  for (std::size_t i = 0; i < network_.nodes().size(); ++i) keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
   make_tensors();
   make_workers();
   std::vector<std::size_t> prepared;
@@ -60,9 +57,10 @@ void Executor::make_tensors() {
   const auto slice_count = static_cast<std::size_t>(slices(capacity_));
   for (const LayerNode& node : network_.nodes()) {
     Tensors& tensors = tensors_.emplace_back();
-    tensors.z = per_sample(node.output_size);
+    const std::size_t index = tensors_.size() - 1;
+    if (!scratch_.z[index]) tensors.z = per_sample(node.output_size);
     if (node.activation) tensors.a = per_sample(node.output_size);
-    tensors.delta = per_sample(node.output_size);
+    if (!scratch_.delta[index]) tensors.delta = per_sample(node.output_size);
     for (const SavedTensor& saved : node.plan.saved)
       tensors.saved.push_back(per_sample(element_count(saved.sample_shape)));
     tensors.forward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.forward_sums)));
@@ -108,6 +106,7 @@ void Executor::make_workers() {
     for (const LayerNode& node : network_.nodes()) worker.frames.emplace_back(network_, node);
     worker.workspace = Buffer(workspace);
     worker.gradients = Buffer(largest_tile);
+    worker.passing = Buffer(scratch_.bytes);
     worker.d_input = Buffer(static_cast<std::size_t>(slice_rows_ * widest) * element_);
   }
 }
@@ -124,7 +123,7 @@ std::uint64_t Executor::bytes() const {
     for (const auto& carried : tensors.carried) add(carried);
   }
   for (const Worker& worker : workers_)
-    bytes += worker.workspace.bytes() + worker.d_input.bytes() + worker.gradients.bytes();
+    bytes += worker.workspace.bytes() + worker.d_input.bytes() + worker.gradients.bytes() + worker.passing.bytes();
   return bytes;
 }
 
@@ -157,8 +156,8 @@ bp_call& Executor::start_call(std::size_t index, Rows rows) {
   for (std::size_t k = 0; k < carried.size(); ++k)
     if (node.plan.state[k].kind == BP_STATE_CARRIED)
       frame.set_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
-  call.output.data = at(tensors.z.data(), rows.begin, node.output_size);
-  call.delta.data = at(tensors.delta.data(), rows.begin, node.output_size);
+  call.output.data = z_rows(index, rows);
+  call.delta.data = delta_rows(index, rows);
   call.workspace = worker.workspace.data();
   call.workspace_bytes = worker.workspace.bytes();
   call.batch_samples = pass_.rows;
@@ -181,8 +180,28 @@ bp_call& Executor::start_backward(std::size_t index, Rows rows) {
   return call;
 }
 
-void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step) {
-  pass_ = {.step = step, .mode = mode, .rows = batch.count};
+void* Executor::z_rows(std::size_t index, Rows rows) {
+  if (scratch_.z[index] && pass_.keep == Keep::no)
+    return workers_[static_cast<std::size_t>(Arena::worker())].passing.as<char>() + *scratch_.z[index];
+  return at(tensors_[index].z.data(), rows.begin, network_.nodes()[index].output_size);
+}
+
+void* Executor::delta_rows(std::size_t index, Rows rows) {
+  if (scratch_.delta[index] && pass_.keep == Keep::no)
+    return workers_[static_cast<std::size_t>(Arena::worker())].passing.as<char>() + *scratch_.delta[index];
+  return at(tensors_[index].delta.data(), rows.begin, network_.nodes()[index].output_size);
+}
+
+void Executor::make_room_for_kept() {
+  for (std::size_t i = 0; i < tensors_.size(); ++i)
+    for (Buffer* kept : {&tensors_[i].z, &tensors_[i].delta})
+      if (kept->bytes() == 0)
+        *kept = Buffer(static_cast<std::size_t>(capacity_ * network_.nodes()[i].output_size) * element_);
+}
+
+void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
+  pass_ = {.step = step, .mode = mode, .rows = batch.count, .keep = keep};
+  if (keep == Keep::yes) make_room_for_kept();
   has_lengths_ = !batch.samples->lengths.empty();
   if (!batch.is_start) return;
   for (Tensors& tensors : tensors_)
@@ -285,15 +304,15 @@ void Executor::evaluate_loss(std::int64_t index, Rows rows, bool with_gradient) 
 }
 
 BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step) {
-  begin_pass(batch, mode, step);
+  begin_pass(batch, mode, step, Keep::no);
   forward_to_last_stage(batch);
   for_each_slice([&](std::int64_t index, Rows rows) { finish_forward(batch, index, rows, false); });
   return sum_up();
 }
 
-BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted,
+BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep,
                                        std::int64_t capture_rows) {
-  begin_pass(batch, Mode::training, step);
+  begin_pass(batch, Mode::training, step, keep);
   capture_rows = std::min(capture_rows, capacity_);
   if (capture_rows > 0)
     for (std::size_t i = 0; i < tensors_.size(); ++i)
@@ -331,12 +350,12 @@ void Executor::make_delta(std::size_t i, Rows rows, std::int64_t capture_rows) {
   Tensors& tensors = tensors_[i];
   if (i + 1 == tensors_.size() && loss_.gives_delta()) return;
   // δ = ∂C/∂a ⊙ σ'(z), in place.
-  const auto rows_of = [&](Buffer& buffer) { return at(buffer.data(), rows.begin, node.output_size); };
+  void* delta = delta_rows(i, rows);
   if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0)
-    std::memcpy(rows_of(tensors.d_activation), rows_of(tensors.delta),
+    std::memcpy(at(tensors.d_activation.data(), rows.begin, node.output_size), delta,
                 static_cast<std::size_t>(kept * node.output_size) * element_);
   if (node.activation)
-    node.activation->backward(rows_of(tensors.z), rows_of(tensors.a), rows_of(tensors.delta), rows_of(tensors.delta),
+    node.activation->backward(z_rows(i, rows), at(tensors.a.data(), rows.begin, node.output_size), delta, delta,
                               rows.count * node.output_size / node.features(), node.features());
 }
 
@@ -371,7 +390,7 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
     is_asked = true;
     if (tensors.adds[k]) return worker.d_input.data();
     const auto p = static_cast<std::size_t>(producer);
-    return at(tensors_[p].delta.data(), rows.begin, network_.nodes()[p].output_size);
+    return delta_rows(p, rows);
   };
   // A second consumer's ∂C/∂a goes through the worker's scratch, of which there is one: such inputs are asked for
   // one at a time.
@@ -386,7 +405,7 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
     const auto p = static_cast<std::size_t>(node.inputs[k]);
     const std::int64_t size = network_.nodes()[p].output_size;
     dispatch(network_.dtype(), [&]<class T>(T) {
-      void* parts[] = {tensors_[p].delta.as<T>() + rows.begin * size, worker.d_input.data()};
+      void* parts[] = {delta_rows(p, rows), worker.d_input.data()};
       tree_sum<T>(parts, 2, 0, rows.count * size);
     });
   }

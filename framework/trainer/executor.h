@@ -10,6 +10,8 @@
 #include "parallel/arena.h"
 #include "trainer/call_frame.h"
 #include "trainer/loss.h"
+#include "trainer/scratch.h"
+#include "trainer/stage.h"
 #include "trainer/tile.h"
 
 namespace backplane {
@@ -62,9 +64,10 @@ class Executor {
   BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0);
 
   /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients. Changes
-  /// no state, as forward.
-  /// The first `capture_rows` rows of every ∂C/∂a are kept for `d_activation`.
-  BatchResult forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, std::int64_t capture_rows = 0);
+  /// no state, as forward. `keep`: every z and δ stays to be looked at; without it, those that nobody needs any more
+  /// are gone when their slice has passed. The first `capture_rows` rows of every ∂C/∂a are kept for `d_activation`.
+  BatchResult forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep = Keep::no,
+                               std::int64_t capture_rows = 0);
 
   /// Lets layers take their state from the last pass to the next: running statistics after a training step, carried
   /// state after any batch. Training and evaluation carry state of their own.
@@ -106,7 +109,8 @@ class Executor {
   /// Rows of the largest batch.
   std::int64_t capacity() const { return capacity_; }
 
-  /// Tensors of the last batch, first row of the whole batch; valid until the next pass.
+  /// Tensors of the last batch, first row of the whole batch; valid until the next pass. z and δ: of one that kept
+  /// them, and always of the last layer.
   const void* input() const { return input_.data(); }
   const void* target() const { return target_.data(); }
   const double* losses() const { return losses_.data(); }
@@ -125,15 +129,15 @@ class Executor {
   /// ranges.
   void* tile_gradient(const Tile& tile, const Tile::Range& range);
 
-  /// Where NaN or infinity first stands after a pass, in the order of computation:
+  /// Where NaN or infinity first stands after a pass that kept its tensors, in the order of computation:
   /// "z of layer 'hidden2', sample 17 of the batch". Empty where every tensor is finite.
   std::string first_non_finite(std::int64_t rows) const;
 
  private:
   /// The batch's tensors of one layer.
   struct Tensors {
-    Buffer z, a;   ///< a is empty where the activation is the identity
-    Buffer delta;  ///< first ∂C/∂a as consumers write it, then δ in its place
+    Buffer z, a;   ///< a is empty where the activation is the identity; z where it passes (see ScratchPlan)
+    Buffer delta;  ///< first ∂C/∂a as consumers write it, then δ in its place; empty where it passes
     Buffer d_activation;
     std::vector<Buffer> saved;
     /// [slice][parameter]; batch-wide layers have one slice only. [0] ends as the gradient.
@@ -153,6 +157,7 @@ class Executor {
     std::vector<CallFrame> frames;
     Buffer workspace;
     Buffer d_input;    ///< a second consumer's ∂C/∂a, before it is added
+    Buffer passing;    ///< z and δ of a slice that nobody needs when it has passed
     Buffer gradients;  ///< of one tile with batch-wide gradients, range after range
   };
 
@@ -160,16 +165,12 @@ class Executor {
     std::int64_t begin, count;
   };
 
-  /// Layers that a slice passes without waiting for other slices.
-  struct Stage {
-    std::size_t begin, end;
-  };
-
   /// What a pass is for; every call of a layer in it says so.
   struct Pass {
     std::uint64_t step = 0;
     Mode mode = Mode::evaluation;
     std::int64_t rows = 0;
+    Keep keep = Keep::no;
   };
 
   void make_tensors();
@@ -184,7 +185,12 @@ class Executor {
   void* at(void* tensor, std::int64_t row, std::int64_t size) const;
   const void* producer_rows(int producer, Rows rows) const;
 
-  void begin_pass(const Batch& batch, Mode mode, std::uint64_t step);
+  /// Where a slice's z and ∂C/∂a, then δ, lie in this pass.
+  void* z_rows(std::size_t node, Rows rows);
+  void* delta_rows(std::size_t node, Rows rows);
+  void make_room_for_kept();
+
+  void begin_pass(const Batch& batch, Mode mode, std::uint64_t step, Keep keep);
   /// Calls body(index, rows) for each slice of the batch.
   template <class Body>
   void for_each_slice(const Body& body);
@@ -215,7 +221,9 @@ class Executor {
   const std::int64_t capacity_;
   const std::int64_t slice_rows_;
   const std::size_t element_;  ///< bytes per element
-  Pass pass_;                  ///< the last one
+  const std::vector<Stage> stages_;
+  const ScratchPlan scratch_;
+  Pass pass_;  ///< the last one
   bool keeps_gradients_ = false;
 
   Buffer input_, target_;
@@ -224,7 +232,6 @@ class Executor {
   std::vector<double> losses_;
   std::vector<std::int64_t> correct_;
   std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
-  std::vector<Stage> stages_;        ///< of training
   std::vector<std::size_t> layers_prepared_whole_, layers_with_state_, layers_with_carried_state_;
   std::vector<Tensors> tensors_;
   std::vector<Tile> tiles_;

@@ -63,12 +63,13 @@ Batch Trainer::next_batch() {
 
 Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   const Batch batch = next_batch();
+  const Keep keep = before_update ? Keep::yes : Keep::no;
   const BatchResult result =
-      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable);
-  if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
+      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable, keep);
+  if (!std::isfinite(result.loss_sum)) report_divergence(batch);
   if (before_update) before_update(batch);
   executor_.update_state(Mode::training);
-  update(before_update ? Keep::yes : Keep::no);
+  update(keep);
 
   ++state_.step;
   ++state_.position;
@@ -160,15 +161,17 @@ void Trainer::note_validation(const Score& score) {
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
   const Batch batch = next_batch();
-  const BatchResult result =
-      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::all, capture_rows);
-  if (!std::isfinite(result.loss_sum)) report_divergence(batch.count);
+  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
+                                                        Gradients::all, Keep::yes, capture_rows);
+  if (!std::isfinite(result.loss_sum)) report_divergence(batch);
   executor_.for_each_gradient_tile(Gradients::all, Keep::yes, [](const Tile&) {});
   return std::vector<std::int64_t>(batch.indices, batch.indices + batch.count);
 }
 
-void Trainer::report_divergence(std::int64_t rows) const {
-  std::string where = executor_.first_non_finite(rows);
+void Trainer::report_divergence(const Batch& batch) {
+  // Once more, with every tensor kept to be searched.
+  executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable, Keep::yes);
+  std::string where = executor_.first_non_finite(batch.count);
   if (where.empty()) where = "the loss itself";
   throw UserError(ExitCode::diverged,
                   fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}",

@@ -60,8 +60,8 @@ class Trainer {
   bool has_stopped_early() const { return stopped_early_; }
 
   /// One optimizer step. Returns the score of its batch, as the parameters were before the step. `before_update` is
-  /// called between backward pass and update: the executor holds z, a and δ made by the parameters as they are. Where
-  /// it is given, the executor also keeps all gradients.
+  /// called between backward pass and update: the executor then keeps z, a and δ, made by the parameters as they are,
+  /// and all gradients.
   /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
   /// are then as before the step.
   Score step(const std::function<void(const Batch&)>& before_update = {});
@@ -87,7 +87,7 @@ class Trainer {
   Batch next_batch();
   void update(Keep keep);
   double gradient_norm();
-  [[noreturn]] void report_divergence(std::int64_t rows) const;
+  [[noreturn]] void report_divergence(const Batch& batch);
 
   Network& network_;
   const DataSet& data_;

@@ -129,7 +129,7 @@ TEST(StepSchedule, IsSimulatedAsThreadsTakeBodies) {
   EXPECT_EQ(simulate(schedule, 3, {}), 1 + 4 + 5 + 0.5);
   EXPECT_EQ(simulate(schedule, 128, {}), 8.5);
   EXPECT_EQ(simulate(schedule, 4, {.loop = 0.25}), 8.5 + 2 * 0.25 * 2) << "two doublings, two loops";
-  EXPECT_EQ(simulate(schedule, 2, {.slowdown = 0.5}), 1 + 6 + 7.5 + 0.5);
+  EXPECT_EQ(simulate(schedule, 2, {.sharing = 1}), 1 + 6 + 7.5 + 0.5) << "half of what is read was written elsewhere";
   EXPECT_EQ(simulate(schedule, 2, {.step_bytes = 60, .bandwidth = 3}), 20);
 }
 

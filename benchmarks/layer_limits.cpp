@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "layer_limits.h"
 
 #include <cstring>
 #include <vector>
