@@ -262,9 +262,10 @@ BareStep::BareStep(const NetworkSpec& spec, const Network& network, Arena& arena
     dispatch(network.dtype(),
              [&]<class T>(T) { add_kernels<T>(node, spec.layers[i].settings, batch, slice_rows, kernels_); });
     for (std::size_t k = first; k < kernels_.size(); ++k)
-      for_each_part(units_of(node), kTilesPerLayer, kUnitsPerTile, [&](std::int64_t begin, std::int64_t end) {
-        tiles_.push_back({k, begin, end});
-      });
+      for_each_part(units_of(node), kTilesPerLayer, least_units_per_tile(network),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      tiles_.push_back({k, begin, end});
+                    });
   }
 }
 

@@ -107,11 +107,13 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   const Registry registry = Registry::discover(request.plugins);
   for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
-  const bool is_terminal = isatty(STDERR_FILENO) != 0;
   BenchOptions options = words.options;
   std::sort(options.threads.begin(), options.threads.end());
   options.threads.erase(std::unique(options.threads.begin(), options.threads.end()), options.threads.end());
   if (words.is_pinned) options.pin = Arena::Pin::yes;
+  for (const std::string& file : {words.json, words.plot, options.thread_trace})
+    if (!file.empty()) require_writable(file);
+  const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
     if (is_terminal) fmt::print(stderr, "\r\033[K{}", what);
   });

@@ -50,6 +50,7 @@ class Run {
         trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
 
   RunSummary operator()() {
+    if (!options_.thread_trace.empty()) require_writable(options_.thread_trace);
     write_file_atomically(directory_.path("config.yaml"), versions_ + config::to_yaml(experiment_.resolved));
     introduce();
     commit_checkpoint();  // also proves, before the long run, that checkpoints can be written

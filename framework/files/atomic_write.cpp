@@ -78,6 +78,13 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
   sync_directory(directory.empty() ? "." : directory);
 }
 
+void require_writable(const std::string& path) {
+  if (std::filesystem::is_directory(path))
+    throw UserError(ExitCode::io, fmt::format("{}: is a directory, where a file is to be written", path),
+                    "name a file in it");
+  const TemporaryFile probe(path);
+}
+
 void make_directories_durably(const std::string& path) {
   namespace fs = std::filesystem;
   const fs::path directory = fs::absolute(path).lexically_normal();

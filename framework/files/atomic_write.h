@@ -14,6 +14,9 @@ inline void write_file_atomically(const std::string& path, std::string_view text
   write_file_atomically(path, text.data(), text.size());
 }
 
+/// Whether that file could be written, asked before hours of work that end in it. Throws UserError (io).
+void require_writable(const std::string& path);
+
 /// Makes a directory and its missing parents, and syncs each, so that they survive a loss of power. Throws
 /// UserError (io).
 void make_directories_durably(const std::string& path);

@@ -31,7 +31,7 @@ void matmul(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_
 template <class T>
 void add_outer_products(std::int64_t rows, std::int64_t M, std::int64_t N, const T* A, std::int64_t lda, const T* B,
                         std::int64_t ldb, T* C, std::int64_t ldc) {
-  constexpr std::int64_t kBlock = 256;
+  constexpr std::int64_t kBlock = 512;
   for (std::int64_t r = 0; r < rows; r += kBlock)
     matmul<T>(M, N, std::min(kBlock, rows - r), Transpose::yes, A + r * lda, lda, Transpose::no, B + r * ldb, ldb, T(1),
               C, ldc);

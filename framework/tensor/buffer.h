@@ -7,7 +7,7 @@
 
 namespace backplane {
 
-/// Owned memory, aligned for the widest vector unit and zero-filled. Movable, not copyable.
+/// Owned memory, aligned for the widest vector unit and zero-filled. Movable, not copyable. Throws std::bad_alloc.
 class Buffer {
  public:
   static constexpr std::size_t kAlignment = 64;
@@ -21,7 +21,7 @@ class Buffer {
     std::swap(bytes_, other.bytes_);
     return *this;
   }
-  ~Buffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
+  ~Buffer();
 
   std::size_t bytes() const { return bytes_; }
   void* data() { return data_; }

@@ -39,7 +39,7 @@ enum class Mode { training, evaluation };
 /// Which parameter gradients are wanted.
 enum class Gradients { trainable, all };
 
-/// Whether they stay when their tile has been used.
+/// Whether what nobody needs any more stays to be looked at: z and δ behind their slice, gradients behind their tile.
 enum class Keep { no, yes };
 
 /// Computes forward and backward passes of a network on the workers of an arena.

@@ -77,22 +77,23 @@ double evaluate(const T* z, const T* q, std::int64_t count, double scale, T* gra
   // numerics: shifted by the largest z, so that the exponentials neither overflow nor all vanish.
   const double shift = largest(z, count);
   auto exponentials = hn::Zero(d), targets = hn::Zero(d), weighted = hn::Zero(d);
-  for_each_vector<T>(count, [&](auto load, auto) {
+  for_each_vector<T>(count, [&](auto load, auto store) {
     const auto x = hn::Sub(load(z, nothing), hn::Set(d, shift)), target = load(q, T(0));
-    exponentials = hn::Add(exponentials, exponential(x));
+    const auto e = exponential(x);
+    if (gradient != nullptr) store(e, gradient);  // where p will stand
+    exponentials = hn::Add(exponentials, e);
     targets = hn::Add(targets, target);
     // 0 where the target is, even of −∞
     weighted = hn::Add(weighted, hn::IfThenElseZero(hn::Ne(target, hn::Zero(d)), hn::Mul(target, x)));
   });
   const double total = hn::GetLane(hn::SumOfLanes(d, targets));
-  const double log_sum = std::log(hn::GetLane(hn::SumOfLanes(d, exponentials)));
+  const double sum = hn::GetLane(hn::SumOfLanes(d, exponentials));
   if (gradient != nullptr)
     for_each_vector<T>(count, [&](auto load, auto store) {
-      const auto x = hn::Sub(load(z, nothing), hn::Set(d, shift + log_sum));
-      const auto p = exponential(hn::Min(x, hn::Zero(d)));
-      store(hn::Mul(hn::Set(d, scale), hn::Sub(hn::Mul(p, hn::Set(d, total)), load(q, T(0)))), gradient);
+      const auto p = hn::Mul(load(gradient, T(0)), hn::Set(d, total / sum));
+      store(hn::Mul(hn::Set(d, scale), hn::Sub(p, load(q, T(0)))), gradient);
     });
-  return total * log_sum - hn::GetLane(hn::SumOfLanes(d, weighted));
+  return total * std::log(sum) - hn::GetLane(hn::SumOfLanes(d, weighted));
 }
 
 double evaluate_f32(const float* z, const float* q, std::int64_t count, double scale, float* gradient) {

@@ -2,14 +2,24 @@
 
 namespace backplane {
 
+std::int64_t least_units_per_tile(const Network& network) {
+  constexpr std::int64_t kFast = 64, kSmall = 32, kEnough = 24;
+  std::int64_t tiles = 0;
+  for (const LayerNode& node : network.nodes())
+    if (!node.parameters.empty())
+      for_each_part(node.plan.gradient_units, kTilesPerLayer, kFast, [&](std::int64_t, std::int64_t) { ++tiles; });
+  return tiles >= kEnough ? kFast : kSmall;
+}
+
 std::vector<Tile> cut_into_tiles(const Network& network) {
   std::vector<Tile> tiles;
+  const std::int64_t least = least_units_per_tile(network);
   constexpr std::int64_t kElements = 4096;
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const LayerNode& node = network.nodes()[i];
     std::int64_t number = 0;
     if (node.is_batch_wide() && !node.parameters.empty())
-      for_each_part(node.plan.gradient_units, kTilesPerLayer, kUnitsPerTile, [&](std::int64_t begin, std::int64_t end) {
+      for_each_part(node.plan.gradient_units, kTilesPerLayer, least, [&](std::int64_t begin, std::int64_t end) {
         Tile tile{.node = i, .number = number++, .unit_begin = begin, .unit_end = end, .ranges = {}};
         for (std::size_t p = 0; p < node.parameters.size(); ++p) {
           const std::int64_t unit = node.parameters[p].count / node.plan.gradient_units;

@@ -21,7 +21,10 @@ struct Tile {
 };
 
 constexpr std::int64_t kTilesPerLayer = 16;
-constexpr std::int64_t kUnitsPerTile = 16;  ///< at least, for what products need to be fast
+
+/// How many units a tile of a layer with batch-wide gradients has at least: 64, from which on products are at full
+/// speed, or 32 where the network would have too few tiles for 16 workers.
+std::int64_t least_units_per_tile(const Network& network);
 
 /// The tiles of all parameters: at most 16 a layer with batch-wide gradients, and at most 16 of each other parameter.
 std::vector<Tile> cut_into_tiles(const Network& network);

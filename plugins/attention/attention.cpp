@@ -12,6 +12,7 @@
 
 using backplane::kernels::add_outer_products;
 using backplane::kernels::add_rows;
+using backplane::kernels::add_to_rows;
 using backplane::kernels::lane_sum;
 using backplane::kernels::matmul;
 using backplane::kernels::Transpose;
@@ -25,9 +26,8 @@ enum Saved : std::uint32_t { kQkv, kAttention, kContext, kDeltaQkv };
 template <class T>
 void project(std::int64_t rows, const T* a, bp::Tensor<const T> W, bp::Tensor<const T> b, T* z) {
   const std::int64_t O = W.rows(), I = W.columns();
-  if (b)
-    for (std::int64_t r = 0; r < rows; ++r) std::copy_n(b.data(), O, z + r * O);
-  matmul<T>(rows, O, I, Transpose::no, a, I, Transpose::yes, W.data(), I, b ? T(1) : T(0), z, O);
+  matmul<T>(rows, O, I, Transpose::no, a, I, Transpose::yes, W.data(), I, T(0), z, O);
+  if (b) add_to_rows(rows, O, b.data(), z);
 }
 
 template <class T>
