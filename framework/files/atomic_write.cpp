@@ -82,7 +82,11 @@ void require_writable(const std::string& path) {
   if (std::filesystem::is_directory(path))
     throw UserError(ExitCode::io, fmt::format("{}: is a directory, where a file is to be written", path),
                     "name a file in it");
-  const TemporaryFile probe(path);
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string directory = parent.empty() ? "." : parent.string();
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    throw UserError(ExitCode::io, fmt::format("{}: nothing can be written there: {}", path, std::strerror(errno)),
+                    "name a file in a directory that exists and is yours to write");
 }
 
 void make_directories_durably(const std::string& path) {
