@@ -102,8 +102,10 @@ void compare(benchmark::State& state, std::int64_t steps, const std::function<vo
 }
 
 /// Activations, δ and weights of 32 samples; what the turn has left to write counts for it.
-void recording(benchmark::State& state, const Registry& registry, const std::string& file, int threads, int every) {
-  Training training(registry, file, threads, {"record.every=" + std::to_string(every) + " steps"});
+void recording(benchmark::State& state, const Registry& registry, const std::string& file, int threads, int every,
+               const std::string& compression) {
+  Training training(registry, file, threads,
+                    {"record.every=" + std::to_string(every) + " steps", "record.compression=" + compression});
   const Scratch scratch;
   IoThread io;
   Trace trace(scratch.file("trace.h5"), training.experiment, training.model.network, training.trainer, io);
@@ -184,12 +186,15 @@ void register_all(const Registry& registry) {
           ->Unit(benchmark::kMillisecond);
   for (const char* name : {"mlp", "cnn"}) {
     const std::string file = std::string(BP_NETWORKS "/") + name + ".yaml";
-    for (const int every : {100, 1})
-      benchmark::RegisterBenchmark(
-          (std::string("recording/") + name + "/every:" + std::to_string(every)).c_str(),
-          [&registry, file, cores, every](benchmark::State& state) { recording(state, registry, file, cores, every); })
-          ->UseManualTime()
-          ->Unit(benchmark::kMillisecond);
+    for (const std::string compression : {"gzip", "none"})
+      for (const int every : {100, 1})
+        benchmark::RegisterBenchmark(
+            (std::string("recording/") + name + "/every:" + std::to_string(every) + "/" + compression).c_str(),
+            [&registry, file, cores, every, compression](benchmark::State& state) {
+              recording(state, registry, file, cores, every, compression);
+            })
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark(
         (std::string("checkpoint/") + name + "/every:100").c_str(),
         [&registry, file, cores](benchmark::State& state) { checkpoint(state, registry, file, cores); })

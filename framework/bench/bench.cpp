@@ -61,6 +61,13 @@ class Contestant {
     for (std::int64_t i = 0; i < steps; ++i) bare_.run();
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
+  /// What it costs to begin a loop on all threads and to wait for its end.
+  double seconds_of_empty_loop() {
+    constexpr int kLoops = 1000;
+    const Clock::time_point start = Clock::now();
+    for (int i = 0; i < kLoops; ++i) arena_.for_each(arena_.threads(), [](std::int64_t) {});
+    return std::chrono::duration<double>(Clock::now() - start).count() / kLoops;
+  }
   bool has_kernels() const { return bare_.has_kernels(); }
   void disturb(std::uint64_t seed) { arena_.disturb(seed); }
   void train_logged(std::int64_t steps) {
@@ -224,7 +231,7 @@ class Bench {
   void predict() {
     const StepSchedule schedule = median_step(contestants_.front()->log(), result_.steps_per_turn);
     if (schedule.loops.empty()) return;
-    const ThreadCosts costs = measure_costs(schedule);
+    const ThreadCosts costs = measure_costs();
     const double alone = simulate(schedule, 1, costs);
     result_.critical_path = schedule.critical_path();
     std::vector<int> threads;
@@ -235,7 +242,7 @@ class Bench {
   }
 
   /// From the largest number of threads that have a core each.
-  ThreadCosts measure_costs(const StepSchedule& schedule) const {
+  ThreadCosts measure_costs() const {
     ThreadCosts costs{.step_bytes = static_cast<double>(contestants_.front()->executor().bytes()),
                       .bandwidth = options_.bandwidth};
     const BenchRow* most = nullptr;
@@ -245,10 +252,9 @@ class Bench {
     const auto busy = [](const Ledger& ledger) { return ledger.whole() - ledger.imbalance - ledger.serial; };
     const double longer = std::max(0.0, busy(most->ledger) / busy(result_.rows.front().ledger) - 1.0);
     costs.sharing = longer / (1.0 - 1.0 / most->threads);
-    // What bodies do not explain of the measured step is the price of its loops.
-    const double unexplained = most->ledger.whole() / most->threads / static_cast<double>(result_.steps_per_turn) -
-                               simulate(schedule, most->threads, costs);
-    costs.loop = std::max(0.0, unexplained) / static_cast<double>(schedule.loops.size()) / std::log2(most->threads);
+    for (const auto& contestant : contestants_)
+      if (contestant->threads() == most->threads)
+        costs.loop = contestant->seconds_of_empty_loop() / std::log2(most->threads);
     return costs;
   }
 

@@ -21,7 +21,8 @@ Schema experiment_schema(const Registry& registry) {
                     "first samples of a batch whose z, activation and delta are stored")
           .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
           .optional("taps", taps, "[activation, delta, weights]",
-                    "what goes to trace.h5: z, activation, delta, weights, gradients, and what layers declare");
+                    "what goes to trace.h5: z, activation, delta, weights, gradients, and what layers declare")
+          .optional("compression", Schema::text_of({"gzip", "none"}), "gzip", "how trace.h5 stores them");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
@@ -81,6 +82,7 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   const Node& record = document.at("record");
   experiment.record.samples = record.at("samples").as_integer();
   if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
+  if (record.at("compression").as_text() == "none") experiment.record.compression = Compression::none;
   for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back({tap.as_text(), tap.place});
   if (const Node* generate = document.find("generate"); generate != nullptr && !generate->is_null())
     experiment.generate = {.samples = generate->at("samples").as_integer(),

@@ -9,6 +9,7 @@
 #include "network/network.h"
 #include "network/spec.h"
 #include "plugin_host/registry.h"
+#include "recorder/trace_file.h"
 #include "trainer/loss.h"
 #include "trainer/options.h"
 
@@ -36,9 +37,10 @@ struct Tap {
 
 /// What is recorded of each layer.
 struct RecordOptions {
-  std::int64_t samples = 32;              ///< first rows of a batch that are kept, in checkpoints and traces
-  std::optional<config::Duration> every;  ///< between records of the trace; empty: no trace
-  std::vector<Tap> taps;                  ///< of the trace
+  std::int64_t samples = 32;                    ///< first rows of a batch that are kept, in checkpoints and traces
+  std::optional<config::Duration> every;        ///< between records of the trace; empty: no trace
+  std::vector<Tap> taps;                        ///< of the trace
+  Compression compression = Compression::gzip;  ///< of the trace
 };
 
 /// Text that the trained network writes at the end of a run.

@@ -17,7 +17,9 @@ Trace::Trace(const std::string& path, const Experiment& experiment, const Networ
   every_ = experiment.record.every->steps + experiment.record.every->epochs * trainer.steps_per_epoch();
   for (std::size_t i = 0; i < network.nodes().size(); ++i)
     for (const Tap& tap : experiment.record.taps) add_layer(i, tap.name);
-  io_.submit([this, path] { file_ = std::make_shared<TraceFile>(path, tensors_, samples_, network_.dtype()); });
+  io_.submit([this, path, compression = experiment.record.compression] {
+    file_ = std::make_shared<TraceFile>(path, tensors_, samples_, network_.dtype(), compression);
+  });
   io_.drain();
 }
 

@@ -33,8 +33,9 @@ std::vector<hsize_t> chunk_of(const Shape& shape) {
 
 }  // namespace
 
-TraceFile::TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype)
-    : path_(path), tensors_(std::move(tensors)), dtype_(dtype), sample_shape_{samples} {
+TraceFile::TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype,
+                     Compression compression)
+    : path_(path), tensors_(std::move(tensors)), dtype_(dtype), compression_(compression), sample_shape_{samples} {
   h5::make_quiet_and_safe();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
@@ -60,8 +61,10 @@ Handle TraceFile::make(const std::string& path, const Shape& shape, hid_t type, 
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
   const std::vector<hsize_t> chunk = shape.empty() ? std::vector<hsize_t>{1024} : chunk_of(shape);
   check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "set chunks");
-  check(H5Pset_shuffle(creation.id()), "ask for shuffling");
-  check(H5Pset_deflate(creation.id(), 1), "ask for compression");
+  if (compression_ == Compression::gzip) {
+    check(H5Pset_shuffle(creation.id()), "ask for shuffling");
+    check(H5Pset_deflate(creation.id(), 1), "ask for compression");
+  }
   check(H5Pset_fletcher32(creation.id()), "ask for checksums");
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
   check(H5Pset_create_intermediate_group(links.id(), 1), "ask for intermediate groups");

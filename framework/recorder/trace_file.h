@@ -19,6 +19,10 @@ struct TraceTensor {
   std::string definition;
 };
 
+/// How tensors are stored: gzip packs float32 weights by a tenth or so and takes a core 25 ms a MB; checksums are
+/// always.
+enum class Compression { none, gzip };
+
 /// What is recorded at one step: one buffer for each TraceTensor, in their order.
 struct TraceRecord {
   std::int64_t step = 0;
@@ -32,7 +36,8 @@ struct TraceRecord {
 class TraceFile {
  public:
   /// Makes the file with all its data sets. `samples`: rows of per-sample tensors.
-  TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype);
+  TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype,
+            Compression compression);
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
   /// where it cannot be written.
@@ -45,6 +50,7 @@ class TraceFile {
   std::string path_;
   std::vector<TraceTensor> tensors_;
   DType dtype_;
+  Compression compression_;
   Shape sample_shape_;
   std::int64_t records_ = 0;
   h5::Handle file_;
