@@ -20,14 +20,17 @@ Arena::WorkerSetup::WorkerSetup(tbb::task_arena& arena, Pin pin) : tbb::task_sch
   if (pin == Pin::yes && sched_getaffinity(0, sizeof allowed_, &allowed_) == 0)
     for (int core = 0; core < CPU_SETSIZE; ++core)
       if (CPU_ISSET(core, &allowed_)) cores_.push_back(core);
+  BP_HAPPENS_BEFORE(this);
   observe(true);
 }
 
 Arena::WorkerSetup::~WorkerSetup() {
-  observe(false);
+  observe(false);  // waits for those that are inside
+  BP_HAPPENS_AFTER(this);
 }
 
 void Arena::WorkerSetup::on_scheduler_entry(bool) {
+  BP_HAPPENS_AFTER(this);
   omp_set_num_threads(1);
   if (cores_.empty()) return;
   cpu_set_t own;
@@ -38,6 +41,7 @@ void Arena::WorkerSetup::on_scheduler_entry(bool) {
 
 void Arena::WorkerSetup::on_scheduler_exit(bool) {
   if (!cores_.empty()) sched_setaffinity(0, sizeof allowed_, &allowed_);
+  BP_HAPPENS_BEFORE(this);
 }
 
 namespace {
@@ -97,7 +101,6 @@ Arena::Arena(int threads, Pin pin)
 
 void Arena::run(std::int64_t n, void (*call)(const void* context, std::int64_t i), const void* context) {
   [[maybe_unused]] const char begin = 0, end = 0;
-  BP_HAPPENS_BEFORE(&begin);
   std::vector<std::int64_t> order, delays;  // of a disturbed loop
   if (disturbance_) {
     order.resize(static_cast<std::size_t>(n)), delays.resize(order.size());
@@ -121,9 +124,10 @@ void Arena::run(std::int64_t n, void (*call)(const void* context, std::int64_t i
   };
   const bool is_logged = log_.is_on();
   if (is_logged) log_.begin_loop();
+  BP_HAPPENS_BEFORE(&begin);
   arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, n, body, tbb::simple_partitioner()); });
-  if (is_logged) log_.end_loop();
   BP_HAPPENS_AFTER(&end);
+  if (is_logged) log_.end_loop();
 }
 
 int Arena::worker() {
