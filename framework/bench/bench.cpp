@@ -223,7 +223,8 @@ class Bench {
   void fit() {
     if (options_.is_weak || result_.rows.front().threads != 1) return;
     std::vector<MeasuredSpeedup> measured;
-    for (const BenchRow& row : result_.rows) measured.push_back({static_cast<double>(row.threads), row.speedup.median});
+    for (const BenchRow& row : result_.rows)
+      if (row.threads <= cores()) measured.push_back({static_cast<double>(row.threads), row.speedup.median});
     result_.law = fit_scalability(measured);
     predict();
   }

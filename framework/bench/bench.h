@@ -58,7 +58,7 @@ struct BenchResult {
   std::int64_t slice_rows = 0;
   std::vector<BenchRow> rows;
   std::vector<LayerTime> layers;
-  std::optional<ScalabilityLaw> law;
+  std::optional<ScalabilityLaw> law;    ///< of numbers of threads that have a core each
   std::vector<Prediction> predictions;  ///< over one thread: first the measured counts, then those asked for
   double critical_path = 0.0;           ///< seconds of a step on any number of threads
   std::string environment;              ///< JSON: machine, versions, plug-ins
