@@ -90,6 +90,9 @@ void print_prospects(const BenchResult& result) {
     fmt::print("\nuniversal scalability law: σ {:.4f} (contention), κ {:.6f} (coherency), N_max {}\n",
                result.law->sigma, result.law->kappa, best ? fmt::format("{:.0f}", *best) : "unbounded");
   }
+  if (!result.law)
+    fmt::print(
+        "\nuniversal scalability law: not fitted; it takes 1 and two more thread counts that have a core each\n");
   if (result.predictions.empty()) return;
   fmt::print("\nsimulated schedule, from the tasks of one thread; critical path {:.3f} ms\n{:>7} {:>9} {:>10} {:>9}\n",
              result.critical_path * 1e3, "threads", "speed-up", "efficiency", "measured");
