@@ -213,8 +213,8 @@ kernels::Convolution shape_of(const LayerNode& node, const config::Node& setting
   const Shape& out = is_transposed ? node.input_shapes[0] : node.plan.output;
   const std::size_t axes = W.size() - 2;
   const auto item = [&](const char* name, std::size_t axis) {
-    const auto& list = settings.at(name).list;
-    return list[std::min(axis, list.size() - 1)].as_integer();
+    const config::Node& value = settings.at(name);  // a number of conv1d; one or two of conv2d
+    return value.is_scalar() ? value.as_integer() : value.list[std::min(axis, value.list.size() - 1)].as_integer();
   };
   const auto axis = [&](std::size_t i) {
     kernels::Axis made{

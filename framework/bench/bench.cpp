@@ -45,20 +45,21 @@ class Contestant {
         loss_(experiment.network, network_, data),
         arena_(threads, pin),
         trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed),
-        bare_(experiment.network, network_, arena_, trainer_.batch_size(), trainer_.executor().slice_rows()) {}
+        spec_(experiment.network) {
+    check_before_training(experiment, data, network_);
+  }
 
   /// Seconds of so many steps.
   double train(std::int64_t steps) {
     const Clock::time_point start = Clock::now();
     for (std::int64_t i = 0; i < steps; ++i) trainer_.step();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    steps_ += steps;
-    return seconds;
+    return std::chrono::duration<double>(Clock::now() - start).count();
   }
   /// Seconds of the kernels of so many steps.
   double run_bare(std::int64_t steps) {
+    if (!bare_) bare_.emplace(spec_, network_, arena_, trainer_.batch_size(), trainer_.executor().slice_rows());
     const Clock::time_point start = Clock::now();
-    for (std::int64_t i = 0; i < steps; ++i) bare_.run();
+    for (std::int64_t i = 0; i < steps; ++i) bare_->run();
     return std::chrono::duration<double>(Clock::now() - start).count();
   }
   /// What it costs to begin a loop on all threads and to wait for its end.
@@ -68,14 +69,13 @@ class Contestant {
     for (int i = 0; i < kLoops; ++i) arena_.for_each(arena_.threads(), [](std::int64_t) {});
     return std::chrono::duration<double>(Clock::now() - start).count() / kLoops;
   }
-  bool has_kernels() const { return bare_.has_kernels(); }
+  bool has_kernels() const { return bare_ && bare_->has_kernels(); }
   void disturb(std::uint64_t seed) { arena_.disturb(seed); }
   void train_logged(std::int64_t steps) {
     arena_.log().start(kLoggedTasks);
     train(steps);
     arena_.log().stop();
   }
-  std::int64_t steps() const { return steps_; }
   std::int64_t batch_size() const { return trainer_.batch_size(); }
   int threads() const { return arena_.threads(); }
   const Network& network() const { return network_; }
@@ -88,8 +88,8 @@ class Contestant {
   Loss loss_;
   Arena arena_;
   Trainer trainer_;
-  BareStep bare_;
-  std::int64_t steps_ = 0;
+  const NetworkSpec& spec_;
+  std::optional<BareStep> bare_;  ///< made when first run: short runs that only compare bits need none
 };
 
 class Bench {
@@ -131,7 +131,7 @@ class Bench {
  private:
   void add(int threads) {
     const std::int64_t batch = experiment_.train.batch_size * (options_.is_weak ? threads : 1);
-    if (batch > data_.train.count)
+    if (options_.is_weak && batch > data_.train.count)
       throw UserError(ExitCode::bad_config,
                       fmt::format("{} threads need a batch of {}, but there are {} training samples", threads, batch,
                                   data_.train.count),

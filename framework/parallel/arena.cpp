@@ -122,12 +122,10 @@ void Arena::run(std::int64_t n, void (*call)(const void* context, std::int64_t i
     BP_HAPPENS_BEFORE(slot);
     BP_HAPPENS_BEFORE(&end);
   };
-  const bool is_logged = log_.is_on();
-  if (is_logged) log_.begin_loop();
+  const TaskLog::LoopSpan span(log_);  // ends after what orders it, also where a body throws
   BP_HAPPENS_BEFORE(&begin);
   arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, n, body, tbb::simple_partitioner()); });
   BP_HAPPENS_AFTER(&end);
-  if (is_logged) log_.end_loop();
 }
 
 int Arena::worker() {

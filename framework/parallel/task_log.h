@@ -91,13 +91,28 @@ class TaskLog {
   std::int64_t now() const {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start_).count();
   }
-  /// By the caller of loops, as they begin and end.
-  void begin_loop();
-  void end_loop();
+  /// Logs a loop from its construction to its end, on the caller's side.
+  class LoopSpan {
+   public:
+    explicit LoopSpan(TaskLog& log) : log_(log.is_on() ? &log : nullptr) {
+      if (log_ != nullptr) log_->begin_loop();
+    }
+    ~LoopSpan() {
+      if (log_ != nullptr) log_->end_loop();
+    }
+    LoopSpan(const LoopSpan&) = delete;
+    LoopSpan& operator=(const LoopSpan&) = delete;
+
+   private:
+    TaskLog* log_;
+  };
+
   /// By a worker, after body `index` of the loop, which began at `begin`.
   void add_body(std::int64_t index, std::int64_t begin);
 
  private:
+  void begin_loop();
+  void end_loop();
   void add(Task task);
   Track& own_track();
 

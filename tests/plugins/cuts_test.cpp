@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bare_step.h"
 #include "support/model.h"
 #include "trainer/scratch.h"
 #include "trainer/slice.h"
@@ -95,6 +96,19 @@ TEST(Tiles, CoverEveryParameterOnce) {
       for (const auto& parameter : layer)
         for (const int times : parameter) ASSERT_EQ(times, 1);
   }
+}
+
+TEST(BareStep, KnowsTheKernelsOfEveryShapeOfLayer) {
+  Made made("[9, 8, 6]",
+            "{conv2d: {filters: 4, kernel: [3, 2], stride: [2, 1], dilation: [1, 2], groups: 2, padding: '1,2'}},"
+            "{conv_transpose2d: {filters: 6, kernel: [3], stride: [2], output_padding: [0, 1], groups: 2}},"
+            "{reshape: {shape: [-1, 6]}}, {conv1d: {filters: 8, kernel: 4, stride: 2, padding: same}},"
+            "{gru: {units: 4, bidirectional: true, bias: false}}, {attention: {heads: 2}},"
+            "{dense: {units: 5, flatten: false}}, {batch_norm: {}}, {dense: {name: logits, units: 10}}");
+  Arena arena(3);
+  BareStep step(made.experiment.network, made.network(), arena, 8, 3);
+  EXPECT_TRUE(step.has_kernels());
+  step.run();
 }
 
 TEST(Scratch, TakesWhatNobodyNeedsLater) {
