@@ -34,6 +34,7 @@ function(bp_import_library name header library)
 endfunction()
 bp_import_library(onednn oneapi/dnnl/dnnl.hpp dnnl)
 bp_import_library(highway hwy/highway.h hwy)
+bp_import_library(deflate libdeflate.h deflate)
 
 find_path(BP_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 add_library(random123 INTERFACE IMPORTED)

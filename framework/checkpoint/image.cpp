@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
+#include "files/chunk.h"
 #include "files/hdf5.h"
 
 namespace backplane {
@@ -95,20 +97,24 @@ class ImageWriter {
         dims.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
         H5Sclose, "make a data space");
     const Handle creation(H5Pcopy(dataset_creation_.id()), H5Pclose, "copy data set properties");
+    std::optional<h5::ChunkGrid> grid;
     if (!dims.empty() && element_count(shape) > 0) {
-      const std::vector<hsize_t> chunk = chunk_of(dims, element_bytes);
-      check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "set chunks");
+      grid.emplace(shape, element_bytes);
+      check(H5Pset_chunk(creation.id(), static_cast<int>(dims.size()), grid->extents().data()), "set chunks");
       check(H5Pset_fletcher32(creation.id()), "ask for checksums");
     }
     Handle dataset = make(path, type, space.id(), creation.id());
-    check(H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "write an array");
+    if (grid)
+      grid->write(dataset, data, encoder_);
+    else
+      check(H5Dwrite(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "write an array");
     const std::size_t bytes = static_cast<std::size_t>(element_count(shape)) * element_bytes;
     ManifestRow row{};
     if (path.size() >= sizeof row.path) throw InternalError("a path in a checkpoint is too long: " + path);
     std::memcpy(row.path, path.data(), path.size());
     std::strncpy(row.dtype, dtype, sizeof row.dtype - 1);
     row.bytes = static_cast<std::int64_t>(bytes);
-    row.crc32 = static_cast<std::int64_t>(crc32_z(0, static_cast<const Bytef*>(data), bytes));
+    row.crc32 = static_cast<std::int64_t>(libdeflate_crc32(0, data, bytes));
     manifest_.push_back(row);
     return dataset;
   }
@@ -167,20 +173,8 @@ class ImageWriter {
                   H5Dclose, "make a data set");
   }
 
-  /// Whole rows up to about 1 MiB.
-  static std::vector<hsize_t> chunk_of(std::vector<hsize_t> dims, std::size_t element_bytes) {
-    constexpr std::size_t kBytes = 1 << 20;
-    for (hsize_t& extent : dims) {
-      std::size_t row = element_bytes;
-      for (const hsize_t* inner = &extent + 1; inner != dims.data() + dims.size(); ++inner) row *= *inner;
-      if (row * extent <= kBytes) break;
-      extent = std::max<hsize_t>(1, kBytes / row);
-      if (extent > 1) break;
-    }
-    return dims;
-  }
-
   Handle file_, link_creation_, group_creation_, dataset_creation_;
+  h5::ChunkEncoder encoder_{h5::ChunkEncoder::Filters::fletcher32};
   std::vector<ManifestRow> manifest_;
 };
 
