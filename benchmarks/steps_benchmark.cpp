@@ -108,7 +108,8 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
                     {"record.every=" + std::to_string(every) + " steps", "record.compression=" + compression});
   const Scratch scratch;
   IoThread io;
-  Trace trace(scratch.file("trace.h5"), training.experiment, training.model.network, training.trainer, io);
+  const TracePlan plan(training.experiment, training.model.network, training.trainer);
+  Trace trace(scratch.file("trace.h5"), plan, training.model.network, training.trainer, training.arena, io);
   constexpr std::int64_t kSteps = 200;
   std::int64_t number = 0;
   compare(

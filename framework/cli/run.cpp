@@ -56,13 +56,24 @@ void print_generated(const std::vector<GeneratedText>& texts) {
     fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt), printable(sample.text));
 }
 
+void look_ahead(const Experiment& experiment, const Registry& registry, int threads) {
+  Model model = build_model(experiment, registry);
+  fmt::print("{}", describe(experiment, model));
+  Arena arena(threads);
+  Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
+  const TracePlan plan(experiment, model.network, trainer);
+  const std::int64_t total_steps = trainer.total_steps();
+  const RecordingCost cost = plan.is_empty() ? RecordingCost{} : measure_recording(plan, model.network, trainer, arena);
+  fmt::print("{}", describe_recording(plan, cost, total_steps));
+}
+
 ExitCode run(const RunWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
   for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
   if (words.is_dry) {
-    fmt::print("{}", describe(experiment, build_model(experiment, registry)));
+    look_ahead(experiment, registry, words.threads);
     return ExitCode::ok;
   }
   const RunSummary summary = run_experiment(experiment, registry,

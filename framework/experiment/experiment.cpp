@@ -14,15 +14,6 @@ using config::Node;
 using config::Schema;
 
 Schema experiment_schema(const Registry& registry) {
-  const Schema taps = Schema::list(Schema::text()).items(1);
-  const Schema record =
-      Schema::map()
-          .optional("samples", Schema::integer().at_least(1).at_most(1 << 16), "32",
-                    "first samples of a batch whose z, activation and delta are stored")
-          .optional("every", Schema::duration(), std::nullopt, "how often taps go to trace.h5; default: never")
-          .optional("taps", taps, "[activation, delta, weights]",
-                    "what goes to trace.h5: z, activation, delta, weights, gradients, and what layers declare")
-          .optional("compression", Schema::text_of({"gzip", "none"}), "gzip", "how trace.h5 stores them");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
@@ -40,7 +31,7 @@ Schema experiment_schema(const Registry& registry) {
       .required("data", data_schema(), "where samples come from")
       .required("network", network_schema(registry), "layers and loss")
       .required("train", train_schema(), "how the network is trained")
-      .optional("record", record, "{}", "what is recorded of each layer")
+      .optional("record", record_schema(), "{}", "what is recorded of each layer")
       .optional("checkpoint", checkpoint, "{}", "when checkpoints are committed")
       .optional("generate", generate, std::nullopt, "text that the network writes at the end")
       .optional("metrics", metrics, "{}", "what is written to metrics.jsonl");
@@ -79,11 +70,7 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;
   experiment.network = read_network(document.at("network"));
   experiment.train = read_train(document.at("train"));
-  const Node& record = document.at("record");
-  experiment.record.samples = record.at("samples").as_integer();
-  if (const Node* every = record.find("every")) experiment.record.every = config::parse_duration(*every);
-  if (record.at("compression").as_text() == "none") experiment.record.compression = Compression::none;
-  for (const Node& tap : record.at("taps").list) experiment.record.taps.push_back({tap.as_text(), tap.place});
+  experiment.record = read_record(document.at("record"));
   if (const Node* generate = document.find("generate"); generate != nullptr && !generate->is_null())
     experiment.generate = {.samples = generate->at("samples").as_integer(),
                            .length = generate->at("length").as_integer(),

@@ -6,10 +6,10 @@
 
 #include "config/schema.h"
 #include "data/dataset.h"
+#include "experiment/record_options.h"
 #include "network/network.h"
 #include "network/spec.h"
 #include "plugin_host/registry.h"
-#include "recorder/trace_file.h"
 #include "trainer/loss.h"
 #include "trainer/options.h"
 
@@ -27,20 +27,6 @@ struct ExperimentRequest {
 struct CheckpointOptions {
   config::Duration every;
   std::int64_t keep = 3;
-};
-
-/// A named tensor to record.
-struct Tap {
-  std::string name;
-  Place place;
-};
-
-/// What is recorded of each layer.
-struct RecordOptions {
-  std::int64_t samples = 32;                    ///< first rows of a batch that are kept, in checkpoints and traces
-  std::optional<config::Duration> every;        ///< between records of the trace; empty: no trace
-  std::vector<Tap> taps;                        ///< of the trace
-  Compression compression = Compression::gzip;  ///< of the trace
 };
 
 /// Text that the trained network writes at the end of a run.

@@ -4,8 +4,7 @@
 
 #include <algorithm>
 
-#include "base/suggest.h"
-#include "experiment/tensor_names.h"
+#include "experiment/tap_source.h"
 #include "trainer/batch_order.h"
 
 namespace backplane {
@@ -23,22 +22,6 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("early stopping looks at the validation split, but there is none", "set validation: N in the data section");
   if (rule->by_accuracy && !data.train.has_labels())
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
-}
-
-/// Every tap names tensors of at least one layer.
-void check_taps(const RecordOptions& record, const Network& network) {
-  std::vector<std::string> known = common_taps();
-  for (const LayerNode& node : network.nodes())
-    for (const SavedTensor& saved : node.plan.saved)
-      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
-  for (const Tap& tap : record.taps)
-    if (std::ranges::find(known, tap.name) == known.end())
-      throw UserError(ExitCode::bad_config,
-                      Diagnostic{.place = tap.place,
-                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
-                                 .path = "record.taps",
-                                 .nearest = nearest_name(tap.name, known),
-                                 .known = known});
 }
 
 /// State that is carried from batch to batch means something only where rows go on from batch to batch.
@@ -115,7 +98,9 @@ void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data,
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
   check_early_stopping(experiment.train.early_stopping, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
-  check_taps(experiment.record, network);
+  // Taps that name no tensor would never record anything.
+  find_taps(network, experiment.record.taps, "record.taps");
+  find_taps(network, experiment.record.statistics.taps, "record.statistics.taps");
   check_streams(experiment.train, network);
   check_generate(experiment.generate, data, network);
   check_lengths(data, network);

@@ -41,13 +41,14 @@ class Run {
         versions_(describe_versions(registry)),
         model_(build_model(experiment, registry)),
         environment_(describe_environment(registry, model_.data, options.threads).dump(2)),
-        directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
         arena_(options.threads, options.pin),
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
+        plan_(experiment, model_.network, trainer_),
+        directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
         metrics_(directory_.path("metrics.jsonl")),
         store_(directory_.path("checkpoints"), experiment.checkpoint.keep),
         progress_(trainer_.total_steps(), trainer_.steps_per_epoch()),
-        trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
+        trace_(directory_.path("trace.h5"), plan_, model_.network, trainer_, arena_, io_) {}
 
   RunSummary operator()() {
     if (!options_.thread_trace.empty()) require_writable(options_.thread_trace);
@@ -81,7 +82,7 @@ class Run {
       samples_ += batch.samples;
       epoch_samples_ += batch.samples;
       progress_.step(trainer_.state().step, batch, samples_);
-      if (trainer_.state().step % experiment_.metrics_every == 0) write_line("train_batch", batch, false);
+      if (trainer_.state().step % experiment_.metrics_every == 0) note(batch);
       if (trainer_.at_end_of_epoch()) end_epoch();
       if (is_checkpoint_due()) commit_checkpoint();
       if (arena_.log().is_full()) write_trace_of_threads();
@@ -112,6 +113,15 @@ class Run {
     const TaskLog::Span span(arena_.log(), Work::recording);
     trace_.copy_after_update(number);
     return score;
+  }
+
+  /// A line of the metrics and a point of the curves.
+  void note(const Score& batch) {
+    const std::int64_t step = trainer_.state().step;
+    write_line("train_batch", batch, false);
+    trace_.add_to_curves(step, batch, trainer_.learning_rate(step));
+    if (const std::optional<std::string> failure = trace_.take_failure())
+      progress_.say(fmt::format("recording ended before step {}, training goes on: {}", step, *failure));
   }
 
   void end_epoch() {
@@ -222,9 +232,10 @@ class Run {
   const std::string versions_;
   Model model_;
   const std::string environment_;
-  RunDirectory directory_;  // made only when all that can be checked has been
   Arena arena_;
   Trainer trainer_;
+  const TracePlan plan_;
+  RunDirectory directory_;  // made only when all that can be checked has been
   MetricsFile metrics_;
   CheckpointStore store_;  // touched by the I/O thread only, until `drain`
   Progress progress_;

@@ -36,11 +36,6 @@ std::vector<std::string> parameter_axes(const Shape& shape) {
   return axes;
 }
 
-const std::vector<std::string>& common_taps() {
-  static const std::vector<std::string> kTaps{"z", "activation", "delta", "weights", "gradients"};
-  return kTaps;
-}
-
 const std::string& definition_of(const std::string& tap) {
   static const std::map<std::string, std::string> kDefinitions{
       {"z", "output of the layer before its activation"},

@@ -23,9 +23,6 @@ std::vector<std::string> saved_axes(const Shape& sample);
 /// "out" and "in" of weights, then "tap" or "height" and "width" of kernels; "out" of biases.
 std::vector<std::string> parameter_axes(const Shape& shape);
 
-/// The taps that every layer has: "z", "activation", "delta", "weights", "gradients".
-const std::vector<std::string>& common_taps();
-
 /// What a tensor is, in a sentence: a common tap, "activation_gradient", or one that a plug-in declared.
 const std::string& definition_of(const std::string& tap);
 

@@ -1,91 +1,181 @@
 #include "experiment/trace.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <limits>
 
-#include "experiment/tensor_names.h"
+#include "files/free_space.h"
 
 namespace backplane {
 
-Trace::Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer,
+namespace {
+
+int buffers(const std::vector<TraceTensor>& tensors) {
+  return tensors.empty() ? 0 : TracePlan::kRecordsInFlight;
+}
+
+std::uint64_t bytes_of(const TraceRecord& record) {
+  std::uint64_t bytes = 0;
+  for (const Buffer& tensor : record.tensors) bytes += tensor.bytes();
+  return bytes;
+}
+
+}  // namespace
+
+Trace::Trace(const std::string& path, const TracePlan& plan, const Network& network, Trainer& trainer, Arena& arena,
              IoThread& io)
-    : network_(network),
+    : plan_(plan),
+      path_(path),
+      network_(network),
       trainer_(trainer),
+      arena_(arena),
       io_(io),
-      samples_(std::min(experiment.record.samples, trainer.batch_size())) {
-  if (!experiment.record.every) return;
-  every_ = experiment.record.every->steps + experiment.record.every->epochs * trainer.steps_per_epoch();
-  for (std::size_t i = 0; i < network.nodes().size(); ++i)
-    for (const Tap& tap : experiment.record.taps) add_layer(i, tap.name);
-  io_.submit([this, path, compression = experiment.record.compression] {
-    file_ = std::make_shared<TraceFile>(path, tensors_, samples_, network_.dtype(), compression);
-  });
+      layout_(plan.layout()),
+      tensors_(layout_.series[TracePlan::kTensors].tensors, buffers(layout_.series[TracePlan::kTensors].tensors)),
+      statistics_(layout_.series[TracePlan::kStatistics].tensors,
+                  buffers(layout_.series[TracePlan::kStatistics].tensors)),
+      curves_(layout_.series[TracePlan::kCurves].tensors, TracePlan::kRecordsInFlight),
+      skips_({}, TracePlan::kRecordsInFlight) {
+  if (plan_.is_empty()) return;
+  std::size_t column = 0;
+  for (std::size_t i = 0; i < plan_.statistics.size(); ++i) {
+    computed_.emplace_back(plan_.statistics_of);
+    first_column_.push_back(column);
+    for (const Statistic statistic : plan_.statistics_of) column += columns_of(statistic).size();
+  }
+  io_.submit([this] { file_ = std::make_unique<TraceFile>(path_, layout_, plan_.compression); });
   io_.drain();
 }
 
-void Trace::add_layer(std::size_t index, const std::string& tap) {
-  const LayerNode& node = network_.nodes()[index];
-  const auto add = [&](std::size_t item, const std::string& name, const Shape& shape, std::vector<std::string> axes) {
-    sources_.push_back({tap, index, item});
-    tensors_.push_back({.path = "/layers/" + node.name() + "/" + name,
-                        .shape = shape,
-                        .axes = std::move(axes),
-                        .definition = definition_of(tap)});
-  };
-  if (tap == "weights" || tap == "gradients") {
-    for (std::size_t p = 0; p < node.parameters.size(); ++p)
-      if (const Parameter& parameter = node.parameters[p]; tap == "weights" || parameter.trainable)
-        add(p, tap + "/" + parameter.name, parameter.shape, parameter_axes(parameter.shape));
-  } else if (std::ranges::find(common_taps(), tap) != common_taps().end()) {
-    add(0, tap, with_batch(samples_, node.plan.output), sample_axes(node.plan.output));
-  } else {
-    for (std::size_t k = 0; k < node.plan.saved.size(); ++k)
-      if (const SavedTensor& saved = node.plan.saved[k]; saved.name == tap)
-        add(k, tap, with_batch(samples_, saved.sample_shape), saved_axes(saved.sample_shape));
+Trace::~Trace() {
+  try {
+    io_.drain();
+  } catch (const std::exception&) {  // of another's job, who is told where he asks
   }
+}
+
+bool Trace::is_due(std::int64_t step) const {
+  if (has_failed_) return false;
+  return (!plan_.tensors.empty() && plan_.tensor_steps.contains(step)) ||
+         (!plan_.statistics.empty() && plan_.statistics_steps.contains(step));
 }
 
 void Trace::copy_before_update(const Batch& batch) {
-  record_ = std::make_shared<TraceRecord>();
-  const std::int64_t rows = std::min(samples_, batch.count);
-  record_->samples.assign(batch.indices, batch.indices + rows);
-  record_->samples.resize(static_cast<std::size_t>(samples_), -1);
-  for (const TraceTensor& tensor : tensors_)
-    record_->tensors.emplace_back(static_cast<std::size_t>(element_count(tensor.shape)) * size_of(network_.dtype()));
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    if (sources_[i].tap != "gradients") copy(sources_[i], i, rows);
+  const std::int64_t step = trainer_.state().step + 1;
+  rows_ = batch.count;
+  if (!plan_.tensors.empty() && plan_.tensor_steps.contains(step)) {
+    record_ = plan_.when_busy == WhenBusy::wait ? tensors_.take() : tensors_.take_if_free();
+    if (record_) {
+      auto* samples = record_->tensors[0].as<std::int64_t>();
+      const std::int64_t rows = std::min(plan_.samples, rows_);
+      std::copy_n(batch.indices, rows, samples);
+      std::fill(samples + rows, samples + plan_.samples, -1);
+      copy_tensors(false);
+    } else {
+      ++skipped_;
+      std::unique_ptr<TraceRecord> skip = skips_.take();
+      skip->step = step;
+      write(TracePlan::kSkipped, skips_, std::move(skip));
+    }
+  }
+  if (!plan_.statistics.empty() && plan_.statistics_steps.contains(step)) {
+    statistics_record_ = statistics_.take();
+    compute_statistics(false);
+  }
 }
 
 void Trace::copy_after_update(std::int64_t step) {
-  record_->step = step;
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    if (sources_[i].tap == "gradients") copy(sources_[i], i, 0);
-  io_.submit([file = file_, record = std::move(record_)] { file->append(*record); });
+  if (record_) {
+    record_->step = step;
+    copy_tensors(true);
+    write(TracePlan::kTensors, tensors_, std::move(record_));
+  }
+  if (statistics_record_) {
+    statistics_record_->step = step;
+    compute_statistics(true);
+    write(TracePlan::kStatistics, statistics_, std::move(statistics_record_));
+  }
 }
 
-void Trace::copy(const Source& source, std::size_t index, std::int64_t rows) {
-  Executor& executor = trainer_.executor();
-  const LayerNode& node = network_.nodes()[source.node];
-  const auto rows_of = [&](const Shape& sample) {
-    return static_cast<std::size_t>(rows * element_count(sample)) * size_of(network_.dtype());
+void Trace::add_to_curves(std::int64_t step, const Score& score, double learning_rate) {
+  if (plan_.is_empty() || has_failed_) return;
+  std::unique_ptr<TraceRecord> point = curves_.take();
+  point->step = step;
+  *point->tensors[0].as<double>() = score.loss;
+  *point->tensors[1].as<double>() = score.accuracy.value_or(std::numeric_limits<double>::quiet_NaN());
+  *point->tensors[2].as<double>() = learning_rate;
+  write(TracePlan::kCurves, curves_, std::move(point));
+}
+
+std::optional<std::string> Trace::take_failure() {
+  if (!has_failed_ || is_failure_told_) return std::nullopt;
+  is_failure_told_ = true;
+  return failure_;
+}
+
+/// HDF5 must not meet a full disk: it cannot be trusted with the file, or with itself, after that.
+void Trace::write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record) {
+  io_.submit([this, series, &pool, record = std::make_shared<std::unique_ptr<TraceRecord>>(std::move(record))] {
+    try {
+      if (!has_failed_) {
+        require_free_space(path_, bytes_of(**record) * 5 / 4);
+        file_->append(series, **record);
+      }
+    } catch (const UserError& error) {
+      failure_ = error.diagnostics().front().what;
+      has_failed_ = true;
+    }
+    pool.give_back(std::move(*record));
+  });
+}
+
+void Trace::copy_tensors(bool gradients) {
+  arena_.for_each(std::ssize(plan_.tensors), [&](std::int64_t i) {
+    const TapSource& source = plan_.tensors[static_cast<std::size_t>(i)];
+    if ((source.tap == "gradients") == gradients)
+      copy(source, record_->tensors[static_cast<std::size_t>(i) + 1].data());  // the first are the samples' indices
+  });
+}
+
+void Trace::copy(const TapSource& source, void* to) const {
+  const auto* from = static_cast<const std::byte*>(data_of(source, network_, trainer_.executor()));
+  auto* at = static_cast<std::byte*>(to);
+  const std::size_t width = size_of(network_.dtype()), stored = size_of(plan_.element);
+  const auto copy_elements = [&](std::int64_t first, std::int64_t count) {
+    convert(from + static_cast<std::size_t>(first) * width, network_.dtype(), at, plan_.element, count);
+    at += static_cast<std::size_t>(count) * stored;
   };
-  const void* from = nullptr;
-  std::size_t bytes = rows_of(node.plan.output);
-  if (source.tap == "z")
-    from = executor.z(source.node);
-  else if (source.tap == "activation")
-    from = executor.activation(source.node);
-  else if (source.tap == "delta")
-    from = executor.delta(source.node);
-  else if (source.tap == "weights" || source.tap == "gradients") {
-    const Parameter& parameter = node.parameters[source.item];
-    from = source.tap == "weights" ? parameter.value.data() : executor.gradient(source.node, source.item);
-    bytes = parameter.value.bytes();
+  const std::int64_t size = element_count(source.shape);
+  if (!source.is_per_sample) return copy_elements(0, size);
+  const std::int64_t rows = std::min(plan_.samples, rows_);
+  if (plan_.is_cut_in_time(source)) {
+    const std::int64_t steps = source.shape[0], inner = size / steps;
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (const std::int64_t step : plan_.time_steps)
+        copy_elements(row * size + (step < 0 ? step + steps : step) * inner, inner);
   } else {
-    from = executor.saved(source.node, source.item);
-    bytes = rows_of(node.plan.saved[source.item].sample_shape);
+    copy_elements(0, rows * size);
   }
-  std::memcpy(record_->tensors[index].data(), from, bytes);
+  const std::int64_t missing = (plan_.samples - rows) * element_count(plan_.record_shape(source)) / plan_.samples;
+  std::memset(at, 0, static_cast<std::size_t>(missing) * stored);
+}
+
+void Trace::compute_statistics(bool gradients) {
+  arena_.for_each(std::ssize(plan_.statistics), [&](std::int64_t i) {
+    const auto index = static_cast<std::size_t>(i);
+    const TapSource& source = plan_.statistics[index];
+    if ((source.tap == "gradients") != gradients) return;
+    const std::size_t end =
+        index + 1 < first_column_.size() ? first_column_[index + 1] : statistics_record_->tensors.size();
+    std::vector<void*> columns;
+    for (std::size_t column = first_column_[index]; column < end; ++column)
+      columns.push_back(statistics_record_->tensors[column].data());
+    computed_[index].compute(data_of(source, network_, trainer_.executor()), network_.dtype(),
+                             element_count(source.shape) * (source.is_per_sample ? rows_ : 1), columns);
+  });
 }
 
 }  // namespace backplane

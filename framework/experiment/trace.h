@@ -1,50 +1,69 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "experiment/experiment.h"
+#include "experiment/trace_plan.h"
 #include "files/io_thread.h"
-#include "recorder/trace_file.h"
+#include "parallel/arena.h"
+#include "recorder/record_pool.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
 
-/// Records the taps that an experiment asks for: copies tensors at the right instants of a step and hands them to the
-/// I/O thread. Nothing is dropped: where the disk is slower than training, training waits.
+/// Records what a plan says: copies tensors, or computes statistics of them, at the right instants of a step, and
+/// hands them to the I/O thread. Never changes what is trained. Used by the thread that trains.
 class Trace {
  public:
-  /// Makes `path`, unless the experiment records nothing over steps.
-  Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer, IoThread& io);
+  /// Makes `path`, unless the plan is empty. References must outlive it; `io` is drained before.
+  Trace(const std::string& path, const TracePlan& plan, const Network& network, Trainer& trainer, Arena& arena,
+        IoThread& io);
+  ~Trace();  ///< what was handed over is written first
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
 
-  bool is_due(std::int64_t step) const { return every_ > 0 && step % every_ == 0; }
+  bool is_due(std::int64_t step) const;
 
   /// While the weights still are those that made z and δ (between backward and update).
   void copy_before_update(const Batch& batch);
   /// When gradients are complete: the record is handed over.
   void copy_after_update(std::int64_t step);
 
+  /// A point of the curves.
+  void add_to_curves(std::int64_t step, const Score& score, double learning_rate);
+
+  /// Records that were due and left out, since all buffers were on their way (`when_busy: thin`).
+  std::int64_t skipped() const { return skipped_; }
+  /// Why recording has ended before the run, where it has; once. Training goes on.
+  std::optional<std::string> take_failure();
+  bool has_failed() const { return has_failed_; }
+
  private:
-  /// Where one tensor of the trace comes from.
-  struct Source {
-    std::string tap;
-    std::size_t node = 0;
-    std::size_t item = 0;  ///< which parameter, or which saved tensor
-  };
+  void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
+  void copy_tensors(bool gradients);
+  void copy(const TapSource& source, void* to) const;
+  void compute_statistics(bool gradients);
 
-  void add_layer(std::size_t node, const std::string& tap);
-  void copy(const Source& source, std::size_t index, std::int64_t rows);
-
+  const TracePlan plan_;
+  const std::string path_;
   const Network& network_;
   Trainer& trainer_;
+  Arena& arena_;
   IoThread& io_;
-  std::int64_t every_ = 0;
-  std::int64_t samples_ = 0;
-  std::vector<Source> sources_;
-  std::vector<TraceTensor> tensors_;
-  std::shared_ptr<TraceFile> file_;
-  std::shared_ptr<TraceRecord> record_;  ///< of the step that runs
+  const TraceLayout layout_;
+  RecordPool tensors_, statistics_, curves_, skips_;
+  std::vector<TensorStatistics> computed_;                   ///< one for each of plan_.statistics
+  std::vector<std::size_t> first_column_;                    ///< of each in a record
+  std::unique_ptr<TraceRecord> record_, statistics_record_;  ///< of the step that runs; empty where nothing is due
+  std::int64_t rows_ = 0;                                    ///< of that step's batch
+  std::int64_t skipped_ = 0;
+  std::unique_ptr<TraceFile> file_;  ///< the I/O thread's
+  std::string failure_;              ///< written before has_failed_, read after
+  std::atomic<bool> has_failed_ = false;
+  bool is_failure_told_ = false;
 };
 
 }  // namespace backplane

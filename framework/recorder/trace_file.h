@@ -1,61 +1,93 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "files/chunk.h"
 #include "files/hdf5.h"
+#include "recorder/element.h"
 #include "tensor/buffer.h"
-#include "tensor/dtype.h"
 #include "tensor/shape.h"
 
 namespace backplane {
 
-/// A tensor that is recorded again and again: one data set of the trace.
+/// A tensor that is recorded again and again: one data set of the trace, with a first axis `step`.
 struct TraceTensor {
   std::string path;               ///< "/layers/hidden/delta"
-  Shape shape;                    ///< of one record
+  Shape shape;                    ///< of one record; empty for a number
   std::vector<std::string> axes;  ///< one label per axis of `shape`
-  std::string definition;
+  Element element = Element::float32;
+  std::map<std::string, std::string> attributes;
 };
 
-/// How tensors are stored: gzip packs float32 weights by a tenth or so and takes a core 25 ms a MB; checksums are
-/// always.
+/// Tensors that are recorded at the same steps.
+struct TraceSeries {
+  /// Data set of those steps, the dimension scale of all first axes: "/scales/step". Empty: the file has no such
+  /// series.
+  std::string step_path;
+  std::vector<TraceTensor> tensors;
+  std::string plot;  ///< the tensor, by name within its group, that viewers plot when they open the file; or empty
+};
+
+/// What the entries of an axis are, where they are not simply counted: a dimension scale of every axis of that label.
+struct TraceScale {
+  std::string path;  ///< "/scales/time"
+  std::string axis;  ///< "time"
+  std::vector<std::int64_t> values;
+};
+
+struct TraceLayout {
+  std::vector<TraceSeries> series;
+  std::vector<TraceScale> scales;
+};
+
+/// How tensors are stored; checksums are always.
 enum class Compression { none, gzip };
 
-/// What is recorded at one step: one buffer for each TraceTensor, in their order.
+/// What a series records at one step: a buffer for each of its tensors, in their order.
 struct TraceRecord {
   std::int64_t step = 0;
-  std::vector<std::int64_t> samples;  ///< which training samples the rows are
   std::vector<Buffer> tensors;
 };
 
-/// trace.h5: taps over steps. The same names as in a checkpoint, with a first axis `step`; /scales/step says which
-/// steps, /scales/sample which samples. Written in SWMR mode: readable while the run goes on
-/// (h5py.File(path, "r", swmr=True)). See FORMAT.md. Used by the I/O thread.
+/// trace.h5: taps over steps. The same names as in a checkpoint, with a first axis `step`. Written in SWMR mode:
+/// readable while the run goes on (h5py.File(path, "r", swmr=True)). See FORMAT.md. Used by the I/O thread.
 class TraceFile {
  public:
-  /// Makes the file with all its data sets. `samples`: rows of per-sample tensors.
-  TraceFile(const std::string& path, std::vector<TraceTensor> tensors, std::int64_t samples, DType dtype,
-            Compression compression);
+  /// Makes the file, in place of one that may be there, with all its data sets.
+  TraceFile(const std::string& path, const TraceLayout& layout, Compression compression);
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
   /// where it cannot be written.
-  void append(const TraceRecord& record);
+  void append(std::size_t series, const TraceRecord& record);
 
  private:
-  h5::Handle make(const std::string& path, const Shape& shape, hid_t type, const std::vector<std::string>& axes);
-  void extend_and_write(const h5::Handle& dataset, const Shape& shape, hid_t type, const void* data);
+  /// One data set, and how it is written.
+  struct Column {
+    h5::Handle dataset;
+    Element element;
+    std::optional<h5::ChunkGrid> grid;  ///< none: many records share a chunk
+    Shape shape;
+  };
+  struct Series {
+    Column steps;
+    std::vector<Column> tensors;
+    hsize_t records = 0;
+  };
+
+  Column make(const TraceTensor& tensor);
+  Series make(const TraceSeries& series);
+  static h5::Handle make_scale(const h5::Handle& file, const TraceScale& scale);
+  void write(const Column& column, hsize_t record, const void* data);
 
   std::string path_;
-  std::vector<TraceTensor> tensors_;
-  DType dtype_;
   Compression compression_;
-  Shape sample_shape_;
-  std::int64_t records_ = 0;
+  h5::ChunkEncoder encoder_;
   h5::Handle file_;
-  h5::Handle steps_, samples_;
-  std::vector<h5::Handle> datasets_;
+  std::vector<Series> series_;
 };
 
 }  // namespace backplane

@@ -1,0 +1,183 @@
+#include "experiment/trace_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiment/tensor_names.h"
+
+namespace backplane {
+
+namespace {
+
+std::uint64_t bytes_of(const TraceSeries& series) {
+  std::uint64_t bytes = sizeof(std::int64_t);  // the step
+  for (const TraceTensor& tensor : series.tensors)
+    bytes += static_cast<std::uint64_t>(element_count(tensor.shape)) * size_of(tensor.element);
+  return bytes;
+}
+
+/// A step that lies beyond the end is never recorded.
+void check_steps(const StepRules& rules, std::int64_t total_steps, const char* path) {
+  for (const std::int64_t step : rules.at)
+    if (step > total_steps)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{.place = rules.at_place,
+                     .what = fmt::format("step {} is never reached: the run has {} steps", step, total_steps),
+                     .path = path,
+                     .hint = "leave it out, or train longer"});
+}
+
+}  // namespace
+
+TracePlan::TracePlan(const Experiment& experiment, const Network& network, const Trainer& trainer) {
+  const std::int64_t steps_per_epoch = trainer.steps_per_epoch(), total_steps = trainer.total_steps();
+  const RecordOptions& record = experiment.record;
+  samples = std::min(record.samples, trainer.batch_size());
+  element = record.element.value_or(element_of(network.dtype()));
+  compression = record.compression;
+  when_busy = record.when_busy;
+  for (const LayerNode& node : network.nodes()) layer_names_.push_back(node.name());
+  // Taps are looked at even where no step is asked for: a slip in them is a slip.
+  tensors = find_taps(network, record.taps, "record.taps");
+  statistics = find_taps(network, record.statistics.taps, "record.statistics.taps");
+  statistics_of = record.statistics.of;
+  choose_time_steps(record);
+  check_steps(record.steps, total_steps, "record.at");
+  check_steps(record.statistics.steps, total_steps, "record.statistics.at");
+  tensor_steps = RecordedSteps(record.steps, steps_per_epoch, total_steps);
+  statistics_steps = RecordedSteps(record.statistics.steps, steps_per_epoch, total_steps);
+  if (record.steps.is_empty()) tensors.clear();
+  if (record.statistics.steps.is_empty()) statistics.clear();
+  if (record.budget) fit(*record.budget, record.budget_place);
+}
+
+void TracePlan::choose_time_steps(const RecordOptions& record) {
+  if (record.time_steps.empty()) return;
+  time_steps = {0};  // any: says to is_cut_in_time that there is a choice
+  const auto fail = [&](const std::string& what, const char* hint) {
+    throw UserError(
+        ExitCode::bad_config,
+        Diagnostic{.place = record.time_steps_place, .what = what, .path = "record.time_steps", .hint = hint});
+  };
+  std::int64_t shortest = 0;
+  for (const TapSource& source : tensors)
+    if (is_cut_in_time(source)) shortest = shortest == 0 ? source.shape[0] : std::min(shortest, source.shape[0]);
+  if (shortest == 0) fail("no tensor that is recorded has a time axis", "leave it out");
+  time_steps.clear();
+  for (const std::int64_t step : record.time_steps) {
+    if (step >= shortest || step < -shortest)
+      fail(fmt::format("there is no time step {}: sequences have {}", step, shortest),
+           "they are counted from 0; -1 is the last");
+    time_steps.push_back(step);
+  }
+}
+
+bool TracePlan::is_cut_in_time(const TapSource& source) const {
+  return !time_steps.empty() && source.is_per_sample && source.axes.size() > 1 && source.axes[1] == "time";
+}
+
+Shape TracePlan::record_shape(const TapSource& source) const {
+  if (!source.is_per_sample) return source.shape;
+  Shape shape = with_batch(samples, source.shape);
+  if (is_cut_in_time(source)) shape[1] = std::ssize(time_steps);
+  return shape;
+}
+
+TraceSeries TracePlan::tensor_series() const {
+  if (tensors.empty()) return {};
+  TraceSeries series{.step_path = "/scales/step", .tensors = {}, .plot = ""};
+  series.tensors.push_back({.path = "/scales/sample",
+                            .shape = {samples},
+                            .axes = {"sample"},
+                            .element = Element::int64,
+                            .attributes = {{"definition", "index of the sample within the training split; -1: none"}}});
+  for (const TapSource& source : tensors)
+    series.tensors.push_back({.path = "/layers/" + layer_names_[source.node] + "/" + source.name,
+                              .shape = record_shape(source),
+                              .axes = source.axes,
+                              .element = element,
+                              .attributes = {{"definition", definition_of(source.tap)}}});
+  return series;
+}
+
+TraceSeries TracePlan::statistics_series() const {
+  if (statistics.empty()) return {};
+  TraceSeries series{.step_path = "/statistics/scales/step", .tensors = {}, .plot = ""};
+  for (const TapSource& source : statistics)
+    for (const Statistic statistic : statistics_of)
+      for (const StatisticColumn& column : columns_of(statistic)) {
+        std::vector<std::string> axes;
+        if (!column.axis.empty()) axes.push_back(column.axis);
+        series.tensors.push_back(
+            {.path = fmt::format("/statistics/layers/{}/{}/{}", layer_names_[source.node], source.name, column.name),
+             .shape = column.shape,
+             .axes = std::move(axes),
+             .element = column.element,
+             .attributes = {{"definition", column.definition}, {"of", definition_of(source.tap)}}});
+      }
+  return series;
+}
+
+TraceLayout TracePlan::layout() const {
+  const auto curve = [](const char* name, const char* definition) {
+    return TraceTensor{.path = fmt::format("/curves/{}", name),
+                       .shape = {},
+                       .axes = {},
+                       .element = Element::float64,
+                       .attributes = {{"definition", definition}}};
+  };
+  TraceLayout layout;
+  layout.series = {tensor_series(),
+                   statistics_series(),
+                   {.step_path = "/curves/step",
+                    .tensors = {curve("loss", "mean loss of the batch, before the step"),
+                                curve("accuracy", "share of right answers in the batch; NaN without labels"),
+                                curve("learning_rate", "of the step")},
+                    .plot = "loss"},
+                   {.step_path = when_busy == WhenBusy::thin ? "/scales/skipped" : "", .tensors = {}, .plot = ""}};
+  if (!time_steps.empty()) layout.scales.push_back({.path = "/scales/time", .axis = "time", .values = time_steps});
+  return layout;
+}
+
+std::uint64_t TracePlan::tensor_bytes() const {
+  return tensors.empty() ? 0 : bytes_of(tensor_series());
+}
+
+std::uint64_t TracePlan::statistics_bytes() const {
+  return statistics.empty() ? 0 : bytes_of(statistics_series());
+}
+
+std::uint64_t TracePlan::buffer_bytes() const {
+  return kRecordsInFlight * (tensor_bytes() + statistics_bytes());
+}
+
+std::uint64_t TracePlan::total_bytes() const {
+  return static_cast<std::uint64_t>(tensor_steps.count()) * tensor_bytes() +
+         static_cast<std::uint64_t>(statistics_steps.count()) * statistics_bytes();
+}
+
+/// Both series are thinned out alike, so that what was asked for in proportion stays in proportion.
+void TracePlan::fit(std::uint64_t budget, const Place& place) {
+  const std::uint64_t least = tensor_bytes() + statistics_bytes();
+  if (least > budget)
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = place,
+                               .what = fmt::format("one record takes {} bytes, the budget is {}", least, budget),
+                               .path = "record.budget",
+                               .hint = "raise it, or record fewer samples, taps or statistics"});
+  const std::uint64_t wanted = total_bytes();
+  if (wanted <= budget) return;
+  const RecordedSteps all_tensor_steps = tensor_steps, all_statistics_steps = statistics_steps;
+  // Each series keeps its first record, which may be one more than its share of the budget.
+  for (stride = static_cast<std::int64_t>(wanted / budget); total_bytes() > budget;) {
+    ++stride;
+    tensor_steps = all_tensor_steps;
+    statistics_steps = all_statistics_steps;
+    tensor_steps.thin_out(stride);
+    statistics_steps.thin_out(stride);
+  }
+}
+
+}  // namespace backplane

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace backplane {
+
+/// Asked before a file grows by `bytes`: whether its disk has room for them, and for a little more that others need.
+/// Throws UserError (io) where it has not; a disk that does not tell is taken to have room.
+void require_free_space(const std::string& path, std::uint64_t bytes);
+
+}  // namespace backplane
