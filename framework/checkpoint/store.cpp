@@ -119,9 +119,10 @@ void CheckpointStore::require_room(std::uint64_t bytes) const {
   if (::statvfs(directory_.c_str(), &disk) != 0) return;  // then the write will say what is wrong
   const std::uint64_t free = static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize;
   if (free < needed)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: a checkpoint needs {} bytes of free space, there are {}", directory_, needed, free),
-                    "make room on that disk");
+    throw UserError(
+        ExitCode::io,
+        fmt::format("{}: a checkpoint needs {} bytes of free space, there are {}", directory_, needed, free),
+        "make room on that disk");
 }
 
 }  // namespace backplane

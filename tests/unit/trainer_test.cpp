@@ -181,7 +181,7 @@ TEST(Trainer, StopsEarlyWhenTheLossHasNotImprovedForAsLongAsPatience) {
   for (const auto& [loss, without] : course) {
     ASSERT_FALSE(lab.trainer.is_finished());
     lab.trainer.step();
-    lab.trainer.note_validation(with_loss(loss));
+    lab.trainer.end_epoch(with_loss(loss));
     EXPECT_EQ(lab.trainer.state().epochs_without_improvement, without) << "at loss " << loss;
   }
   EXPECT_TRUE(lab.trainer.has_stopped_early());
@@ -192,16 +192,16 @@ TEST(Trainer, StopsEarlyWhenTheLossHasNotImprovedForAsLongAsPatience) {
 
 TEST(Trainer, StopsEarlyByAccuracyWhenAsked) {
   Lab lab(validated("epochs: 50, batch_size: 10, optimizer: sgd, early_stopping: {metric: accuracy, patience: 1}"));
-  lab.trainer.note_validation(with_loss(1.0, 0.5));
-  lab.trainer.note_validation(with_loss(2.0, 0.6));  // the loss is of no account
+  lab.trainer.end_epoch(with_loss(1.0, 0.5));
+  lab.trainer.end_epoch(with_loss(2.0, 0.6));  // the loss is of no account
   EXPECT_FALSE(lab.trainer.has_stopped_early());
-  lab.trainer.note_validation(with_loss(0.1, 0.6));
+  lab.trainer.end_epoch(with_loss(0.1, 0.6));
   EXPECT_TRUE(lab.trainer.has_stopped_early());
 }
 
 TEST(Trainer, DoesNotStopEarlyUnasked) {
   Lab lab(ten_samples("epochs: 50, batch_size: 10, optimizer: sgd"));
-  for (int i = 0; i < 10; ++i) lab.trainer.note_validation(with_loss(1.0));
+  for (int i = 0; i < 10; ++i) lab.trainer.end_epoch(with_loss(1.0));
   EXPECT_FALSE(lab.trainer.is_finished());
 }
 
