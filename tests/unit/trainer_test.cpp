@@ -59,7 +59,8 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
     loss += score.loss * static_cast<double>(score.samples);
     right += *score.accuracy * static_cast<double>(score.samples);
     EXPECT_EQ(lab.trainer.at_end_of_epoch(), batch == 2);
-    EXPECT_EQ(lab.trainer.state().epoch_samples, batch == 2 ? 0 : 4 * (batch + 1));
+    EXPECT_EQ(lab.trainer.state().owes_end_of_epoch, batch == 2);
+    EXPECT_EQ(lab.trainer.state().epoch_samples, std::min<std::int64_t>(10, 4 * (batch + 1)));
   }
   // The epoch's score is the mean over samples, not over batches. Losses of size 1, summed in another order.
   EXPECT_NEAR(lab.trainer.epoch_score().loss, loss / 10, 1e-14);
@@ -67,8 +68,12 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
   EXPECT_EQ(lab.trainer.epoch_score().samples, 10);
   EXPECT_EQ(lab.trainer.state().epoch, 1);
   EXPECT_EQ(lab.trainer.state().position, 0);
-  EXPECT_EQ(lab.trainer.state().epoch_samples, 0);
-  EXPECT_EQ(lab.trainer.state().epoch_sums.loss_sum, 0.0);
+  lab.trainer.end_epoch({});
+  EXPECT_FALSE(lab.trainer.state().owes_end_of_epoch);
+  EXPECT_EQ(lab.trainer.state().train_score->loss, lab.trainer.epoch_score().loss);
+  const Score next = lab.trainer.step();  // books of the next epoch begin at nothing
+  EXPECT_EQ(lab.trainer.state().epoch_samples, 4);
+  EXPECT_EQ(lab.trainer.epoch_score().loss, next.loss);
 }
 
 TEST(Trainer, TakesTheMeanGradientOfAPartialBatch) {
