@@ -108,7 +108,8 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
                     {"record.every=" + std::to_string(every) + " steps", "record.compression=" + compression});
   const Scratch scratch;
   IoThread io;
-  const TracePlan plan(training.experiment, training.model.network, training.trainer);
+  const TracePlan plan(training.experiment, training.model.network,
+                       run_length(training.experiment.train, training.model.data.train.count));
   Trace trace(scratch.file("trace.h5"), plan, training.model.network, training.trainer, training.arena, io);
   constexpr std::int64_t kSteps = 200;
   std::int64_t number = 0;
@@ -128,7 +129,7 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
 void checkpoint(benchmark::State& state, const Registry& registry, const std::string& file, int threads) {
   Training training(registry, file, threads);
   const Scratch scratch;
-  CheckpointStore store(scratch.file("checkpoints"), 3);
+  CheckpointStore store(scratch.file("checkpoints"), {.keep = 3});
   IoThread io;
   const std::string environment = describe_environment(registry, training.model.data, threads).dump();
   constexpr std::int64_t kEvery = 100;

@@ -24,6 +24,35 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
+<<<<<<< HEAD
+=======
+void check_keep_best(const CheckpointOptions& checkpoint, const DataSet& data) {
+  if (checkpoint.keep_best && !data.validation)
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = checkpoint.place,
+                               .what = "the best checkpoint is that of the lowest validation loss, but there is no "
+                                       "validation split",
+                               .path = "checkpoint.keep_best",
+                               .hint = "set validation: N in the data section"});
+}
+
+/// Every tap names tensors of at least one layer.
+void check_taps(const RecordOptions& record, const Network& network) {
+  std::vector<std::string> known = common_taps();
+  for (const LayerNode& node : network.nodes())
+    for (const SavedTensor& saved : node.plan.saved)
+      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
+  for (const Tap& tap : record.taps)
+    if (std::ranges::find(known, tap.name) == known.end())
+      throw UserError(ExitCode::bad_config,
+                      Diagnostic{.place = tap.place,
+                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
+                                 .path = "record.taps",
+                                 .nearest = nearest_name(tap.name, known),
+                                 .known = known});
+}
+
+>>>>>>> part-a
 /// State that is carried from batch to batch means something only where rows go on from batch to batch.
 void check_streams(const TrainOptions& train, const Network& network) {
   for (const LayerNode& node : network.nodes())
@@ -97,6 +126,7 @@ void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data,
 
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
   check_early_stopping(experiment.train.early_stopping, data);
+  check_keep_best(experiment.checkpoint, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
   // Taps that name no tensor would never record anything.
   find_taps(network, experiment.record.taps, "record.taps");

@@ -31,10 +31,9 @@ void check_steps(const StepRules& rules, std::int64_t total_steps, const char* p
 
 }  // namespace
 
-TracePlan::TracePlan(const Experiment& experiment, const Network& network, const Trainer& trainer) {
-  const std::int64_t steps_per_epoch = trainer.steps_per_epoch(), total_steps = trainer.total_steps();
+TracePlan::TracePlan(const Experiment& experiment, const Network& network, const RunLength& length) {
   const RecordOptions& record = experiment.record;
-  samples = std::min(record.samples, trainer.batch_size());
+  samples = std::min(record.samples, length.batch_size);
   element = record.element.value_or(element_of(network.dtype()));
   compression = record.compression;
   when_busy = record.when_busy;
@@ -44,10 +43,10 @@ TracePlan::TracePlan(const Experiment& experiment, const Network& network, const
   statistics = find_taps(network, record.statistics.taps, "record.statistics.taps");
   statistics_of = record.statistics.of;
   choose_time_steps(record);
-  check_steps(record.steps, total_steps, "record.at");
-  check_steps(record.statistics.steps, total_steps, "record.statistics.at");
-  tensor_steps = RecordedSteps(record.steps, steps_per_epoch, total_steps);
-  statistics_steps = RecordedSteps(record.statistics.steps, steps_per_epoch, total_steps);
+  check_steps(record.steps, length.total_steps, "record.at");
+  check_steps(record.statistics.steps, length.total_steps, "record.statistics.at");
+  tensor_steps = RecordedSteps(record.steps, length.steps_per_epoch, length.total_steps);
+  statistics_steps = RecordedSteps(record.statistics.steps, length.steps_per_epoch, length.total_steps);
   if (record.steps.is_empty()) tensors.clear();
   if (record.statistics.steps.is_empty()) statistics.clear();
   if (record.budget) fit(*record.budget, record.budget_place);

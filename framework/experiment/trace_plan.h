@@ -16,7 +16,7 @@ namespace backplane {
 class TracePlan {
  public:
   /// Throws UserError (bad_config) where a tap or a step would never be recorded, or a budget holds not one record.
-  TracePlan(const Experiment& experiment, const Network& network, const Trainer& trainer);
+  TracePlan(const Experiment& experiment, const Network& network, const RunLength& length);
 
   bool is_empty() const { return tensors.empty() && statistics.empty(); }
   TraceLayout layout() const;

@@ -14,12 +14,6 @@ namespace backplane {
 
 namespace {
 
-std::int64_t steps_in_all(const TrainOptions& options, std::int64_t steps_per_epoch) {
-  const std::int64_t by_epochs = options.epochs.value_or(0) * steps_per_epoch;
-  if (!options.steps) return by_epochs;
-  return options.epochs ? std::min(by_epochs, *options.steps) : *options.steps;
-}
-
 Score make_score(const BatchResult& sums, std::int64_t samples, bool has_accuracy) {
   const auto share = [&] { return static_cast<double>(sums.correct) / static_cast<double>(sums.predictions); };
   return {.loss = sums.loss_sum / static_cast<double>(samples),
@@ -29,6 +23,17 @@ Score make_score(const BatchResult& sums, std::int64_t samples, bool has_accurac
 
 }  // namespace
 
+RunLength run_length(const TrainOptions& options, std::int64_t training_samples) {
+  const std::int64_t per_epoch = BatchOrder(training_samples, options.batch_size).batches();
+  const std::int64_t by_epochs = options.epochs.value_or(0) * per_epoch;
+  const std::int64_t in_all = !options.steps   ? by_epochs
+                              : options.epochs ? std::min(by_epochs, *options.steps)
+                                               : *options.steps;
+  return {.batch_size = std::min(options.batch_size, training_samples),
+          .steps_per_epoch = per_epoch,
+          .total_steps = in_all};
+}
+
 Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options,
                  std::uint64_t seed)
     : network_(network),
@@ -37,12 +42,11 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       options_(options),
       seed_(seed),
       order_(data.train.count, options.batch_size),
-      steps_per_epoch_(order_.batches()),
-      total_steps_(steps_in_all(options, steps_per_epoch_)),
+      length_(run_length(options, data.train.count)),
       executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
                 options.slice_rows.value_or(default_slice_rows(network, options.batch_size)), seed),
       optimizer_(options.optimizer, network),
-      schedule_(options.schedule, options.warmup, steps_per_epoch_, total_steps_) {}
+      schedule_(options.schedule, options.warmup, length_.steps_per_epoch, length_.total_steps) {}
 
 Batch Trainer::next_batch() {
   if (ordered_epoch_ != state_.epoch) {
@@ -71,18 +75,20 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   executor_.update_state(Mode::training);
   update(keep);
 
+  if (batch.is_start) {
+    state_.epoch_sums = {};
+    state_.epoch_samples = 0;
+  }
   ++state_.step;
   ++state_.position;
   state_.epoch_sums.loss_sum += result.loss_sum;
   state_.epoch_sums.correct += result.correct;
   state_.epoch_sums.predictions += result.predictions;
   state_.epoch_samples += batch.count;
-  epoch_score_ = make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
-  if (state_.position == steps_per_epoch_) {
+  state_.owes_end_of_epoch = state_.position == length_.steps_per_epoch;
+  if (state_.owes_end_of_epoch) {
     ++state_.epoch;
     state_.position = 0;
-    state_.epoch_sums = {};
-    state_.epoch_samples = 0;
   }
   return make_score(result, batch.count, loss_.has_accuracy());
 }
@@ -124,11 +130,17 @@ double Trainer::gradient_norm() {
   return std::sqrt(std::accumulate(squares_.begin(), squares_.end(), 0.0));
 }
 
-Score Trainer::evaluate(const Samples& samples) {
+Score Trainer::epoch_score() const {
+  if (state_.epoch_samples == 0) return {};
+  return make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
+}
+
+std::optional<Score> Trainer::evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked) {
   BatchOrder order(samples.count, batch_size());
   if (options_.streams) order.arrange_as_streams();
   BatchResult sums;
   for (std::int64_t i = 0; i < order.batches(); ++i) {
+    if (is_stop_asked()) return std::nullopt;
     const BatchOrder::Indices indices = order.batch(i);
     const BatchResult result = executor_.forward({.data = &data_,
                                                   .samples = &samples,
@@ -143,10 +155,13 @@ Score Trainer::evaluate(const Samples& samples) {
   return make_score(sums, samples.count, loss_.has_accuracy());
 }
 
-void Trainer::note_validation(const Score& score) {
-  if (!options_.early_stopping) return;
+void Trainer::end_epoch(const std::optional<Score>& validation) {
+  state_.owes_end_of_epoch = false;
+  state_.train_score = epoch_score();
+  state_.validation_score = validation;
+  if (!options_.early_stopping || !validation) return;
   const EarlyStopping& rule = *options_.early_stopping;
-  const double value = rule.by_accuracy ? score.accuracy.value_or(0.0) : score.loss;
+  const double value = rule.by_accuracy ? validation->accuracy.value_or(0.0) : validation->loss;
   const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
                                                            : value < *state_.best - rule.min_delta);
   if (is_better) {
@@ -157,6 +172,12 @@ void Trainer::note_validation(const Score& score) {
     ++state_.epochs_without_improvement;
   }
   stopped_early_ = state_.epochs_without_improvement >= rule.patience;
+}
+
+void Trainer::restore(const TrainState& state) {
+  state_ = state;
+  stopped_early_ = options_.early_stopping && state_.epochs_without_improvement >= options_.early_stopping->patience;
+  for (std::size_t i = 0; i < network_.nodes().size(); ++i) executor_.prepare_layer(i);
 }
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
