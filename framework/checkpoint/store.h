@@ -4,17 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/manifest.h"
 #include "checkpoint/snapshot.h"
 
 namespace backplane {
-
-/// A checkpoint that stands in MANIFEST.json.
-struct CommittedCheckpoint {
-  std::string file;  ///< name within the directory
-  std::int64_t step = 0;
-  std::uint64_t bytes = 0;
-  std::string sha256;
-};
 
 /// The directory `checkpoints/` of a run: files that are written once, and MANIFEST.json, which says which of them
 /// are complete. A checkpoint that is not in the manifest does not exist. Used by the I/O thread.
