@@ -50,10 +50,12 @@ void write_piece(int fd, Kind kind, const void* from, std::size_t size) {
 }
 
 void send_error(int fd, ExitCode code, const Diagnostic& finding) {
-  const std::int32_t numbers[]{static_cast<std::int32_t>(code), finding.place.line, finding.place.column};
+  std::vector<std::string> texts{finding.place.source, finding.what, finding.path, finding.nearest, finding.hint};
+  texts.insert(texts.end(), finding.known.begin(), finding.known.end());
+  const std::int32_t numbers[]{static_cast<std::int32_t>(code), finding.place.line, finding.place.column,
+                               static_cast<std::int32_t>(texts.size())};
   write_piece(fd, Kind::error, numbers, sizeof numbers);
-  for (const std::string* text : {&finding.place.source, &finding.what, &finding.path, &finding.hint})
-    write_piece(fd, Kind::error, text->data(), text->size());
+  for (const std::string& text : texts) write_piece(fd, Kind::error, text.data(), text.size());
 }
 
 void bound(decltype(RLIMIT_AS) resource, rlim_t soft, rlim_t hard) {
@@ -211,23 +213,29 @@ class Child : public ChildInput {
   }
 
   [[noreturn]] void throw_childs_error() {
-    std::int32_t numbers[3]{};
+    std::int32_t numbers[4]{};
     take(numbers, sizeof numbers);
-    std::string texts[4];
-    for (std::string& text : texts) {
+    std::vector<std::string> texts;
+    std::size_t room = 1 << 20;
+    for (std::int32_t i = 0; i < numbers[3]; ++i) {
       Kind kind{};
       std::int64_t size = 0;
       take(&kind, sizeof kind);
       take(&size, sizeof size);
-      if (size < 0 || size > 1 << 20) fail("its reader sent no readable error");
-      text.resize(static_cast<std::size_t>(size));
-      take(text.data(), text.size());
+      if (size < 0 || static_cast<std::size_t>(size) + sizeof(std::string) > room)
+        fail("its reader sent no readable error");
+      room -= static_cast<std::size_t>(size) + sizeof(std::string);
+      texts.emplace_back(static_cast<std::size_t>(size), '\0');
+      take(texts.back().data(), texts.back().size());
     }
+    if (texts.size() < 5) fail("its reader sent no readable error");
     throw UserError(static_cast<ExitCode>(numbers[0]),
                     Diagnostic{.place = {.source = texts[0], .line = numbers[1], .column = numbers[2]},
                                .what = texts[1],
                                .path = texts[2],
-                               .hint = texts[3]});
+                               .nearest = texts[3],
+                               .known = {texts.begin() + 5, texts.end()},
+                               .hint = texts[4]});
   }
 
   std::string file_;
