@@ -15,14 +15,9 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-enum Found { trace, checkpoint };
-
-Found show(const std::string& path, Standing standing, const InspectRequest& request, const Print& print) {
+void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
   const auto job = [&](const Print& show) -> int {
-    const TensorFile file(path);
-    if (!file.is_trace() && standing == Standing::unlisted)
-      throw UserError(ExitCode::bad_data, path + ": is not in MANIFEST.json: it was never committed",
-                      "use another checkpoint of the run");
+    const auto [file, is_vouched_for] = open_target(path);
     if (request.json)
       show(to_text(request.selection.tensor.empty() ? overview_as_json(file, request.selection.layer)
                                                     : values_as_json(file, request.selection)));
@@ -30,16 +25,9 @@ Found show(const std::string& path, Standing standing, const InspectRequest& req
       print_overview(file, request.selection.layer, request.all, show);
     else
       print_values(file, request.selection, request.all, show);
-    return file.is_trace() ? trace : checkpoint;
+    return is_vouched_for;
   };
-  return static_cast<Found>(print_in_child({path}, job, print));
-}
-
-void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
-  const Standing standing = standing_of(path);
-  const Found found = show(path, standing, request, print);
-  if (found == checkpoint && standing == Standing::without_manifest)
-    warn(path + ": there is no MANIFEST.json beside it: nothing shows that its bytes are those that were written");
+  if (print_in_child({path}, job, print) == 0) warn(unvouched(path));
 }
 
 /// summary.json as one line per figure, or as it is.

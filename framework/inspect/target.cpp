@@ -31,6 +31,22 @@ fs::path directory_of(const std::string& file) {
   return directory.empty() ? "." : directory;
 }
 
+enum class Standing { verified, unlisted, without_manifest };
+
+Standing standing_of(const std::string& path) {
+  const fs::path directory = directory_of(path);
+  if (!fs::exists(directory / "MANIFEST.json")) return Standing::without_manifest;
+  for (const CommittedCheckpoint& listed : listed_in(directory)) {
+    if (listed.file != fs::path(path).filename().string()) continue;
+    const std::uintmax_t bytes = fs::file_size(path);
+    if (listed.bytes != bytes)
+      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes, listed.bytes));
+    if (sha256_of_file(path) != listed.sha256) refuse(path, "its SHA-256 differs from its manifest: it is damaged");
+    return Standing::verified;
+  }
+  return Standing::unlisted;
+}
+
 }  // namespace
 
 Target find_target(const std::string& path) {
@@ -59,18 +75,17 @@ Target find_target(const std::string& path) {
   return target;
 }
 
-Standing standing_of(const std::string& path) {
-  const fs::path directory = directory_of(path);
-  if (!fs::exists(directory / "MANIFEST.json")) return Standing::without_manifest;
-  for (const CommittedCheckpoint& listed : listed_in(directory)) {
-    if (listed.file != fs::path(path).filename().string()) continue;
-    const std::uintmax_t bytes = fs::file_size(path);
-    if (listed.bytes != bytes)
-      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes, listed.bytes));
-    if (sha256_of_file(path) != listed.sha256) refuse(path, "its SHA-256 differs from its manifest: it is damaged");
-    return Standing::verified;
-  }
-  return Standing::unlisted;
+OpenedTarget open_target(const std::string& path) {
+  const Standing standing = standing_of(path);
+  OpenedTarget opened{TensorFile(path), true};
+  if (opened.file.is_trace()) return opened;
+  if (standing == Standing::unlisted) refuse(path, "is not in MANIFEST.json: it was never committed");
+  opened.is_vouched_for = standing == Standing::verified;
+  return opened;
+}
+
+std::string unvouched(const std::string& path) {
+  return path + ": there is no MANIFEST.json beside it: nothing shows that its bytes are those that were written";
 }
 
 }  // namespace backplane

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "inspect/tensor_file.h"
+
 namespace backplane {
 
 /// One that a run's manifest lists.
@@ -27,11 +29,17 @@ struct Target {
 /// manifest is damaged.
 Target find_target(const std::string& path);
 
-/// How far the bytes of a checkpoint are known to be what was committed.
-enum class Standing { verified, unlisted, without_manifest };
+struct OpenedTarget {
+  TensorFile file;
+  bool is_vouched_for;  ///< no checkpoint, or one whose size and SHA-256 are those of the MANIFEST.json beside it
+};
 
-/// Compares size and SHA-256 with the MANIFEST.json beside the file, without looking into it. Throws UserError
-/// (bad_data) where they differ.
-Standing standing_of(const std::string& path);
+/// Opens a checkpoint or a trace. Throws UserError (bad_data), before HDF5 sees a byte, where the file differs from a
+/// manifest that lists it; and where a checkpoint is not in the manifest beside it. Where there is no manifest, the
+/// caller says so. Runs in a child.
+OpenedTarget open_target(const std::string& path);
+
+/// The warning that there is no manifest.
+std::string unvouched(const std::string& path);
 
 }  // namespace backplane
