@@ -3,20 +3,29 @@
 #include <fmt/format.h>
 #include <hdf5_hl.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <iterator>
 
 #include "checkpoint/manifest.h"
 #include "files/digest.h"
-#include "files/hdf5.h"
+#include "files/hdf5_read.h"
 
 namespace backplane {
 
 namespace fs = std::filesystem;
 using h5::check;
 using h5::Handle;
+using h5::open_dataset;
+using h5::open_group;
+using h5::read_array;
+using h5::read_integer_attribute;
+using h5::read_names;
+using h5::read_text;
+using h5::read_text_attribute;
+using h5::require;
+using h5::shape_of;
 
 namespace {
 
@@ -53,115 +62,6 @@ void verify(const fs::path& path, const std::vector<char>& bytes) {
   refuse(path, "is not in MANIFEST.json: it was never committed");
 }
 
-/// What a damaged or hostile file asks for and does not get; turned into a UserError that names the file.
-struct Unreadable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw Unreadable(what);
-}
-
-/// Sizes in the type and in the data space must be what the memory read into has room for.
-void require_scalar(hid_t type, hid_t space, H5T_class_t wanted, const std::string& name) {
-  require(H5Tget_class(type) == wanted && H5Tis_variable_str(type) <= 0 && H5Sget_simple_extent_npoints(space) == 1,
-          name + " is not what a checkpoint has there");
-}
-
-std::string text_of(const Handle& type, const std::function<herr_t(void*)>& read) {
-  std::string value(H5Tget_size(type.id()), '\0');
-  check(read(value.data()), "read a text");
-  value.resize(std::min(value.size(), value.find('\0')));
-  return value;
-}
-
-std::string read_text_attribute(hid_t object, const char* name) {
-  const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose, "open an attribute");
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
-  const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
-  require_scalar(type.id(), space.id(), H5T_STRING, name);
-  return text_of(type, [&](void* to) { return H5Aread(attribute.id(), type.id(), to); });
-}
-
-std::int64_t read_integer_attribute(hid_t object, const char* name) {
-  const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose, "open an attribute");
-  const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
-  const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
-  require_scalar(type.id(), space.id(), H5T_INTEGER, name);
-  std::int64_t value = 0;
-  check(H5Aread(attribute.id(), H5T_NATIVE_INT64, &value), "read an attribute");
-  return value;
-}
-
-/// Throws unless every part of the path is a hard link: others may lead out of the file.
-void require_hard_links(hid_t file, const std::string& path) {
-  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const std::string part = path.substr(0, end);
-    H5L_info_t link{};
-    require(H5Lget_info(file, part.c_str(), &link, H5P_DEFAULT) >= 0, part + " is missing");
-    require(link.type == H5L_TYPE_HARD, part + " is a link to elsewhere");
-    if (end == std::string::npos) return;
-  }
-}
-
-Handle open_dataset(hid_t file, const std::string& path) {
-  require_hard_links(file, path);
-  Handle dataset(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
-  const Handle creation(H5Dget_create_plist(dataset.id()), H5Pclose, "get properties");
-  require(H5Pget_layout(creation.id()) != H5D_VIRTUAL && H5Pget_external_count(creation.id()) <= 0,
-          path + " keeps its data elsewhere");
-  return dataset;
-}
-
-Handle open_group(hid_t file, const std::string& path) {
-  require_hard_links(file, path);
-  return Handle(H5Gopen2(file, path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
-}
-
-Shape shape_of(hid_t dataset) {
-  const Handle space(H5Dget_space(dataset), H5Sclose, "get a data space");
-  const int rank = H5Sget_simple_extent_ndims(space.id());
-  std::vector<hsize_t> dims(static_cast<std::size_t>(std::max(rank, 0)));
-  H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
-  // Checkpoints are not compressed: no data set is larger than its file. Memory is asked for only after this.
-  hsize_t file_bytes = 0;
-  const Handle file(H5Iget_file_id(dataset), H5Fclose, "get the file");
-  check(H5Fget_filesize(file.id(), &file_bytes), "get the size of the file");
-  double elements = 1.0;
-  for (const hsize_t extent : dims) elements *= static_cast<double>(extent);
-  require(elements <= static_cast<double>(file_bytes), "a data set is larger than the file");
-  return Shape(dims.begin(), dims.end());
-}
-
-std::string read_text(hid_t file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
-  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "get a data space");
-  require_scalar(type.id(), space.id(), H5T_STRING, path);
-  return text_of(type, [&](void* to) { return H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, to); });
-}
-
-template <class T>
-std::vector<T> read_array(hid_t file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  std::vector<T> values(static_cast<std::size_t>(element_count(shape_of(dataset.id()))));
-  check(H5Dread(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "read an array");
-  return values;
-}
-
-std::vector<std::string> read_names(hid_t file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
-  require(H5Tget_class(type.id()) == H5T_STRING && H5Tis_variable_str(type.id()) <= 0, path + " holds no names");
-  const std::size_t length = H5Tget_size(type.id());
-  const auto count = static_cast<std::size_t>(element_count(shape_of(dataset.id())));
-  std::string packed(count * length, '\0');
-  check(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "read names");
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < count; ++i) names.emplace_back(packed.substr(i * length, length).c_str());
-  return names;
-}
-
 StoredTensor read_tensor(hid_t file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
@@ -183,29 +83,10 @@ StoredTensor read_tensor(hid_t file, const std::string& path) {
   return tensor;
 }
 
-/// Names of the links in a group, with whether each is a group itself. Only hard links are ours.
-std::vector<std::pair<std::string, bool>> children(hid_t file, const std::string& path) {
-  std::vector<std::pair<std::string, bool>> found;
-  const Handle group = open_group(file, path);
-  H5G_info_t info{};
-  check(H5Gget_info(group.id(), &info), "look at a group");
-  for (hsize_t i = 0; i < info.nlinks; ++i) {
-    char name[256] = {};
-    if (H5Lget_name_by_idx(group.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT) < 0)
-      continue;
-    H5L_info_t link{};
-    H5O_info_t object{};
-    check(H5Lget_info(group.id(), name, &link, H5P_DEFAULT), "look at a link");
-    require(link.type == H5L_TYPE_HARD, path + "/" + name + " is a link to elsewhere");
-    check(H5Oget_info_by_name(group.id(), name, &object, H5P_DEFAULT), "look at an object");
-    found.emplace_back(name, object.type == H5O_TYPE_GROUP);
-  }
-  return found;
-}
-
 void read_tensors(hid_t file, const std::string& layer_path, const std::string& below,
                   std::map<std::string, StoredTensor>& tensors) {
-  for (const auto& [name, is_group] : children(file, layer_path + "/" + below)) {
+  require(std::ranges::count(below, '/') < 2, layer_path + " holds groups in groups in groups");
+  for (const auto& [name, is_group, created] : h5::children(file, layer_path + (below.empty() ? "" : "/" + below))) {
     const std::string path = below.empty() ? name : below + "/" + name;
     if (is_group)
       read_tensors(file, layer_path, path, tensors);
@@ -237,7 +118,7 @@ T read_scalar(hid_t file, const std::string& path) {
 }
 
 void read_state(hid_t file, Snapshot& snapshot) {
-  for (const auto& [name, is_group] : children(file, "/state")) {
+  for (const auto& [name, is_group, created] : h5::children(file, "/state")) {
     require(!is_group, "/state/" + name + " is no number");
     const std::string path = "/state/" + name;
     const Handle dataset = open_dataset(file, path);
@@ -268,9 +149,8 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
   snapshot.input = read_tensor(file.id(), "/probe/input");
   snapshot.target = read_tensor(file.id(), "/probe/target");
   snapshot.losses = read_array<double>(file.id(), "/probe/loss");
-  const auto holds = [&](const char* name) { return H5Lexists(file.id(), name, H5P_DEFAULT) > 0; };
-  if (holds("/probe/length")) snapshot.lengths = read_array<std::int64_t>(file.id(), "/probe/length");
-  if (holds("/vocabulary")) snapshot.vocabulary = read_names(file.id(), "/vocabulary");
+  if (h5::holds(file.id(), "/probe/length")) snapshot.lengths = read_array<std::int64_t>(file.id(), "/probe/length");
+  if (h5::holds(file.id(), "/vocabulary")) snapshot.vocabulary = read_names(file.id(), "/vocabulary");
   read_state(file.id(), snapshot);
   for (const std::string& name : read_names(file.id(), "/layer_names"))
     snapshot.layers.push_back(read_layer(file.id(), name));

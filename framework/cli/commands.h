@@ -22,6 +22,7 @@ void add_run(CLI::App& app, const Words& words, Action& action);
 void add_bench(CLI::App& app, const Words& words, Action& action);
 void add_check(CLI::App& app, const Words& words, Action& action);
 void add_inspect(CLI::App& app, Action& action);
+void add_diff(CLI::App& app, Action& action);
 void add_plugin(CLI::App& app, Action& action);
 
 /// The options that every command on an experiment has: FILE, --set, --plugin.

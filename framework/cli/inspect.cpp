@@ -1,32 +1,37 @@
+#include "inspect/inspect.h"
+
 #include <fmt/format.h>
 
 #include <memory>
 
-#include "checkpoint/reader.h"
 #include "cli/commands.h"
-#include "cli/tables.h"
 
 namespace backplane::cli {
 
-namespace {
-
-struct InspectWords {
-  std::string file;
-};
-
-ExitCode inspect(const InspectWords& words) {
-  fmt::print("{}", checkpoint_tables(read_checkpoint(words.file)));
-  return ExitCode::ok;
-}
-
-}  // namespace
-
 void add_inspect(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
-      "inspect", "what a checkpoint holds: weights, z, activation, delta and gradients of every layer");
-  auto words = std::make_shared<InspectWords>();
-  command->add_option("FILE", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required();
-  command->callback([&action, words] { action = [words] { return inspect(*words); }; });
+      "inspect", "what a checkpoint, a trace or a run holds: weights, z, activation, delta and gradients of every layer");
+  auto request = std::make_shared<InspectRequest>();
+  Selection& selection = request->selection;
+  command->add_option("FILE", request->path, "RUN/checkpoints/step-<8 digits>.h5, RUN/trace.h5, or RUN itself")
+      ->required();
+  CLI::Option* layer = command->add_option("--layer", selection.layer, "this layer alone");
+  CLI::Option* tensor =
+      command->add_option("--tensor", selection.tensor, "its elements: delta, weights/W, …")->needs(layer);
+  command->add_option("--sample", selection.sample, "of these the K-th stored sample, from 0")->needs(tensor)->type_name("K");
+  command->add_option("--step", selection.step, "of a trace the record of step S; default: the last")
+      ->needs(tensor)
+      ->type_name("S");
+  command->add_flag("--all", request->all, "leave no row, column or record out");
+  command->add_flag("--json", request->json, "for machines: everything, with all digits");
+  command->callback([&action, request] {
+    action = [request] {
+      const auto print = [](std::string_view text) { fmt::print("{}", text); };
+      const auto warn = [](std::string_view text) { fmt::print(stderr, "warning: {}\n", text); };
+      inspect(*request, print, warn);
+      return ExitCode::ok;
+    };
+  });
 }
 
 }  // namespace backplane::cli

@@ -58,7 +58,6 @@ void print_generated(const std::vector<GeneratedText>& texts) {
     fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt), printable(sample.text));
 }
 
-<<<<<<< HEAD
 void look_ahead(const Experiment& experiment, const Registry& registry, int threads) {
   Model model = build_model(experiment, registry);
   const RunLength length = run_length(experiment.train, model.data.train.count);
@@ -68,7 +67,8 @@ void look_ahead(const Experiment& experiment, const Registry& registry, int thre
   Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
   const RecordingCost cost = plan.is_empty() ? RecordingCost{} : measure_recording(plan, model.network, trainer, arena);
   fmt::print("{}", describe_recording(plan, cost, length.total_steps));
-=======
+}
+
 Resume resume_of(const std::string& word) {
   if (word.empty()) return Resume::no;
   return word == "loose" ? Resume::loose : Resume::strict;
@@ -78,7 +78,6 @@ ExitCode say_done(const RunSummary& summary) {
   fmt::print(stderr, "{}: this run had finished at step {}: nothing was changed\n", summary.directory, summary.steps);
   fmt::print("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", summary.directory);
   return ExitCode::ok;
->>>>>>> part-a
 }
 
 ExitCode run(const RunWords& words, const Words& all) {

@@ -24,8 +24,6 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
-<<<<<<< HEAD
-=======
 void check_keep_best(const CheckpointOptions& checkpoint, const DataSet& data) {
   if (checkpoint.keep_best && !data.validation)
     throw UserError(ExitCode::bad_config,
@@ -36,23 +34,6 @@ void check_keep_best(const CheckpointOptions& checkpoint, const DataSet& data) {
                                .hint = "set validation: N in the data section"});
 }
 
-/// Every tap names tensors of at least one layer.
-void check_taps(const RecordOptions& record, const Network& network) {
-  std::vector<std::string> known = common_taps();
-  for (const LayerNode& node : network.nodes())
-    for (const SavedTensor& saved : node.plan.saved)
-      if (std::ranges::find(known, saved.name) == known.end()) known.push_back(saved.name);
-  for (const Tap& tap : record.taps)
-    if (std::ranges::find(known, tap.name) == known.end())
-      throw UserError(ExitCode::bad_config,
-                      Diagnostic{.place = tap.place,
-                                 .what = fmt::format("no layer of this network has a tensor '{}'", tap.name),
-                                 .path = "record.taps",
-                                 .nearest = nearest_name(tap.name, known),
-                                 .known = known});
-}
-
->>>>>>> part-a
 /// State that is carried from batch to batch means something only where rows go on from batch to batch.
 void check_streams(const TrainOptions& train, const Network& network) {
   for (const LayerNode& node : network.nodes())

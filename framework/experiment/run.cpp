@@ -102,7 +102,8 @@ class Run {
   /// changes nothing. Returns the path of the metrics.
   std::string begin_metrics() {
     if (beginning_.checkpoint) restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
-    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "summary.json", "generated.txt"};
+    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
+                                               "generated.txt"};
     remove_dead_temporary_files(directory_.text(), [](const std::string& name) { return ours.contains(name); });
     const std::string path = directory_.path("metrics.jsonl");
     cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
@@ -124,6 +125,7 @@ class Run {
     for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
       for (const std::string& what : *list) progress_.say("warning: " + what);
     for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);
+    if (trace_.broken_off()) progress_.say("warning: " + *trace_.broken_off());
     progress_.say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
                               directory_.path("checkpoints/" + from.from.file)));
     if (!from.refused.empty()) commits_.forget(from.refused);

@@ -1,13 +1,17 @@
 #include "experiment/trace.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <limits>
 
 #include "files/free_space.h"
+#include "files/isolation.h"
 
 namespace backplane {
 
@@ -46,8 +50,40 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
     first_column_.push_back(column);
     for (const Statistic statistic : plan_.statistics_of) column += columns_of(statistic).size();
   }
-  io_.submit([this] { file_ = std::make_unique<TraceFile>(path_, layout_, plan_.compression); });
+  const auto begin = take_over() ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
+  io_.submit([this, begin] {
+    file_ = std::make_unique<TraceFile>(path_, layout_, plan_.compression, begin);
+    file_->let_readers_in();
+  });
   io_.drain();
+}
+
+/// Puts a whole copy of the earlier records in the place of a trace that a process left as it died.
+bool Trace::take_over() {
+  namespace fs = std::filesystem;
+  if (trainer_.state().step == 0 || !fs::exists(path_)) return false;
+  const std::string copy = fmt::format("{}.tmp-{}", path_, ::getpid());
+  const ChildLimits limits{.memory = std::int64_t{2} << 30, .most_sent = 1 << 20, .patience = std::chrono::hours(1)};
+  try {
+    run_in_child(
+        path_, limits,
+        [&](ChildOutput& done) {
+          TraceFile file(copy, layout_, plan_.compression);
+          file.copy_records(path_, trainer_.state().step);
+          done.flush();
+        },
+        [](ChildInput&) {});
+    fs::rename(copy, path_);
+    return true;
+  } catch (const UserError& error) {
+    std::error_code ignored;
+    fs::remove(copy, ignored);
+    const std::string aside = fmt::format("{}.until-{:08}", path_, trainer_.state().step);
+    fs::rename(path_, aside);
+    broken_off_ = fmt::format("the earlier trace cannot be gone on with, and was moved to {}: {}", aside,
+                              error.diagnostics().front().what);
+    return false;
+  }
 }
 
 Trace::~Trace() {

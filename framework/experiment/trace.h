@@ -18,7 +18,8 @@ namespace backplane {
 /// hands them to the I/O thread. Never changes what is trained. Used by the thread that trains.
 class Trace {
  public:
-  /// Makes `path`, unless the plan is empty. References must outlive it; `io` is drained before.
+  /// Makes `path`, unless the plan is empty; where the trainer has steps behind it, goes on with the trace of these
+  /// steps that it finds there. References must outlive it; `io` is drained before.
   Trace(const std::string& path, const TracePlan& plan, const Network& network, Trainer& trainer, Arena& arena,
         IoThread& io);
   ~Trace();  ///< what was handed over is written first
@@ -37,11 +38,14 @@ class Trace {
 
   /// Records that were due and left out, since all buffers were on their way (`when_busy: thin`).
   std::int64_t skipped() const { return skipped_; }
+  /// Why the trace of an earlier process is not gone on with, where it is not.
+  const std::optional<std::string>& broken_off() const { return broken_off_; }
   /// Why recording has ended before the run, where it has; once. Training goes on.
   std::optional<std::string> take_failure();
   bool has_failed() const { return has_failed_; }
 
  private:
+  bool take_over();
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
   void copy(const TapSource& source, void* to) const;
@@ -60,6 +64,7 @@ class Trace {
   std::unique_ptr<TraceRecord> record_, statistics_record_;  ///< of the step that runs; empty where nothing is due
   std::int64_t rows_ = 0;                                    ///< of that step's batch
   std::int64_t skipped_ = 0;
+  std::optional<std::string> broken_off_;
   std::unique_ptr<TraceFile> file_;  ///< the I/O thread's
   std::string failure_;              ///< written before has_failed_, read after
   std::atomic<bool> has_failed_ = false;

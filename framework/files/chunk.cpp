@@ -164,36 +164,43 @@ ChunkGrid::ChunkGrid(const Shape& shape, std::size_t element_bytes)
   }
 }
 
+void ChunkGrid::for_each_offset(std::optional<hsize_t> record,
+                                const std::function<void(const hsize_t* offset)>& body) const {
+  const std::size_t lead = record ? 1 : 0;
+  std::vector<hsize_t> offset(lead + shape_.size());
+  if (record) offset[0] = *record;
+  const auto rows = static_cast<hsize_t>(shape_[cut_axis_]);
+  while (true) {
+    hsize_t& row = offset[lead + cut_axis_];
+    for (row = 0; row < rows; row += extents_[cut_axis_]) body(offset.data());
+    row = 0;
+    std::size_t axis = cut_axis_;  // counts through the axes in front of it
+    while (axis > 0 && ++offset[lead + axis - 1] == static_cast<hsize_t>(shape_[axis - 1])) offset[lead + --axis] = 0;
+    if (axis == 0) return;
+  }
+}
+
 void ChunkGrid::write(const Handle& dataset, const void* data, ChunkEncoder& encoder,
                       std::optional<hsize_t> record) const {
   const auto* from = static_cast<const std::byte*>(data);
   const auto rows = static_cast<hsize_t>(shape_[cut_axis_]);
   const hsize_t most = extents_[cut_axis_];
   std::vector<std::byte> padded;  // the last chunk of an axis, where there are rows for a part of it only
-  const std::size_t lead = record ? 1 : 0;
-  std::vector<hsize_t> offset(lead + shape_.size());
-  if (record) offset[0] = *record;
-  while (true) {
-    hsize_t& row = offset[lead + cut_axis_];
-    for (row = 0; row < rows; row += most) {
-      const std::size_t bytes = std::min(most, rows - row) * row_bytes_, whole = most * row_bytes_;
-      const std::byte* chunk = from;
-      if (bytes < whole) {
-        padded.assign(whole, std::byte{0});
-        std::memcpy(padded.data(), from, bytes);
-        chunk = padded.data();
-      }
-      const EncodedChunk encoded = encoder.encode(chunk, whole, element_bytes_);
-      check(H5Dwrite_chunk(dataset.id(), H5P_DEFAULT, encoded.skipped_filters, offset.data(), encoded.bytes.size(),
-                           encoded.bytes.data()),
-            "write a chunk");
-      from += bytes;
+  for_each_offset(record, [&](const hsize_t* offset) {
+    const hsize_t row = offset[(record ? 1 : 0) + cut_axis_];
+    const std::size_t bytes = std::min(most, rows - row) * row_bytes_, whole = most * row_bytes_;
+    const std::byte* chunk = from;
+    if (bytes < whole) {
+      padded.assign(whole, std::byte{0});
+      std::memcpy(padded.data(), from, bytes);
+      chunk = padded.data();
     }
-    row = 0;
-    std::size_t axis = cut_axis_;  // counts through the axes in front of it
-    while (axis > 0 && ++offset[lead + axis - 1] == static_cast<hsize_t>(shape_[axis - 1])) offset[lead + --axis] = 0;
-    if (axis == 0) return;
-  }
+    const EncodedChunk encoded = encoder.encode(chunk, whole, element_bytes_);
+    check(H5Dwrite_chunk(dataset.id(), H5P_DEFAULT, encoded.skipped_filters, offset, encoded.bytes.size(),
+                         encoded.bytes.data()),
+          "write a chunk");
+    from += bytes;
+  });
 }
 
 }  // namespace backplane::h5

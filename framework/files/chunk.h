@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,6 +47,9 @@ class ChunkGrid {
   ChunkGrid(const Shape& shape, std::size_t element_bytes);
 
   const std::vector<hsize_t>& extents() const { return extents_; }
+
+  /// Calls body(offset in the data set) for each chunk, in the order of memory. `record` as in `write`.
+  void for_each_offset(std::optional<hsize_t> record, const std::function<void(const hsize_t* offset)>& body) const;
 
   /// Writes a whole tensor, chunk by chunk. `record`: where the data set has an axis more, in front, with chunks of 1
   /// along it, the index there.

@@ -2,7 +2,10 @@
 
 #include <hdf5_hl.h>
 
+#include <algorithm>
 #include <filesystem>
+
+#include "files/hdf5_read.h"
 
 namespace backplane {
 
@@ -40,21 +43,59 @@ void describe_plot(const Handle& file, const TraceSeries& series) {
   set_text(data, "axes", std::filesystem::path(series.step_path).filename().string());
 }
 
+Handle make_scale(const Handle& file, const TraceScale& scale) {
+  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
+  check(H5Pset_create_intermediate_group(links.id(), 1), "ask for intermediate groups");
+  const hsize_t count = scale.values.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
+  Handle dataset(
+      H5Dcreate2(file.id(), scale.path.c_str(), H5T_STD_I64LE, space.id(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
+      H5Dclose, "make a scale");
+  check(H5Dwrite(dataset.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, scale.values.data()), "write a scale");
+  check(H5DSset_scale(dataset.id(), scale.axis.c_str()), "make a scale");
+  return dataset;
+}
+
+TraceTensor steps_of(const TraceSeries& series) {
+  return {.path = series.step_path, .shape = {}, .axes = {}, .element = Element::int64, .attributes = {}};
+}
+
+std::vector<hsize_t> chunk_of(const Handle& dataset) {
+  const Handle creation(H5Dget_create_plist(dataset.id()), H5Pclose, "get properties");
+  std::vector<hsize_t> chunk(H5S_MAX_RANK);
+  const int rank = H5Pget_chunk(creation.id(), H5S_MAX_RANK, chunk.data());
+  chunk.resize(static_cast<std::size_t>(std::max(rank, 0)));
+  return chunk;
+}
+
 }  // namespace
 
-TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compression compression)
+TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compression compression, Begin begin)
     : path_(path),
+      layout_(layout),
       compression_(compression),
       encoder_(compression == Compression::gzip ? ChunkEncoder::Filters::deflate : ChunkEncoder::Filters::fletcher32) {
   h5::make_quiet_and_safe();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
-  file_ = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
+  if (begin == Begin::anew) {
+    file_ = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
+    make(layout);
+  } else {
+    file_ = Handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
+    open(layout);
+  }
+}
+
+void TraceFile::let_readers_in() {
+  check(H5Fstart_swmr_write(file_.id()), "let readers in");
+}
+
+void TraceFile::make(const TraceLayout& layout) {
   const Handle root = open_group(file_, "/");
   set_text(root, "format", "backplane-trace");
   const long long version = 1;
   check(H5LTset_attribute_long_long(root.id(), ".", "format_version", &version, 1), "write an attribute");
-
   std::vector<Handle> scales;
   for (const TraceScale& scale : layout.scales) scales.push_back(make_scale(file_, scale));
   for (const TraceSeries& series : layout.series) {
@@ -68,26 +109,12 @@ TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compres
                   "attach a scale");
     if (!series.plot.empty()) describe_plot(file_, series);
   }
-  check(H5Fstart_swmr_write(file_.id()), "let readers in");
-}
-
-Handle TraceFile::make_scale(const Handle& file, const TraceScale& scale) {
-  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
-  check(H5Pset_create_intermediate_group(links.id(), 1), "ask for intermediate groups");
-  const hsize_t count = scale.values.size();
-  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
-  Handle dataset(
-      H5Dcreate2(file.id(), scale.path.c_str(), H5T_STD_I64LE, space.id(), links.id(), H5P_DEFAULT, H5P_DEFAULT),
-      H5Dclose, "make a scale");
-  check(H5Dwrite(dataset.id(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, scale.values.data()), "write a scale");
-  check(H5DSset_scale(dataset.id(), scale.axis.c_str()), "make a scale");
-  return dataset;
 }
 
 TraceFile::Series TraceFile::make(const TraceSeries& series) {
   Series made;
   if (series.step_path.empty()) return made;
-  made.steps = make({.path = series.step_path, .shape = {}, .axes = {}, .element = Element::int64, .attributes = {}});
+  made.steps = make(steps_of(series));
   check(H5DSset_scale(made.steps.dataset.id(), "step"), "make a scale");
   for (const TraceTensor& tensor : series.tensors) {
     made.tensors.push_back(make(tensor));
@@ -96,16 +123,20 @@ TraceFile::Series TraceFile::make(const TraceSeries& series) {
   return made;
 }
 
-TraceFile::Column TraceFile::make(const TraceTensor& tensor) {
-  const bool has_own_chunks =
-      static_cast<std::size_t>(element_count(tensor.shape)) * size_of(tensor.element) >= kOwnChunkBytes;
+TraceFile::Column TraceFile::column_of(const TraceTensor& tensor) const {
   Column column{.dataset = {}, .element = tensor.element, .grid = {}, .shape = tensor.shape};
-  std::vector<hsize_t> dims{0}, limits{H5S_UNLIMITED}, chunk{has_own_chunks ? 1 : kRecordsOfSharedChunk};
+  if (static_cast<std::size_t>(element_count(tensor.shape)) * size_of(tensor.element) >= kOwnChunkBytes)
+    column.grid.emplace(tensor.shape, size_of(tensor.element));
+  return column;
+}
+
+TraceFile::Column TraceFile::make(const TraceTensor& tensor) {
+  Column column = column_of(tensor);
+  std::vector<hsize_t> dims{0}, limits{H5S_UNLIMITED}, chunk{column.grid ? 1 : kRecordsOfSharedChunk};
   dims.insert(dims.end(), tensor.shape.begin(), tensor.shape.end());
   limits.insert(limits.end(), tensor.shape.begin(), tensor.shape.end());
   const Handle creation(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make data set properties");
-  if (has_own_chunks) {
-    column.grid.emplace(tensor.shape, size_of(tensor.element));
+  if (column.grid) {
     chunk.insert(chunk.end(), column.grid->extents().begin(), column.grid->extents().end());
     if (compression_ == Compression::gzip) {
       check(H5Pset_shuffle(creation.id()), "ask for shuffling");
@@ -130,6 +161,72 @@ TraceFile::Column TraceFile::make(const TraceTensor& tensor) {
           "label an axis");
   for (const auto& [name, value] : tensor.attributes) set_text(column.dataset, name, value);
   return column;
+}
+
+void TraceFile::open(const TraceLayout& layout) {
+  const auto column = [&](const TraceTensor& tensor) {
+    Column opened = column_of(tensor);
+    opened.dataset = h5::open_dataset(file_.id(), tensor.path);
+    return opened;
+  };
+  for (const TraceSeries& series : layout.series) {
+    Series opened;
+    if (!series.step_path.empty()) {
+      opened.steps = column(steps_of(series));
+      for (const TraceTensor& tensor : series.tensors) opened.tensors.push_back(column(tensor));
+      opened.records = static_cast<hsize_t>(h5::shape_of(opened.steps.dataset.id())[0]);
+    }
+    series_.push_back(std::move(opened));
+  }
+}
+
+void TraceFile::copy_records(const std::string& from, std::int64_t last_step) {
+  const Handle file = h5::open_file(from).handle;
+  for (std::size_t i = 0; i < series_.size(); ++i) {
+    const TraceSeries& series = layout_.series[i];
+    if (series.step_path.empty()) continue;
+    const auto steps = h5::read_array<std::int64_t>(file.id(), series.step_path);
+    const auto kept = static_cast<hsize_t>(std::ranges::upper_bound(steps, last_step) - steps.begin());
+    for (std::size_t t = 0; t < series.tensors.size(); ++t)
+      copy_column(series_[i].tensors[t], h5::open_dataset(file.id(), series.tensors[t].path), kept);
+    copy_column(series_[i].steps, h5::open_dataset(file.id(), series.step_path), kept);
+    series_[i].records = kept;
+  }
+}
+
+void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t records) {
+  const std::vector<std::int64_t> shape = h5::shape_of(from.id());
+  const Handle type(H5Dget_type(from.id()), H5Tclose, "get a type"), wanted = file_type(to.element);
+  if (shape.empty() || shape[0] < static_cast<std::int64_t>(records) ||
+      !std::equal(shape.begin() + 1, shape.end(), to.shape.begin(), to.shape.end()) ||
+      H5Tequal(type.id(), wanted.id()) <= 0 || chunk_of(from) != chunk_of(to.dataset))
+    throw InternalError("it records other tensors");
+  std::vector<hsize_t> dims(shape.begin(), shape.end());
+  dims[0] = records;
+  check(H5Dset_extent(to.dataset.id(), dims.data()), "extend a data set of the trace");
+  if (records == 0) return;
+  std::vector<std::byte> bytes;
+  if (!to.grid) {
+    bytes.resize(records * static_cast<std::size_t>(element_count(to.shape)) * size_of(to.element));
+    const Handle space(H5Dget_space(from.id()), H5Sclose, "get a data space");
+    const std::vector<hsize_t> begin(dims.size(), 0);
+    check(H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, begin.data(), nullptr, dims.data(), nullptr),
+          "select records");
+    const Handle memory(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose,
+                        "make a data space");
+    check(H5Dread(from.id(), type.id(), memory.id(), space.id(), H5P_DEFAULT, bytes.data()), "read records");
+    check(H5Dwrite(to.dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()), "write records");
+    return;
+  }
+  for (hsize_t record = 0; record < records; ++record)
+    to.grid->for_each_offset(record, [&](const hsize_t* offset) {
+      hsize_t size = 0;
+      check(H5Dget_chunk_storage_size(from.id(), offset, &size), "find a chunk");
+      bytes.resize(size);
+      std::uint32_t skipped_filters = 0;
+      check(H5Dread_chunk(from.id(), H5P_DEFAULT, offset, &skipped_filters, bytes.data()), "read a chunk");
+      check(H5Dwrite_chunk(to.dataset.id(), H5P_DEFAULT, skipped_filters, offset, size, bytes.data()), "write a chunk");
+    });
 }
 
 void TraceFile::append(std::size_t index, const TraceRecord& record) try {

@@ -57,8 +57,18 @@ struct TraceRecord {
 /// readable while the run goes on (h5py.File(path, "r", swmr=True)). See FORMAT.md. Used by the I/O thread.
 class TraceFile {
  public:
-  /// Makes the file, in place of one that may be there, with all its data sets.
-  TraceFile(const std::string& path, const TraceLayout& layout, Compression compression);
+  /// Whether the file is made, in place of one that may be there, or is one of this layout that was closed whole.
+  enum class Begin { anew, go_on };
+  /// Throws UserError (io) where it cannot be written, InternalError where a file to go on with is another.
+  TraceFile(const std::string& path, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
+
+  /// Copies the records up to a step from a trace that its writer may have left in any state, chunk by chunk as they
+  /// are. Before `let_readers_in`. Throws InternalError where it cannot be read or records other tensors. What it reads
+  /// may be damaged, so call it in a child (run_in_child).
+  void copy_records(const std::string& from, std::int64_t last_step);
+
+  /// From now on readers see each record as soon as it is complete.
+  void let_readers_in();
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
   /// where it cannot be written.
@@ -78,12 +88,16 @@ class TraceFile {
     hsize_t records = 0;
   };
 
-  Column make(const TraceTensor& tensor);
+  void make(const TraceLayout& layout);
   Series make(const TraceSeries& series);
-  static h5::Handle make_scale(const h5::Handle& file, const TraceScale& scale);
+  Column make(const TraceTensor& tensor);
+  void open(const TraceLayout& layout);
+  Column column_of(const TraceTensor& tensor) const;
   void write(const Column& column, hsize_t record, const void* data);
+  void copy_column(const Column& to, const h5::Handle& from, hsize_t records);
 
   std::string path_;
+  TraceLayout layout_;
   Compression compression_;
   h5::ChunkEncoder encoder_;
   h5::Handle file_;

@@ -1,0 +1,98 @@
+#include "inspect/inspect.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "inspect/as_json.h"
+#include "inspect/overview.h"
+
+namespace backplane {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
+  const auto job = [&](const Print& show) -> int {
+    const auto [file, is_vouched_for] = open_target(path);
+    if (request.json)
+      show(to_text(request.selection.tensor.empty() ? overview_as_json(file, request.selection.layer)
+                                                    : values_as_json(file, request.selection)));
+    else if (request.selection.tensor.empty())
+      print_overview(file, request.selection.layer, request.all, show);
+    else
+      print_values(file, request.selection, request.all, show);
+    return is_vouched_for;
+  };
+  if (print_in_child({path}, job, print) == 0) warn(unvouched(path));
+}
+
+/// summary.json as one line per figure, or as it is.
+std::string summary_text(const std::string& path, bool as_json) {
+  constexpr std::streamsize kLargest = 1 << 20;
+  std::string text(static_cast<std::size_t>(kLargest), '\0');
+  std::ifstream file(path);
+  file.read(text.data(), kLargest);
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  const Json summary = Json::parse(text, nullptr, false);
+  if (!summary.is_object()) throw UserError(ExitCode::bad_data, path + ": is no JSON object");
+  if (as_json) return to_text(summary);
+  std::string lines;
+  for (const auto& [name, value] : summary.items()) lines += fmt::format("  {}: {}\n", name, value.dump());
+  return lines;
+}
+
+void inspect_run(const Target& run, const InspectRequest& request, const Print& print, const Print& warn) {
+  if (!request.selection.tensor.empty()) {
+    const bool wants_trace = request.selection.step.has_value() || run.checkpoints.empty();
+    if (wants_trace && !run.trace)
+      throw UserError(ExitCode::no_input, run.path + ": the run has no trace", "record: {every: …} makes one");
+    inspect_file(wants_trace ? *run.trace : run.checkpoints.back().path, request, print, warn);
+    return;
+  }
+  const auto part = [&](const char* name, const std::string& title, bool is_first, const auto& show) {
+    if (request.json)
+      print(fmt::format("{}\"{}\": ", is_first ? "" : ", ", name));
+    else
+      print(fmt::format("{}{}\n", is_first ? "" : "\n", title));
+    show();
+  };
+  bool is_first = true;
+  if (request.json) print("{");
+  if (!run.checkpoints.empty()) {
+    const std::string newest = run.checkpoints.back().path;
+    part("checkpoint", fmt::format("{}, the newest of {}", newest, run.checkpoints.size()), is_first,
+         [&] { inspect_file(newest, request, print, warn); });
+    is_first = false;
+  }
+  if (run.trace) {
+    part("trace", *run.trace, is_first, [&] { inspect_file(*run.trace, request, print, warn); });
+    is_first = false;
+  }
+  if (run.summary)
+    part("summary", *run.summary, is_first, [&] {
+      print_in_child(
+          {*run.summary},
+          [&](const Print& show) {
+            show(summary_text(*run.summary, request.json));
+            return 0;
+          },
+          print);
+    });
+  if (request.json) print("}\n");
+}
+
+}  // namespace
+
+void inspect(const InspectRequest& request, const Print& print, const Print& warn) {
+  const Target target = find_target(request.path);
+  if (target.is_run)
+    inspect_run(target, request, print, warn);
+  else
+    inspect_file(target.path, request, print, warn);
+}
+
+}  // namespace backplane

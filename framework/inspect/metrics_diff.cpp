@@ -1,0 +1,67 @@
+#include "inspect/metrics_diff.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "inspect/text_table.h"
+
+namespace backplane {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The lines of one file that are promised, one after the other.
+class Lines {
+ public:
+  explicit Lines(const std::string& path) : path_(path), file_(path) {}
+
+  /// An empty object behind the last line. A line that its writer is still writing does not count.
+  Json next() {
+    std::string line;
+    ++number_;
+    if (!std::getline(file_, line) || file_.eof()) return Json::object();
+    const Json all = Json::parse(line, nullptr, false);
+    if (!all.is_object())
+      throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = path_, .line = number_},
+                                                     .what = "this is no JSON object"});
+    Json promised = Json::object();
+    for (const auto& [name, value] : all.items())
+      if (name == "step" || name == "epoch" || name == "split" || name == "loss" || name == "accuracy" ||
+          name == "lr" || name.starts_with("digest"))
+        promised[name] = value;
+    return promised;
+  }
+
+ private:
+  std::string path_;
+  std::ifstream file_;
+  int number_ = 0;
+};
+
+}  // namespace
+
+bool compare_metrics(const std::string& a, const std::string& b, const Print& print) {
+  Lines lines_a(a), lines_b(b);
+  for (std::int64_t count = 0;; ++count) {
+    const Json line_a = lines_a.next(), line_b = lines_b.next();
+    if (line_a.empty() && line_b.empty()) {
+      print(fmt::format("all {} lines are equal\n", count));
+      return true;
+    }
+    if (line_a == line_b) continue;
+    if (line_a.empty() || line_b.empty()) {
+      print(fmt::format("{} ends after {} equal lines\n", printable(line_a.empty() ? a : b), count));
+      return false;
+    }
+    const auto text = [](const Json& line) { return printable(line.dump(-1, ' ', true, Json::error_handler_t::replace)); };
+    print(fmt::format("line {} is the first that differs\n  A  {}\n  B  {}\n", count + 1, text(line_a), text(line_b)));
+    return false;
+  }
+}
+
+}  // namespace backplane

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "inspect/print_in_child.h"
+#include "inspect/tensor_file.h"
+
+namespace backplane {
+
+/// The file layer by layer, as text: of a checkpoint's tensors shape, range, mean, deviation and norm, and small layers
+/// number by number (worked_example.h); of a trace's the same over steps, thinned to some 12 records unless `all`.
+/// `layer`: that one alone; empty: each. Throws UserError (usage) where there is no such layer.
+void print_overview(const TensorFile& file, const std::string& layer, bool all, const Print& print);
+
+/// The layer of that name. Throws UserError (usage) with the nearest.
+const FileLayer& find_layer(const TensorFile& file, const std::string& name);
+
+/// "[sample 32, unit 512]"
+std::string labelled_shape(const FileTensor& tensor);
+
+/// `most` numbers from 0 to `count` − 1, first and last among them, evenly spread; all where they are no more.
+std::vector<std::size_t> thinned(std::size_t count, std::size_t most);
+
+}  // namespace backplane

@@ -1,0 +1,91 @@
+#include "inspect/target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "checkpoint/manifest.h"
+#include "files/digest.h"
+
+namespace backplane {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+  throw UserError(ExitCode::bad_data, fmt::format("{}: {}", path, why), "use another checkpoint of the run");
+}
+
+std::vector<CommittedCheckpoint> listed_in(const fs::path& directory) {
+  constexpr std::uintmax_t kLargest = 64 << 20;
+  const fs::path path = directory / "MANIFEST.json";
+  if (fs::file_size(path) > kLargest) refuse(path.string(), "is damaged");
+  return read_manifest(directory.string()).checkpoints;
+}
+
+fs::path directory_of(const std::string& file) {
+  const fs::path directory = fs::path(file).parent_path();
+  return directory.empty() ? "." : directory;
+}
+
+enum class Standing { verified, unlisted, without_manifest };
+
+Standing standing_of(const std::string& path) {
+  const fs::path directory = directory_of(path);
+  if (!fs::exists(directory / "MANIFEST.json")) return Standing::without_manifest;
+  for (const CommittedCheckpoint& listed : listed_in(directory)) {
+    if (listed.file != fs::path(path).filename().string()) continue;
+    const std::uintmax_t bytes = fs::file_size(path);
+    if (listed.bytes != bytes)
+      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes, listed.bytes));
+    if (sha256_of_file(path) != listed.sha256) refuse(path, "its SHA-256 differs from its manifest: it is damaged");
+    return Standing::verified;
+  }
+  return Standing::unlisted;
+}
+
+}  // namespace
+
+Target find_target(const std::string& path) {
+  Target target{.path = path};
+  std::error_code error;
+  const auto refuse_missing = [&](const std::string& why) {
+    throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, why),
+                    "name RUN/checkpoints/step-<8 digits>.h5, RUN/trace.h5, or the directory RUN of a run");
+  };
+  if (fs::is_regular_file(path, error)) return target;
+  if (!fs::is_directory(path, error)) refuse_missing("no such file or run");
+  target.is_run = true;
+  const auto find = [&](const char* name) -> std::optional<std::string> {
+    const fs::path file = fs::path(path) / name;
+    if (!fs::is_regular_file(file, error)) return {};
+    return file.string();
+  };
+  target.trace = find("trace.h5");
+  target.metrics = find("metrics.jsonl");
+  target.summary = find("summary.json");
+  if (find("checkpoints/MANIFEST.json"))
+    for (const CommittedCheckpoint& listed : listed_in(fs::path(path) / "checkpoints"))
+      target.checkpoints.push_back({listed.step, (fs::path(path) / "checkpoints" / listed.file).string()});
+  std::ranges::sort(target.checkpoints, {}, &RunCheckpoint::step);
+  if (!target.trace && !target.metrics && target.checkpoints.empty()) refuse_missing("holds no run");
+  return target;
+}
+
+OpenedTarget open_target(const std::string& path) {
+  const Standing standing = standing_of(path);
+  OpenedTarget opened{TensorFile(path), true};
+  if (opened.file.is_trace()) return opened;
+  if (standing == Standing::unlisted) refuse(path, "is not in MANIFEST.json: it was never committed");
+  opened.is_vouched_for = standing == Standing::verified;
+  return opened;
+}
+
+std::string unvouched(const std::string& path) {
+  return path + ": there is no MANIFEST.json beside it: nothing shows that its bytes are those that were written";
+}
+
+}  // namespace backplane

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace backplane {
+
+/// A table for a terminal: columns as wide as their widest cell, the first `left` ones flush left, the others right.
+class TextTable {
+ public:
+  explicit TextTable(std::size_t left) : left_(left) {}
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  /// Each row a line, behind two blanks.
+  std::string text() const;
+
+ private:
+  std::size_t left_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// Number of characters that UTF-8 text shows.
+std::size_t width_of(std::string_view text);
+
+/// What a file says, safe for a terminal: control characters, escapes, marks that turn the writing direction round and
+/// what is no UTF-8 become \xNN. Line ends stay where `lines` is set.
+std::string printable(std::string_view text, bool lines = false);
+
+}  // namespace backplane
