@@ -49,6 +49,7 @@ void MetricsFile::write(const Line& line) {
   if (line.learning_rate) json["lr"] = *line.learning_rate;
   if (line.samples_per_second) json["samples_per_s"] = *line.samples_per_second;
   if (line.digest) json["digest"] = *line.digest;
+  for (const auto& [layer, digest] : line.layer_digests) json["layer_digests"][layer] = digest;
   waiting_ += json.dump() + '\n';
   write_waiting();
 }

@@ -24,7 +24,8 @@ class MetricsFile {
     Score score;
     std::optional<double> learning_rate;
     std::optional<double> samples_per_second;
-    std::optional<std::string> digest;  ///< of the weights
+    std::optional<std::string> digest;                               ///< of the weights
+    std::vector<std::pair<std::string, std::string>> layer_digests;  ///< layer and digest; empty where nobody asked
   };
   /// What cannot be written, for want of space say, waits for the next call.
   void write(const Line& line);

@@ -260,6 +260,7 @@ class Run {
     MetricsFile::Line line{.step = trainer_.state().step, .epoch = epochs(), .split = split, .score = score};
     line.learning_rate = trainer_.learning_rate(std::max<std::int64_t>(1, trainer_.state().step));
     if (with_digest) line.digest = model_.network.weights_digest();
+    if (experiment_.record.has_layer_digests) line.layer_digests = model_.network.layer_digests();
     metrics_.write(line);
   }
 

@@ -190,4 +190,15 @@ std::string Network::weights_digest() const {
   return digest.hex();
 }
 
+std::vector<std::pair<std::string, std::string>> Network::layer_digests() const {
+  std::vector<std::pair<std::string, std::string>> digests;
+  for (const LayerNode& node : nodes_) {
+    if (node.parameters.empty()) continue;
+    Sha256 digest;
+    for (const Parameter& parameter : node.parameters) digest.add(parameter.value.data(), parameter.value.bytes());
+    digests.emplace_back(node.name(), digest.hex());
+  }
+  return digests;
+}
+
 }  // namespace backplane

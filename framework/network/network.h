@@ -81,6 +81,8 @@ class Network {
 
   /// SHA-256 over all parameters in layer order, plain order, little-endian: equal iff all weights are equal.
   std::string weights_digest() const;
+  /// The same of each layer that has parameters, by name.
+  std::vector<std::pair<std::string, std::string>> layer_digests() const;
 
  private:
   std::vector<int> find_producers(const LayerSpec& spec) const;
