@@ -1,0 +1,189 @@
+// Each call of a commit fails in each way, and the power fails before each: what was committed stays, and the next
+// commit succeeds.
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+
+#include "checkpoint/reader.h"
+#include "checkpoint/store.h"
+#include "fault/faults.h"
+#include "fault/support.h"
+
+namespace backplane::fault {
+namespace {
+
+namespace fs = std::filesystem;
+using backplane::testing::read_bytes;
+using backplane::testing::TemporaryFolder;
+using backplane::testing::user_error_of;
+
+constexpr std::int64_t kKeep = 2;
+
+/// The steps that MANIFEST.json names, each of which must be whole; empty where there is no manifest.
+std::vector<std::int64_t> readable_steps(const std::string& directory) {
+  std::vector<std::int64_t> steps;
+  if (!fs::exists(directory + "/MANIFEST.json")) return steps;
+  const auto manifest = nlohmann::json::parse(read_bytes(directory + "/MANIFEST.json"));
+  for (const auto& entry : manifest.at("checkpoints"))
+    steps.push_back(read_checkpoint(directory + "/" + entry.at("file").get<std::string>()).step);
+  return steps;
+}
+
+/// Nothing stands in the directory but the manifest and what it names.
+void expect_no_litter(const std::string& directory) {
+  std::set<std::string> wanted{"MANIFEST.json"};
+  for (const std::int64_t step : readable_steps(directory)) wanted.insert("step-0000000" + std::to_string(step) + ".h5");
+  EXPECT_EQ(names_in(directory), wanted);
+}
+
+/// A directory in which steps 1 to 3 are committed and the oldest is gone: what is tested is the commit of step 4.
+struct Committed {
+  Committed() {
+    for (const std::int64_t step : {1, 2, 3}) store.commit(small_snapshot(step));
+  }
+  std::string path() const { return folder.path("checkpoints"); }
+
+  TemporaryFolder folder{"commit"};
+  CheckpointStore store{folder.path("checkpoints"), kKeep};
+};
+
+std::vector<std::string> calls_of_a_commit() {
+  Committed scene;
+  arm({.directory = scene.path(), .faults = {}, .seed = 0});
+  scene.store.commit(small_snapshot(4));
+  return disarm();
+}
+
+struct Error {
+  Action action;
+  const char* name;
+};
+constexpr Error kErrors[] = {{Action::io_error, "EIO"},
+                             {Action::no_space, "ENOSPC"},
+                             {Action::over_quota, "EDQUOT"},
+                             {Action::interrupted, "EINTR"},
+                             {Action::short_write, "a short write"}};
+
+/// The commit of step 4 with these faults, and then one without.
+void commit_with(const std::vector<Fault>& faults) {
+  Committed scene;
+  const long descriptors = open_descriptors();
+  arm({.directory = scene.path(), .faults = faults, .seed = 0});
+  const std::string error = user_error_of([&] { scene.store.commit(small_snapshot(4)); });
+  EXPECT_EQ(repeated_fsyncs(), 0);
+  disarm();
+  EXPECT_TRUE(error.empty() || error.starts_with("74 ")) << error;
+  EXPECT_EQ(open_descriptors(), descriptors);
+  const std::vector<std::int64_t> after = readable_steps(scene.path());
+  ASSERT_FALSE(after.empty());
+  EXPECT_TRUE(after.back() == 4 || (after.back() == 3 && !error.empty())) << after.back() << " " << error;
+
+  scene.store.commit(small_snapshot(5));
+  EXPECT_EQ(readable_steps(scene.path()).back(), 5);
+  expect_no_litter(scene.path());
+}
+
+TEST(Commit, SurvivesAnErrorOfAnyOfItsCalls) {
+  const std::vector<std::string> calls = calls_of_a_commit();
+  int cases = 0;
+  for (int at = 1; at <= std::ssize(calls); ++at)
+    for (const Error& error : kErrors) {
+      const std::string& call = calls[static_cast<std::size_t>(at - 1)];
+      if (error.action == Action::short_write && !call.starts_with("write")) continue;
+      SCOPED_TRACE(std::string(error.name) + " of call " + std::to_string(at) + ": " + call);
+      commit_with({{at, error.action}});
+      if (HasFatalFailure()) return;
+      ++cases;
+    }
+  std::printf("%zu calls of a commit, each with its errors: %d cases\n", calls.size(), cases);
+}
+
+/// What happened in a process whose power failed at a call: how far it said that it was, and what then stands.
+struct PowerFailure {
+  /// `work` is handed a function by which it says which step it was told is committed.
+  template <class Work>
+  static std::optional<std::int64_t> during(const Plan& plan, Work&& work) {
+    int pipe_ends[2];
+    EXPECT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      arm(plan);
+      work([&](std::int64_t step) {
+        if (write(pipe_ends[1], &step, sizeof step) != sizeof step) _exit(1);
+      });
+      _exit(0);
+    }
+    close(pipe_ends[1]);
+    std::int64_t step = 0, said = 0;
+    while (read(pipe_ends[0], &step, sizeof step) == sizeof step) said = step;
+    close(pipe_ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && (WEXITSTATUS(status) == kPowerFailed || WEXITSTATUS(status) == 0)) << status;
+    if (WEXITSTATUS(status) == 0) return std::nullopt;  // the work ended before that call
+    return said;
+  }
+};
+
+/// After a loss of power: what was said to be committed is there, all that the manifest names is whole, and a new
+/// process commits and leaves no litter.
+void expect_recovery(const std::string& directory, std::int64_t said) {
+  const std::vector<std::int64_t> after = fs::exists(directory) ? readable_steps(directory) : std::vector<std::int64_t>{};
+  EXPECT_GE(after.empty() ? 0 : after.back(), said);
+}
+
+std::uint64_t seeds_per_call() {
+  return is_long() ? 200 : 10;
+}
+
+TEST(Commit, ThatWasSaidSurvivesALossOfPowerAtAnyCall) {
+  int cases = 0, calls = 0;
+  for (std::uint64_t seed = 0; seed <= seeds_per_call(); ++seed)
+    for (int at = 1;; ++at) {
+      SCOPED_TRACE("power fails at call " + std::to_string(at) + ", seed=" + std::to_string(seed));
+      Committed scene;
+      const auto said = PowerFailure::during(
+          {.directory = scene.path(), .faults = {{at, Action::power_failure}}, .seed = seed}, [&](const auto& say) {
+            say(3);
+            for (const std::int64_t step : {4, 5}) say(scene.store.commit(small_snapshot(step)).step);
+          });
+      if (!said) break;
+      expect_recovery(scene.path(), *said);
+      if (HasFatalFailure()) return;
+      ++cases;
+      calls = at;
+    }
+  std::printf("%d calls of two commits, %llu ways to lose power at each: %d cases\n", calls,
+              static_cast<unsigned long long>(seeds_per_call() + 1), cases);
+}
+
+TEST(Commit, OfTheFirstCheckpointSurvivesALossOfPowerAtAnyCall) {
+  int cases = 0;
+  for (std::uint64_t seed = 0; seed <= seeds_per_call(); ++seed)
+    for (int at = 1;; ++at) {
+      SCOPED_TRACE("power fails at call " + std::to_string(at) + ", seed=" + std::to_string(seed));
+      const TemporaryFolder folder("first");
+      const std::string directory = folder.path("runs/one/checkpoints");
+      const auto said = PowerFailure::during(
+          {.directory = folder.path(), .faults = {{at, Action::power_failure}}, .seed = seed}, [&](const auto& say) {
+            CheckpointStore store(directory, kKeep);
+            say(store.commit(small_snapshot(1)).step);
+            say(store.commit(small_snapshot(2)).step);
+          });
+      if (!said) break;
+      expect_recovery(directory, *said);
+      if (HasFatalFailure()) return;
+      ++cases;
+    }
+  std::printf("the first commits, directories and all: %d cases\n", cases);
+}
+
+}  // namespace
+}  // namespace backplane::fault
