@@ -127,7 +127,7 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
 void checkpoint(benchmark::State& state, const Registry& registry, const std::string& file, int threads) {
   Training training(registry, file, threads);
   const Scratch scratch;
-  CheckpointStore store(scratch.file("checkpoints"), 3);
+  CheckpointStore store(scratch.file("checkpoints"), {.keep = 3});
   IoThread io;
   const std::string environment = describe_environment(registry, training.model.data, threads).dump();
   constexpr std::int64_t kEvery = 100;

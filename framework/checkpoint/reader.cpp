@@ -7,8 +7,8 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
+#include "checkpoint/manifest.h"
 #include "files/digest.h"
 #include "files/hdf5.h"
 
@@ -38,20 +38,15 @@ std::vector<char> read_bytes(const fs::path& path) {
 /// Throws unless the bytes are those that the manifest promises.
 void verify(const fs::path& path, const std::vector<char>& bytes) {
   const fs::path manifest_path = path.parent_path() / "MANIFEST.json";
-  std::ifstream manifest_file(manifest_path);
-  if (!manifest_file)
+  if (!fs::exists(manifest_path))
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no MANIFEST.json beside it to verify it by", path.string()),
                     "copy the manifest along with the checkpoint");
-  const nlohmann::json manifest = nlohmann::json::parse(manifest_file, nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("checkpoints") || !manifest["checkpoints"].is_array())
-    refuse(manifest_path, "is damaged");
-  for (const nlohmann::json& entry : manifest["checkpoints"]) {
-    if (!entry.is_object() || entry.value("file", "") != path.filename().string()) continue;
-    const auto size = entry.value("bytes", std::uint64_t{0});
-    if (size != bytes.size())
-      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), size));
-    if (sha256_of(bytes.data(), bytes.size()) != entry.value("sha256", ""))
+  for (const CommittedCheckpoint& entry : read_manifest(path.parent_path().string()).checkpoints) {
+    if (entry.file != path.filename().string()) continue;
+    if (entry.bytes != bytes.size())
+      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), entry.bytes));
+    if (sha256_of(bytes.data(), bytes.size()) != entry.sha256)
       refuse(path, "its SHA-256 differs from its manifest: it is damaged");
     return;
   }

@@ -4,38 +4,65 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/manifest.h"
 #include "checkpoint/snapshot.h"
 
 namespace backplane {
 
-/// A checkpoint that stands in MANIFEST.json.
-struct CommittedCheckpoint {
-  std::string file;  ///< name within the directory
-  std::int64_t step = 0;
-  std::uint64_t bytes = 0;
-  std::string sha256;
+/// A checkpoint that was looked at and not used.
+struct RefusedCheckpoint {
+  std::string file;  ///< name within the directory; empty for an entry of the manifest that makes no sense
+  std::string why;   ///< a sentence, naming the file
+};
+
+/// The newest checkpoint of a directory that is whole.
+struct NewestCheckpoint {
+  Snapshot snapshot;
+  CommittedCheckpoint from;
+  std::vector<RefusedCheckpoint> refused;  ///< newer ones that are damaged or missing; the caller says so aloud
+};
+
+/// Goes through MANIFEST.json from the newest step to the oldest; size and SHA-256 of each file are compared before
+/// HDF5 sees a byte. What is in no manifest does not exist. Changes nothing on disk.
+///
+/// Throws UserError: no_input where there is no manifest; bad_data where it is damaged, or where none of its
+/// checkpoints is whole (all reasons are in the message).
+NewestCheckpoint read_newest_checkpoint(const std::string& directory);
+
+/// Which checkpoints stay when newer ones are committed. The newest always does.
+struct Retention {
+  std::int64_t keep = 3;         ///< the newest so many; at least 1
+  std::int64_t every_steps = 0;  ///< those of its multiples as well; 0: none
+  bool best = false;             ///< that of the lowest validation loss as well
 };
 
 /// The directory `checkpoints/` of a run: files that are written once, and MANIFEST.json, which says which of them
-/// are complete. A checkpoint that is not in the manifest does not exist. Used by the I/O thread.
+/// are complete. A checkpoint that is not in the manifest does not exist. Used by one thread at a time.
 class CheckpointStore {
  public:
-  /// Makes the directory. `keep`: how many checkpoints stay, the newest ones; at least 1.
-  CheckpointStore(std::string directory, std::int64_t keep);
+  /// Makes the directory, or takes over what an earlier process of the run committed there, and removes temporary
+  /// files that dead processes left. Throws UserError as read_manifest does, but that no manifest is no error.
+  CheckpointStore(std::string directory, const Retention& retention);
 
-  /// Image in memory → hash → temporary file → fsync → rename → fsync of the directory → manifest likewise. Only when
-  /// this returns is the checkpoint committed. Then files beyond `keep` are removed, those of the manifest only.
-  /// Throws UserError (io): earlier checkpoints stand.
-  CommittedCheckpoint commit(const Snapshot& snapshot);
+  /// Image in memory → hash → is there room? → temporary file → fsync → read back → rename → fsync of the directory →
+  /// manifest likewise. Only when this returns is the checkpoint committed. Then those that nothing keeps are removed,
+  /// files of the manifest only. A step that is committed already is not written again; its `validation_loss` is noted.
+  /// `validation_loss`: of exactly these weights, where it is known.
+  /// Throws UserError (io): earlier checkpoints stand, and the next call tries anew.
+  CommittedCheckpoint commit(const Snapshot& snapshot, std::optional<double> validation_loss = {});
+
+  /// Takes checkpoints that turned out to be damaged out of the manifest, so that their steps can be committed again.
+  /// The files stay until then. Throws UserError (io).
+  void forget(const std::vector<RefusedCheckpoint>& refused);
 
   const std::vector<CommittedCheckpoint>& committed() const { return committed_; }
 
  private:
-  void write_manifest(const std::vector<CommittedCheckpoint>& checkpoints) const;
+  void require_room(std::uint64_t bytes) const;
 
   std::string directory_;
-  std::int64_t keep_;
-  std::vector<CommittedCheckpoint> committed_;
+  Retention retention_;
+  std::vector<CommittedCheckpoint> committed_;  ///< as the manifest on disk has them, oldest first
 };
 
 }  // namespace backplane

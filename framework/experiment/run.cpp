@@ -45,7 +45,7 @@ class Run {
         arena_(options.threads, options.pin),
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
         metrics_(directory_.path("metrics.jsonl")),
-        store_(directory_.path("checkpoints"), experiment.checkpoint.keep),
+        store_(directory_.path("checkpoints"), {.keep = experiment.checkpoint.keep}),
         progress_(trainer_.total_steps(), trainer_.steps_per_epoch()),
         trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
 

@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -20,7 +24,7 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& target)
       : path_(fmt::format("{}.tmp-{}", target, ::getpid())),
-        descriptor_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+        descriptor_(::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
     if (descriptor_ < 0) fail("open");
   }
   ~TemporaryFile() {
@@ -38,8 +42,26 @@ class TemporaryFile {
     }
   }
   /// A failed fsync is never repeated: Linux may have dropped the pages, and a second call would lie.
-  void sync_and_close() {
+  void sync() {
     if (::fsync(descriptor_) != 0) fail("fsync");
+  }
+  /// Throws unless the disk gives back what it was given.
+  void require_same(const char* data, std::size_t bytes) {
+    ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);  // what is on disk already need not stay in memory
+    std::vector<char> block(1 << 20);
+    for (std::size_t at = 0; at < bytes;) {
+      const std::size_t wanted = std::min(block.size(), bytes - at);
+      const ssize_t got = ::pread(descriptor_, block.data(), wanted, static_cast<off_t>(at));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail("reading back");
+      if (got == 0 || std::memcmp(block.data(), data + at, static_cast<std::size_t>(got)) != 0)
+        throw UserError(ExitCode::io,
+                        fmt::format("{}: what is read back differs from what was written, near byte {}", path_, at),
+                        "the disk or the memory of this machine is failing");
+      at += static_cast<std::size_t>(got);
+    }
+  }
+  void close() {
     if (::close(std::exchange(descriptor_, -1)) != 0) fail("close");
   }
   void rename_to(const std::string& target) {
@@ -69,13 +91,43 @@ void sync_directory(const std::string& directory) {
 
 }  // namespace
 
-void write_file_atomically(const std::string& path, const void* data, std::size_t bytes) {
+void write_file_atomically(const std::string& path, const void* data, std::size_t bytes, ReadBack read_back) {
   TemporaryFile file(path);
   file.write(static_cast<const char*>(data), bytes);
-  file.sync_and_close();
+  file.sync();
+  if (read_back == ReadBack::yes) file.require_same(static_cast<const char*>(data), bytes);
+  file.close();
   file.rename_to(path);
   const std::string directory = std::filesystem::path(path).parent_path().string();
   sync_directory(directory.empty() ? "." : directory);
+}
+
+void sync_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const int reason = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!synced)
+    throw UserError(ExitCode::io, fmt::format("{}: fsync failed: {}", path, std::strerror(reason)),
+                    "check free space and permissions of that directory");
+}
+
+void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours) {
+  constexpr std::string_view kMark = ".tmp-";
+  std::vector<std::filesystem::path> dead;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t mark = name.rfind(kMark);
+    if (mark == std::string::npos || !is_ours(name.substr(0, mark))) continue;
+    const char* end = name.data() + name.size();
+    pid_t process = 0;
+    const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), end, process);
+    if (error != std::errc() || stop != end || process <= 0) continue;
+    // Ours as well: in a container every process may have the number that the one before it had.
+    if (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH)) dead.push_back(entry.path());
+  }
+  for (const std::filesystem::path& path : dead) std::filesystem::remove(path, ignored);
 }
 
 void require_writable(const std::string& path) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,10 +10,22 @@ namespace backplane {
 /// Writes a whole file so that a reader, at any instant and after any crash, sees the old file or the new one:
 /// a temporary file in the same directory, fsync, rename, fsync of the directory. Returns only when all of that is
 /// done. On failure the temporary file is removed, the old file stands, and UserError (io) says which call failed.
-void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
+/// `read_back`: before the rename, the bytes are read from the disk again, past the page cache where the file system
+/// lets it go, and compared.
+enum class ReadBack { no, yes };
+void write_file_atomically(const std::string& path, const void* data, std::size_t bytes,
+                           ReadBack read_back = ReadBack::no);
 inline void write_file_atomically(const std::string& path, std::string_view text) {
   write_file_atomically(path, text.data(), text.size());
 }
+
+/// Waits until what was appended to a file so far is on the disk. Throws UserError (io).
+void sync_file(const std::string& path);
+
+/// Removes the temporary files that write_file_atomically left in a directory when its process died: those of files
+/// that `is_ours` names whose process is gone. Nothing is removed where that cannot be told.
+/// REQUIRES: this process is not writing such a file there.
+void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours);
 
 /// Whether that file could be written, asked before hours of work that end in it. Throws UserError (io).
 void require_writable(const std::string& path);

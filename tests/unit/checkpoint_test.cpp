@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -65,7 +68,7 @@ TEST_P(CheckpointOf, GivesBackEverythingThatWasStored) {
   Lab lab(small_run(GetParam()));
   for (int i = 0; i < 3; ++i) lab.trainer.step();
   const Snapshot want = snapshot_of(lab);
-  CheckpointStore store(folder.path(), 3);
+  CheckpointStore store(folder.path(), {.keep = 3});
   const Snapshot got = read_checkpoint(folder.path(store.commit(want).file));
 
   EXPECT_EQ(got.step, 3);
@@ -121,7 +124,7 @@ TEST_P(CheckpointOf, HoldsWeightsActivationsAndDeltasOfEachLayer) {
 TEST(Checkpoint, ManifestSaysWhatStands) {
   const TemporaryFolder folder("checkpoint");
   Lab lab(small_run("float32"));
-  CheckpointStore store(folder.path("checkpoints"), 3);
+  CheckpointStore store(folder.path("checkpoints"), {.keep = 3});
   store.commit(snapshot_of(lab));
   lab.trainer.step();
   store.commit(snapshot_of(lab));
@@ -145,7 +148,7 @@ TEST(Checkpoint, KeepRemovesTheOldestOfItsOwnFilesOnly) {
   write(folder.path("step-00000099.h5"), "somebody else's");
   write(folder.path("notes.txt"), "mine");
   Lab lab(small_run("float32"));
-  CheckpointStore store(folder.path(), 2);
+  CheckpointStore store(folder.path(), {.keep = 2});
   for (int i = 0; i < 4; ++i) {
     store.commit(snapshot_of(lab));
     lab.trainer.step();
@@ -159,14 +162,137 @@ TEST(Checkpoint, KeepRemovesTheOldestOfItsOwnFilesOnly) {
   EXPECT_EQ(read_checkpoint(folder.path("step-00000002.h5")).step, 2);
 }
 
-TEST(Checkpoint, OfTheSameStepReplacesTheOther) {
+TEST(Checkpoint, OfTheSameStepIsNotWrittenOver) {
   const TemporaryFolder folder("checkpoint");
   Lab lab(small_run("float32"));
-  CheckpointStore store(folder.path(), 2);
+  CheckpointStore store(folder.path(), {.keep = 2});
   store.commit(snapshot_of(lab));
+  fs::create_hard_link(folder.path("step-00000000.h5"), folder.path("first"));
   store.commit(snapshot_of(lab));
   EXPECT_EQ(store.committed().size(), 1u);
+  EXPECT_EQ(fs::hard_link_count(folder.path("step-00000000.h5")), 2u);
   EXPECT_EQ(read_checkpoint(folder.path("step-00000000.h5")).step, 0);
+}
+
+/// Steps of the checkpoints that stand after commits at steps 0 to 9 with these validation losses (0: not evaluated).
+std::vector<std::int64_t> steps_kept(const Retention& retention, const std::vector<double>& losses) {
+  const TemporaryFolder folder("retention");
+  Lab lab(small_run("float32"));
+  Snapshot snapshot = snapshot_of(lab);
+  CheckpointStore store(folder.path(), retention);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    snapshot.step = static_cast<std::int64_t>(i);
+    store.commit(snapshot, losses[i] > 0.0 ? std::optional(losses[i]) : std::nullopt);
+  }
+  std::vector<std::int64_t> steps;
+  for (const CommittedCheckpoint& checkpoint : read_manifest(folder.path()).checkpoints) {
+    steps.push_back(checkpoint.step);
+    EXPECT_EQ(fs::file_size(folder.path(checkpoint.file)), checkpoint.bytes);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), std::ssize(steps) + 1);
+  return steps;
+}
+
+TEST(Retention, KeepsTheNewestTheMilestonesAndTheBest) {
+  const std::vector<double> losses = {0, 5, 3, 4, 2, 6, 0, 7, 7, 0};
+  using Steps = std::vector<std::int64_t>;
+  EXPECT_EQ(steps_kept({.keep = 1}, losses), (Steps{9}));
+  EXPECT_EQ(steps_kept({.keep = 3}, losses), (Steps{7, 8, 9}));
+  EXPECT_EQ(steps_kept({.keep = 2, .every_steps = 3}, losses), (Steps{0, 3, 6, 8, 9}));
+  EXPECT_EQ(steps_kept({.keep = 1, .best = true}, losses), (Steps{4, 9}));
+  EXPECT_EQ(steps_kept({.keep = 2, .every_steps = 5, .best = true}, losses), (Steps{0, 4, 5, 8, 9}));
+  EXPECT_EQ(steps_kept({.keep = 1, .best = true}, std::vector<double>(10, 0.0)), (Steps{9}));
+}
+
+TEST(Checkpoint, StoreTakesOverWhatAnEarlierProcessCommitted) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  for (int i = 0; i < 3; ++i, lab.trainer.step())
+    CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab));
+  CheckpointStore store(folder.path(), {.keep = 2});
+  ASSERT_EQ(store.committed().size(), 2u);
+  EXPECT_EQ(store.committed()[0].step, 1);
+  EXPECT_EQ(store.committed()[1].step, 2);
+}
+
+TEST(Checkpoint, StoreSweepsTemporaryFilesOfTheDeadOnly) {
+  const TemporaryFolder folder("checkpoint");
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  const std::string dead = ".tmp-" + std::to_string(child), alive = ".tmp-" + std::to_string(getppid());
+  for (const std::string& name : {"step-00000001.h5" + dead, "MANIFEST.json" + dead, "notes.txt" + dead,
+                                  "step-00000002.h5" + alive, std::string("step-00000003.h5.tmp-x")})
+    write(folder.path(name), "half");
+  const CheckpointStore store(folder.path(), {.keep = 2});
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder.path())) files.insert(entry.path().filename());
+  EXPECT_EQ(files, (std::set<std::string>{"notes.txt" + dead, "step-00000002.h5" + alive, "step-00000003.h5.tmp-x"}));
+}
+
+/// Three committed checkpoints, of steps 0 to 2.
+class NewestOfThree : public ::testing::Test {
+ protected:
+  NewestOfThree() {
+    Lab lab(small_run("float32"));
+    CheckpointStore store(folder_.path(), {.keep = 3});
+    for (int i = 0; i < 3; ++i, lab.trainer.step()) store.commit(snapshot_of(lab));
+  }
+  std::string error() const {
+    return user_error_of([&] { read_newest_checkpoint(folder_.path()); });
+  }
+
+  TemporaryFolder folder_{"newest"};
+};
+
+TEST_F(NewestOfThree, IsTheLast) {
+  const NewestCheckpoint newest = read_newest_checkpoint(folder_.path());
+  EXPECT_EQ(newest.from.step, 2);
+  EXPECT_EQ(newest.snapshot.step, 2);
+  EXPECT_TRUE(newest.refused.empty());
+}
+
+TEST_F(NewestOfThree, IsTheNextOlderWhereNewerOnesAreDamagedOrMissing) {
+  fs::remove(folder_.path("step-00000002.h5"));
+  std::string damaged = read_bytes(folder_.path("step-00000001.h5"));
+  damaged[damaged.size() / 2] ^= 1;
+  write(folder_.path("step-00000001.h5"), damaged);
+  const NewestCheckpoint newest = read_newest_checkpoint(folder_.path());
+  EXPECT_EQ(newest.snapshot.step, 0);
+  ASSERT_EQ(newest.refused.size(), 2u);
+  EXPECT_EQ(newest.refused[0].file, "step-00000002.h5");
+  EXPECT_NE(newest.refused[0].why.find("no such checkpoint"), std::string::npos);
+  EXPECT_EQ(newest.refused[1].file, "step-00000001.h5");
+  EXPECT_NE(newest.refused[1].why.find("SHA-256 differs"), std::string::npos);
+
+  CheckpointStore store(folder_.path(), {.keep = 3});
+  store.forget(newest.refused);
+  EXPECT_TRUE(read_newest_checkpoint(folder_.path()).refused.empty());
+}
+
+TEST_F(NewestOfThree, IsNoneWhereAllAreDamaged) {
+  for (const char* file : {"step-00000000.h5", "step-00000001.h5", "step-00000002.h5"}) write(folder_.path(file), "x");
+  const std::string what = error();
+  EXPECT_TRUE(what.starts_with("65 ")) << what;
+  for (const char* file : {"step-00000000.h5", "step-00000001.h5", "step-00000002.h5"})
+    EXPECT_NE(what.find(file), std::string::npos) << what;
+}
+
+TEST_F(NewestOfThree, NeedsAManifest) {
+  fs::remove(folder_.path("MANIFEST.json"));
+  EXPECT_TRUE(error().starts_with("66 ")) << error();
+  write(folder_.path("MANIFEST.json"), "{");
+  EXPECT_TRUE(error().starts_with("65 ")) << error();
+}
+
+TEST_F(NewestOfThree, NeverLeavesTheDirectory) {
+  auto manifest = nlohmann::json::parse(read_bytes(folder_.path("MANIFEST.json")));
+  manifest["checkpoints"][2]["file"] = "../" + fs::path(folder_.path()).filename().string() + "/step-00000002.h5";
+  write(folder_.path("MANIFEST.json"), manifest.dump());
+  const NewestCheckpoint newest = read_newest_checkpoint(folder_.path());
+  EXPECT_EQ(newest.snapshot.step, 1);
+  ASSERT_EQ(newest.refused.size(), 1u);
+  EXPECT_NE(newest.refused[0].why.find("no name of a file beside it"), std::string::npos) << newest.refused[0].why;
 }
 
 /// A committed checkpoint whose files a test may damage.
@@ -174,7 +300,7 @@ class DamagedCheckpoint : public ::testing::Test {
  protected:
   DamagedCheckpoint() {
     Lab lab(small_run("float32"));
-    CheckpointStore store(folder_.path(), 1);
+    CheckpointStore store(folder_.path(), {.keep = 1});
     file_ = folder_.path(store.commit(snapshot_of(lab)).file);
     bytes_ = read_bytes(file_);
     manifest_ = read_bytes(folder_.path("MANIFEST.json"));
