@@ -22,7 +22,9 @@ enum class Synced { no, yes };
 void put(const std::string& path, const std::string& text, Synced synced) {
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   ASSERT_EQ(write(descriptor, text.data(), text.size()), std::ssize(text));
-  if (synced == Synced::yes) ASSERT_EQ(fsync(descriptor), 0);
+  if (synced == Synced::yes) {
+    ASSERT_EQ(fsync(descriptor), 0);
+  }
   close(descriptor);
 }
 
@@ -137,7 +139,7 @@ TEST_F(Disk, DoesNotKnowAFileOfWhichAnFsyncFailed) {
 }
 
 TEST_F(Disk, FailsTheCallThatWasNamedAndNoOther) {
-  arm({.directory = folder_.path(), .faults = {{.at = 2, .action = Action::short_write}}, .seed = 0});
+  arm({.directory = folder_.path(), .faults = {{.at = 2, .action = Action::half}}, .seed = 0});
   const int descriptor = open(path("old").c_str(), O_WRONLY);
   const ssize_t first = write(descriptor, "123456", 6), second = write(descriptor, "456", 3);
   close(descriptor);

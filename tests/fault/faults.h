@@ -12,7 +12,7 @@ enum class Action {
   no_space,       ///< ENOSPC
   over_quota,     ///< EDQUOT
   interrupted,    ///< EINTR
-  short_write,    ///< a write of half of the bytes; other calls are let through
+  half,           ///< a write or pread of half of the bytes; other calls are let through
   power_failure,  ///< what was not synced is dropped from the directory, and the process ends with kPowerFailed
   killed          ///< SIGKILL
 };
@@ -23,7 +23,7 @@ struct Fault {
 };
 
 /// Which calls fail. Counted are those that can change files under `directory`: open for writing, open of a directory
-/// (to sync it), write, fsync, close of what was so opened, rename, unlink, mkdir, ftruncate.
+/// (to sync it), write, pread, fsync and close of what was so opened, rename, unlink, mkdir, ftruncate.
 struct Plan {
   std::string directory;  ///< absolute; exists
   std::vector<Fault> faults;

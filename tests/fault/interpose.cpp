@@ -68,7 +68,7 @@ long with_errno(int error, long result) {
   return result;
 }
 
-/// Counts a call. 0: it is let through; else the error that it ends with, or -1 for a short write.
+/// Counts a call. 0: it is let through; else the error that it ends with, or -1 for half of it.
 int fate_of(const char* call, const std::string& path) {
   state->calls.push_back(std::string(call) + " " + path);
   for (const Fault& fault : state->plan.faults) {
@@ -78,7 +78,7 @@ int fate_of(const char* call, const std::string& path) {
       case Action::no_space: return ENOSPC;
       case Action::over_quota: return EDQUOT;
       case Action::interrupted: return EINTR;
-      case Action::short_write: return -1;
+      case Action::half: return -1;
       case Action::killed: kill(getpid(), SIGKILL); break;
       case Action::power_failure: lose_power();
     }
@@ -90,8 +90,9 @@ int fate_of(const char* call, const std::string& path) {
 std::string watched(int directory, const char* name) {
   fs::path path = name;
   if (path.is_relative())
-    path = (directory == AT_FDCWD ? fs::current_path() : fs::read_symlink("/proc/self/fd/" + std::to_string(directory))) /
-           path;
+    path =
+        (directory == AT_FDCWD ? fs::current_path() : fs::read_symlink("/proc/self/fd/" + std::to_string(directory))) /
+        path;
   std::string normal = path.lexically_normal().string();
   if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
   return state->disk.covers(normal) ? normal : "";
@@ -143,17 +144,29 @@ ssize_t write_to(int descriptor, const char* data, std::size_t bytes, off_t offs
   return written;
 }
 
-int sync(int descriptor, long number) {
+/// Counted too, since a commit reads back what it wrote.
+ssize_t read_from(int descriptor, void* data, std::size_t bytes, off_t offset) {
   const Entered entered;
-  const auto really = [&] { return static_cast<int>(syscall(number, descriptor)); };
+  const auto really = [&](std::size_t part) {
+    return static_cast<ssize_t>(syscall(SYS_pread64, descriptor, data, part, offset));
+  };
+  if (!entered || !watched(descriptor)) return really(bytes);
+  const int fate = fate_of("read", name_of(descriptor));
+  if (fate > 0) return with_errno(fate, -1);
+  return really(fate < 0 ? (bytes + 1) / 2 : bytes);
+}
+
+/// Never passed on to the kernel: what survives is said by the simulated disk, and no test waits for a real one.
+int sync(int descriptor) {
+  const Entered entered;
   const std::shared_ptr<Node> node = entered ? watched(descriptor) : nullptr;
-  if (!node) return really();
+  if (!node) return 0;
   if (node->has_failed_sync) ++state->repeated_fsyncs;
   if (const int error = fate_of("fsync", name_of(descriptor)); error > 0) {
     node->has_failed_sync = !node->is_directory;
     return static_cast<int>(with_errno(error, -1));
   }
-  SimulatedDisk::sync(*node);  // the real call would only cost time: what survives is said by the simulated disk
+  SimulatedDisk::sync(*node);
   return 0;
 }
 
@@ -219,10 +232,13 @@ int close_it(int descriptor) {
 }
 
 std::optional<Action> action_of(const std::string& word) {
-  const std::map<std::string, Action> words{
-      {"io_error", Action::io_error},       {"no_space", Action::no_space},       {"over_quota", Action::over_quota},
-      {"interrupted", Action::interrupted}, {"short_write", Action::short_write}, {"power_failure", Action::power_failure},
-      {"killed", Action::killed}};
+  const std::map<std::string, Action> words{{"io_error", Action::io_error},
+                                            {"no_space", Action::no_space},
+                                            {"over_quota", Action::over_quota},
+                                            {"interrupted", Action::interrupted},
+                                            {"half", Action::half},
+                                            {"power_failure", Action::power_failure},
+                                            {"killed", Action::killed}};
   const auto found = words.find(word);
   return found == words.end() ? std::nullopt : std::optional(found->second);
 }
@@ -293,23 +309,39 @@ mode_t mode_of(int flags, va_list arguments) {
 }
 }  // namespace
 
-#define BP_OPEN_BODY(directory)             \
-  va_list arguments;                        \
-  va_start(arguments, flags);               \
+#define BP_OPEN_BODY(directory)                  \
+  va_list arguments;                             \
+  va_start(arguments, flags);                    \
   const mode_t mode = mode_of(flags, arguments); \
-  va_end(arguments);                        \
+  va_end(arguments);                             \
   return open_at(directory, name, flags, mode)
 
 extern "C" {
 
-int open(const char* name, int flags, ...) { BP_OPEN_BODY(AT_FDCWD); }
-int open64(const char* name, int flags, ...) { BP_OPEN_BODY(AT_FDCWD); }
-int openat(int directory, const char* name, int flags, ...) { BP_OPEN_BODY(directory); }
-int openat64(int directory, const char* name, int flags, ...) { BP_OPEN_BODY(directory); }
-int __open_2(const char* name, int flags) { return open_at(AT_FDCWD, name, flags, 0); }
-int __open64_2(const char* name, int flags) { return open_at(AT_FDCWD, name, flags, 0); }
-int creat(const char* name, mode_t mode) { return open_at(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode); }
-int creat64(const char* name, mode_t mode) { return creat(name, mode); }
+int open(const char* name, int flags, ...) {
+  BP_OPEN_BODY(AT_FDCWD);
+}
+int open64(const char* name, int flags, ...) {
+  BP_OPEN_BODY(AT_FDCWD);
+}
+int openat(int directory, const char* name, int flags, ...) {
+  BP_OPEN_BODY(directory);
+}
+int openat64(int directory, const char* name, int flags, ...) {
+  BP_OPEN_BODY(directory);
+}
+int __open_2(const char* name, int flags) {
+  return open_at(AT_FDCWD, name, flags, 0);
+}
+int __open64_2(const char* name, int flags) {
+  return open_at(AT_FDCWD, name, flags, 0);
+}
+int creat(const char* name, mode_t mode) {
+  return open_at(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+int creat64(const char* name, mode_t mode) {
+  return creat(name, mode);
+}
 
 ssize_t write(int descriptor, const void* data, size_t bytes) {
   return write_to(descriptor, static_cast<const char*>(data), bytes, -1,
@@ -323,6 +355,12 @@ ssize_t pwrite(int descriptor, const void* data, size_t bytes, off_t offset) {
 ssize_t pwrite64(int descriptor, const void* data, size_t bytes, off_t offset) {
   return pwrite(descriptor, data, bytes, offset);
 }
+ssize_t pread(int descriptor, void* data, size_t bytes, off_t offset) {
+  return read_from(descriptor, data, bytes, offset);
+}
+ssize_t pread64(int descriptor, void* data, size_t bytes, off_t offset) {
+  return read_from(descriptor, data, bytes, offset);
+}
 /// As one write of all the parts: a writev may end short as well.
 ssize_t writev(int descriptor, const struct iovec* parts, int count) {
   std::string all;
@@ -330,23 +368,43 @@ ssize_t writev(int descriptor, const struct iovec* parts, int count) {
   return write(descriptor, all.data(), all.size());
 }
 
-int fsync(int descriptor) { return sync(descriptor, SYS_fsync); }
-int fdatasync(int descriptor) { return sync(descriptor, SYS_fdatasync); }
-int close(int descriptor) { return close_it(descriptor); }
-int ftruncate(int descriptor, off_t length) { return truncate_to(descriptor, length); }
-int ftruncate64(int descriptor, off_t length) { return truncate_to(descriptor, length); }
+int fsync(int descriptor) {
+  return sync(descriptor);
+}
+int fdatasync(int descriptor) {
+  return sync(descriptor);
+}
+int close(int descriptor) {
+  return close_it(descriptor);
+}
+int ftruncate(int descriptor, off_t length) {
+  return truncate_to(descriptor, length);
+}
+int ftruncate64(int descriptor, off_t length) {
+  return truncate_to(descriptor, length);
+}
 
-int rename(const char* from, const char* to) { return rename_at(AT_FDCWD, from, AT_FDCWD, to); }
+int rename(const char* from, const char* to) {
+  return rename_at(AT_FDCWD, from, AT_FDCWD, to);
+}
 int renameat(int from_directory, const char* from, int to_directory, const char* to) {
   return rename_at(from_directory, from, to_directory, to);
 }
-int unlink(const char* name) { return unlink_at(AT_FDCWD, name, 0); }
-int unlinkat(int directory, const char* name, int flags) { return unlink_at(directory, name, flags); }
-int rmdir(const char* name) { return unlink_at(AT_FDCWD, name, AT_REMOVEDIR); }
+int unlink(const char* name) {
+  return unlink_at(AT_FDCWD, name, 0);
+}
+int unlinkat(int directory, const char* name, int flags) {
+  return unlink_at(directory, name, flags);
+}
+int rmdir(const char* name) {
+  return unlink_at(AT_FDCWD, name, AT_REMOVEDIR);
+}
 int remove(const char* name) {
   const int result = unlink_at(AT_FDCWD, name, 0);
   return result != 0 && errno == EISDIR ? rmdir(name) : result;
 }
-int mkdir(const char* name, mode_t mode) { return make_directory(name, mode); }
+int mkdir(const char* name, mode_t mode) {
+  return make_directory(name, mode);
+}
 
 }  // extern "C"

@@ -31,7 +31,7 @@ std::shared_ptr<Node> load(const fs::path& path) {
   return node;
 }
 
-void apply(Node::Entries& entries, const Node::Change& change) {
+void carry_out(Node::Entries& entries, const Node::Change& change) {
   if (!change.from.empty()) entries.erase(change.from);
   if (change.node)
     entries[change.name] = change.node;
@@ -39,7 +39,7 @@ void apply(Node::Entries& entries, const Node::Change& change) {
     entries.erase(change.name);
 }
 
-/// What chance leaves. A null generator means the worst: nothing that was not synced.
+/// What chance leaves. Seed 0 means the worst: nothing that was not synced.
 class Survivors {
  public:
   explicit Survivors(std::uint64_t seed) : worst_(seed == 0), random_(seed) {}
@@ -47,7 +47,7 @@ class Survivors {
   Node::Entries entries(const Node& directory) {
     Node::Entries left = directory.entries_synced;
     for (const Node::Change& change : directory.changes)
-      if (happens()) apply(left, change);
+      if (happens()) carry_out(left, change);
     return left;
   }
 
@@ -106,7 +106,7 @@ std::shared_ptr<Node> SimulatedDisk::parent_of(const std::string& path) const {
 }
 
 void SimulatedDisk::change(Node& directory, Node::Change change) {
-  apply(directory.entries_now, change);
+  carry_out(directory.entries_now, change);
   directory.changes.push_back(std::move(change));
 }
 

@@ -3,6 +3,7 @@
 // What the fault tests share: a checkpoint of a few kilobytes, and what stands in a directory.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,13 +16,17 @@
 
 namespace backplane::fault {
 
+/// Temporary folders stand in memory where there is such a place: thousands of small commits need no disk.
+inline const bool kInMemory = access("/dev/shm", W_OK | X_OK) == 0 && setenv("TMPDIR", "/dev/shm", 1) == 0;
+
 /// Whether the versions for long hours were asked for (`make test-long`).
 inline bool is_long() {
   return std::getenv("BP_LONG_TESTS") != nullptr;
 }
 
 inline StoredTensor small_tensor(const Shape& shape, float value) {
-  StoredTensor tensor{.shape = shape, .dtype = DType::float32, .data = Buffer(4 * shape[0]), .axes = {}, .attributes = {}};
+  StoredTensor tensor{
+      .shape = shape, .dtype = DType::float32, .data = Buffer(4 * shape[0]), .axes = {}, .attributes = {}};
   std::fill_n(tensor.data.as<float>(), shape[0], value);
   return tensor;
 }
