@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "experiment/describe.h"
+#include "experiment/signals.h"
 
 namespace backplane::cli {
 
@@ -18,6 +19,7 @@ struct RunWords {
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::string out;
   std::string thread_trace;
+  std::string resume;
   bool is_pinned = false, is_dry = false;
 };
 
@@ -56,7 +58,19 @@ void print_generated(const std::vector<GeneratedText>& texts) {
     fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt), printable(sample.text));
 }
 
+Resume resume_of(const std::string& word) {
+  if (word.empty()) return Resume::no;
+  return word == "loose" ? Resume::loose : Resume::strict;
+}
+
+ExitCode say_done(const RunSummary& summary) {
+  fmt::print(stderr, "{}: this run had finished at step {}: nothing was changed\n", summary.directory, summary.steps);
+  fmt::print("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", summary.directory);
+  return ExitCode::ok;
+}
+
 ExitCode run(const RunWords& words, const Words& all) {
+  const StopSignals signals;
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
   for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
@@ -69,11 +83,14 @@ ExitCode run(const RunWords& words, const Words& all) {
                                             {.threads = words.threads,
                                              .pin = words.is_pinned ? Arena::Pin::yes : Arena::Pin::no,
                                              .directory = words.out,
-                                             .thread_trace = words.thread_trace});
+                                             .thread_trace = words.thread_trace,
+                                             .resume = resume_of(words.resume)});
+  if (summary.was_done) return say_done(summary);
   print_summary(summary);
   print_generated(summary.generated);
   if (summary.code == ExitCode::stopped)
-    fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n", summary.last_checkpoint);
+    fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n  go on with --resume\n",
+               summary.last_checkpoint);
   return summary.code;
 }
 
@@ -86,6 +103,11 @@ void add_run(CLI::App& app, const Words& all, Action& action) {
   command->add_option("--threads", words->threads, "workers; changes the time and nothing else")
       ->check(CLI::Range(1, 1024));
   command->add_option("--out", words->out, "run directory; default runs/<name>");
+  command
+      ->add_flag("--resume{strict}", words->resume,
+                 "go on from the newest checkpoint of the run directory, if there is one; with =loose even where "
+                 "configuration, data, plug-ins or machine differ from the checkpoint's")
+      ->check(CLI::IsMember({"strict", "loose"}));
   command->add_flag("--pin", words->is_pinned, "keep each worker on a core of its own");
   command->add_option("--trace-threads", words->thread_trace,
                       "a file for what each thread did in the first steps (Chrome JSON, opens in Perfetto)");

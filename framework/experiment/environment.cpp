@@ -11,6 +11,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <variant>
 
 #include "files/digest.h"
 
@@ -39,7 +40,30 @@ std::string instruction_set() {
 
 std::string dnnl_text() {
   const dnnl_version_t* version = dnnl_version();
-  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+  return fmt::format("{}.{}.{} (isa {:#x})", version->major, version->minor, version->patch,
+                     static_cast<unsigned>(dnnl_get_effective_cpu_isa()));
+}
+
+/// SHA-256 over everything that training sees of a split. Empty where there is none.
+std::string digest_of(const DataSet& data, const Samples* samples) {
+  if (samples == nullptr) return "";
+  Sha256 digest;
+  const auto add = [&](const auto& values) {
+    const std::uint64_t count = values.size();
+    digest.add(&count, sizeof count);
+    digest.add(values.data(), values.size() * sizeof values[0]);
+  };
+  add(data.input_shape);
+  add(data.shift);
+  add(data.scale);
+  for (const std::string& symbol : data.vocabulary) add(symbol);
+  for (const std::uint64_t number : {static_cast<std::uint64_t>(data.classes), std::uint64_t(samples->inputs.index()),
+                                     std::uint64_t(samples->targets.index())})
+    digest.add(&number, sizeof number);
+  std::visit(add, samples->inputs);
+  std::visit(add, samples->targets);
+  add(samples->lengths);
+  return digest.hex();
 }
 
 }  // namespace
@@ -69,6 +93,10 @@ nlohmann::ordered_json describe_environment(const Registry& registry, const Data
   environment["data"] = nlohmann::ordered_json::array();
   for (const std::string& file : data.files)
     environment["data"].push_back({{"file", file}, {"sha256", sha256_of_file(file)}});
+  const auto split = [](const std::optional<Samples>& samples) { return samples ? &*samples : nullptr; };
+  environment["data_sha256"] = {{"train", digest_of(data, &data.train)},
+                                {"validation", digest_of(data, split(data.validation))},
+                                {"test", digest_of(data, split(data.test))}};
   return environment;
 }
 

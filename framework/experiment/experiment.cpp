@@ -25,7 +25,11 @@ Schema experiment_schema(const Registry& registry) {
           .optional("compression", Schema::text_of({"gzip", "none"}), "gzip", "how trace.h5 stores them");
   const Schema checkpoint = Schema::map()
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
-                                .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay");
+                                .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay")
+                                .optional("keep_every", Schema::duration(), std::nullopt,
+                                          "those of each so many steps or epochs stay as well")
+                                .optional("keep_best", Schema::boolean(), "false",
+                                          "that of the lowest validation loss stays as well");
   const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100",
                                                 "steps between lines of the training split");
   const Schema generate =
@@ -90,8 +94,14 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
                            .temperature = generate->at("temperature").as_number(),
                            .place = generate->place};
   experiment.metrics_every = document.at("metrics").at("every").as_integer();
-  experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
-                           .keep = document.at("checkpoint").at("keep").as_integer()};
+  const Node& checkpoint = document.at("checkpoint");
+  experiment.checkpoint = {.every = config::parse_duration(checkpoint.at("every")),
+                           .keep = checkpoint.at("keep").as_integer(),
+                           .keep_every = {},
+                           .keep_best = checkpoint.at("keep_best").as_bool(),
+                           .place = checkpoint.at("keep_best").place};
+  if (const Node* every = checkpoint.find("keep_every"))
+    experiment.checkpoint.keep_every = config::parse_duration(*every);
   return experiment;
 }
 

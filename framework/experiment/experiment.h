@@ -27,6 +27,9 @@ struct ExperimentRequest {
 struct CheckpointOptions {
   config::Duration every;
   std::int64_t keep = 3;
+  config::Duration keep_every;  ///< multiples of it stay as well; 0: none
+  bool keep_best = false;       ///< that of the lowest validation loss stays as well
+  Place place;                  ///< of keep_best
 };
 
 /// A named tensor to record.

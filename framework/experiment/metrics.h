@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 
@@ -9,10 +8,14 @@
 
 namespace backplane {
 
-/// metrics.jsonl: one JSON object a line, flushed line by line, readable while the run goes on.
+/// metrics.jsonl: one JSON object a line, written line by line, readable while the run goes on.
 class MetricsFile {
  public:
+  /// Appends to the file, which is made where there is none. Throws UserError (io) where it cannot be written.
   explicit MetricsFile(const std::string& path);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
 
   struct Line {
     std::int64_t step = 0;
@@ -23,12 +26,24 @@ class MetricsFile {
     std::optional<double> samples_per_second;
     std::optional<std::string> digest;  ///< of the weights
   };
-  /// Throws UserError (io) where the line cannot be written.
+  /// What cannot be written, for want of space say, waits for the next call.
   void write(const Line& line);
+  /// Throws UserError (io) where lines still wait.
+  void require_all_written();
+  /// Waits until what was written is on the disk. Throws UserError (io). [any thread]
+  void sync() const;
 
  private:
+  void write_waiting();
+
   std::string path_;
-  std::ofstream file_;
+  int descriptor_;
+  std::string waiting_;  ///< lines, or the rest of one
 };
+
+/// Takes those lines out of metrics.jsonl, durably, that a run will write again when it goes on from `step`: of later
+/// steps, of the end of the run, where `owes_end_of_epoch` also those of the epoch that ended there, and lines that
+/// were cut off. Does nothing where there is no file. `step` -1: all. Throws UserError (io).
+void cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_of_epoch);
 
 }  // namespace backplane

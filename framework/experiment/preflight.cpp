@@ -25,6 +25,16 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
+void check_keep_best(const CheckpointOptions& checkpoint, const DataSet& data) {
+  if (checkpoint.keep_best && !data.validation)
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = checkpoint.place,
+                               .what = "the best checkpoint is that of the lowest validation loss, but there is no "
+                                       "validation split",
+                               .path = "checkpoint.keep_best",
+                               .hint = "set validation: N in the data section"});
+}
+
 /// Every tap names tensors of at least one layer.
 void check_taps(const RecordOptions& record, const Network& network) {
   std::vector<std::string> known = common_taps();
@@ -114,6 +124,7 @@ void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data,
 
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
   check_early_stopping(experiment.train.early_stopping, data);
+  check_keep_best(experiment.checkpoint, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
   check_taps(experiment.record, network);
   check_streams(experiment.train, network);

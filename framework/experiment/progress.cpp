@@ -22,16 +22,18 @@ std::string time_text(double seconds) {
 
 }  // namespace
 
-Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch)
+Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::int64_t first_step, bool is_quiet)
     : total_steps_(total_steps),
       steps_per_epoch_(steps_per_epoch),
-      is_terminal_(::isatty(STDERR_FILENO) != 0),
+      first_step_(first_step),
+      is_quiet_(is_quiet),
+      is_terminal_(!is_quiet && ::isatty(STDERR_FILENO) != 0),
       start_(Clock::now()),
       shown_(start_) {}
 
 void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_done) {
   constexpr double kSmoothing = 0.02;
-  const double weight = step == 1 ? 1.0 : kSmoothing;
+  const double weight = step == first_step_ + 1 ? 1.0 : kSmoothing;
   smoothed_loss_ += weight * (batch.loss - smoothed_loss_);
   smoothed_accuracy_ += weight * (batch.accuracy.value_or(0.0) - smoothed_accuracy_);
   constexpr std::chrono::milliseconds kInterval(200);
@@ -41,13 +43,15 @@ void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_
 
   const double elapsed = std::chrono::duration<double>(now - start_).count();
   const double done = static_cast<double>(step) / static_cast<double>(total_steps_);
+  const double here = static_cast<double>(step - first_step_);
+  const double left = elapsed / here * static_cast<double>(total_steps_ - step);
   constexpr int kWidth = 20;
   const int filled = static_cast<int>(done * kWidth);
   const std::string accuracy = batch.accuracy ? fmt::format("  acc {:.4f}", smoothed_accuracy_) : "";
   const std::string line =
       fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  loss {:.4f}{}  {:.0f} samples/s  {} left", "", filled, "",
                   kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, smoothed_loss_, accuracy,
-                  static_cast<double>(samples_done) / elapsed, time_text(elapsed / done - elapsed));
+                  static_cast<double>(samples_done) / elapsed, time_text(left));
   std::fputs(("\r\033[K" + line).c_str(), stderr);
   std::fflush(stderr);
   has_line_ = true;
@@ -61,6 +65,7 @@ void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional
 }
 
 void Progress::say(const std::string& message) {
+  if (is_quiet_) return;
   erase_line();
   std::fputs((message + "\n").c_str(), stderr);
 }

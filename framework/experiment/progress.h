@@ -12,7 +12,8 @@ namespace backplane {
 /// plain line an epoch. NO_COLOR is respected by having no colours.
 class Progress {
  public:
-  Progress(std::int64_t total_steps, std::int64_t steps_per_epoch);
+  /// `first_step`: steps that were done before this process began. `is_quiet`: nothing is printed at all.
+  Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::int64_t first_step = 0, bool is_quiet = false);
 
   ~Progress() { erase_line(); }
   Progress(const Progress&) = delete;
@@ -32,6 +33,8 @@ class Progress {
 
   const std::int64_t total_steps_;
   const std::int64_t steps_per_epoch_;
+  const std::int64_t first_step_;
+  const bool is_quiet_;
   const bool is_terminal_;
   const Clock::time_point start_;
   Clock::time_point shown_;

@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
-#include "checkpoint/store.h"
+#include "base/error.h"
+#include "experiment/commits.h"
 #include "experiment/environment.h"
 #include "experiment/metrics.h"
 #include "experiment/progress.h"
+#include "experiment/restore.h"
 #include "experiment/run_directory.h"
 #include "experiment/signals.h"
 #include "experiment/snapshot.h"
@@ -32,34 +36,104 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// One run, from the first checkpoint to the summary. Members stand in the order in which data flows.
+/// What is known before anything is trained or changed: model, directory, and the checkpoint to go on from.
+struct Beginning {
+  Beginning(const Experiment& experiment, const Registry& registry, const RunOptions& options)
+      : versions(describe_versions(registry)),
+        model(build_model(experiment, registry)),
+        environment(describe_environment(registry, model.data, options.threads)),
+        directory(options.directory.empty() ? "runs/" + experiment.name : options.directory,
+                  options.resume == Resume::no ? RunDirectory::Earlier::move_aside : RunDirectory::Earlier::go_on) {
+    StopSignals::begin_polling();
+    if (options.resume == Resume::no) return;
+    checkpoint = find_checkpoint(directory.text());
+    if (!checkpoint) return;
+    differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
+    if (options.resume == Resume::strict) require_no_difference(differences);
+  }
+
+  bool is_done() const {
+    return checkpoint && differences.config.empty() && backplane::is_done(directory.text(), checkpoint->snapshot);
+  }
+  std::int64_t step() const { return checkpoint ? checkpoint->snapshot.step : 0; }
+
+  const Clock::time_point start = Clock::now();
+  const std::string versions;
+  Model model;
+  const nlohmann::ordered_json environment;
+  RunDirectory directory;  // made only when all that can be checked has been
+  std::optional<NewestCheckpoint> checkpoint;
+  Differences differences;
+};
+
+/// One run, from the first checkpoint, or the one that it goes on from, to the summary. Members stand in the order in
+/// which data flows.
 class Run {
  public:
-  Run(const Experiment& experiment, const Registry& registry, const RunOptions& options)
+  Run(const Experiment& experiment, const RunOptions& options, Beginning& beginning)
       : experiment_(experiment),
         options_(options),
-        versions_(describe_versions(registry)),
-        model_(build_model(experiment, registry)),
-        environment_(describe_environment(registry, model_.data, options.threads).dump(2)),
-        directory_(options.directory.empty() ? "runs/" + experiment.name : options.directory),
+        beginning_(beginning),
+        model_(beginning.model),
+        directory_(beginning.directory),
         arena_(options.threads, options.pin),
         trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
-        metrics_(directory_.path("metrics.jsonl")),
-        store_(directory_.path("checkpoints"), {.keep = experiment.checkpoint.keep}),
-        progress_(trainer_.total_steps(), trainer_.steps_per_epoch()),
-        trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_) {}
+        metrics_(begin_metrics()),
+        commits_(directory_.path("checkpoints"), retention(), metrics_, io_),
+        progress_(trainer_.total_steps(), trainer_.steps_per_epoch(), beginning.step(), options.is_quiet),
+        trace_(directory_.path("trace.h5"), experiment, model_.network, trainer_, io_, beginning.step()) {}
 
   RunSummary operator()() {
     if (!options_.thread_trace.empty()) require_writable(options_.thread_trace);
-    write_file_atomically(directory_.path("config.yaml"), versions_ + config::to_yaml(experiment_.resolved));
+    write_file_atomically(directory_.path("config.yaml"), beginning_.versions + config::to_yaml(experiment_.resolved));
     introduce();
-    commit_checkpoint();  // also proves, before the long run, that checkpoints can be written
+    if (beginning_.checkpoint)
+      go_on();
+    else
+      commit_checkpoint();  // also proves, before the long run, that checkpoints can be written
     train();
     return finish();
   }
 
  private:
+  /// Restores, and only then cuts back what an earlier process wrote behind the checkpoint: one that does not fit
+  /// changes nothing. Returns the path of the metrics.
+  std::string begin_metrics() {
+    if (beginning_.checkpoint) restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
+    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "summary.json", "generated.txt"};
+    remove_dead_temporary_files(directory_.text(), [](const std::string& name) { return ours.contains(name); });
+    const std::string path = directory_.path("metrics.jsonl");
+    cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
+    return path;
+  }
+
+  Retention retention() const {
+    const config::Duration& every = experiment_.checkpoint.keep_every;
+    return {.keep = experiment_.checkpoint.keep,
+            .every_steps = every.steps + every.epochs * trainer_.steps_per_epoch(),
+            .best = experiment_.checkpoint.keep_best};
+  }
+
+  /// Says aloud from where, and what was passed over.
+  void go_on() {
+    const NewestCheckpoint& from = *beginning_.checkpoint;
+    for (const RefusedCheckpoint& refused : from.refused)
+      progress_.say(fmt::format("warning: a checkpoint is not used: {}", refused.why));
+    for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
+      for (const std::string& what : *list) progress_.say("warning: " + what);
+    for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);
+    progress_.say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
+                              directory_.path("checkpoints/" + from.from.file)));
+    if (!from.refused.empty()) commits_.forget(from.refused);
+    std::error_code ignored;  // it says how an earlier process ended, and is written anew
+    std::filesystem::remove(directory_.path("summary.json"), ignored);
+    last_submitted_ = from.from.step;
+  }
+
   void introduce() {
+    if (options_.resume != Resume::no && !beginning_.checkpoint)
+      progress_.say(fmt::format("there is no checkpoint in {} to go on from: the run begins at the beginning",
+                                directory_.text()));
     if (!directory_.moved_aside().empty())
       progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
     const auto counted = [](std::int64_t count, const char* noun) {
@@ -76,30 +150,42 @@ class Run {
     const Clock::time_point start = Clock::now();
     epoch_start_ = start;
     if (!options_.thread_trace.empty()) arena_.log().start(kLoggedTasks);
-    while (!trainer_.is_finished() && !StopSignals::is_stop_asked()) {
+    if (trainer_.state().owes_end_of_epoch && end_epoch() && is_checkpoint_due()) commit_checkpoint();
+    while (!trainer_.is_finished() && !is_stop_asked()) {
       const Score batch = step();
       samples_ += batch.samples;
       epoch_samples_ += batch.samples;
       progress_.step(trainer_.state().step, batch, samples_);
       if (trainer_.state().step % experiment_.metrics_every == 0) write_line("train_batch", batch, false);
       if (trainer_.at_end_of_epoch()) end_epoch();
-      if (is_checkpoint_due()) commit_checkpoint();
+      if (StopSignals::take_checkpoint_request() || is_checkpoint_due()) commit_checkpoint();
+      say_failed_commits();
       if (arena_.log().is_full()) write_trace_of_threads();
     }
     training_seconds_ = seconds_since(start);
     if (arena_.log().is_on()) write_trace_of_threads();
     progress_.erase_line();
-    was_stopped_ = !trainer_.is_finished();
-    if (last_committed_ != trainer_.state().step) commit_checkpoint();
+    was_stopped_ = !trainer_.is_finished() || trainer_.state().owes_end_of_epoch;
+    if (last_submitted_ != trainer_.state().step) commit_checkpoint();
     io_.drain();
+    say_failed_commits();
+  }
+
+  bool is_stop_asked() const {
+    return StopSignals::is_stop_asked() || (options_.stop_after > 0 && trainer_.state().step >= options_.stop_after);
+  }
+
+  void say_failed_commits() {
+    for (const std::string& what : commits_.take_failures())
+      progress_.say(fmt::format("warning: {}; training goes on, the next one is tried", what));
   }
 
   void write_trace_of_threads() {
     arena_.log().stop();
     write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+    const std::int64_t done = trainer_.state().step - beginning_.step();
     progress_.say(fmt::format("the threads' tasks of the first {} are in {}",
-                              trainer_.state().step == 1 ? "step" : fmt::format("{} steps", trainer_.state().step),
-                              options_.thread_trace));
+                              done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
   }
 
   Score step() {
@@ -114,24 +200,28 @@ class Run {
     return score;
   }
 
-  void end_epoch() {
+  /// Whether the epoch was scored and noted; not so where a stop was asked for meanwhile, and the epoch still owes it.
+  bool end_epoch() {
     const double rate = static_cast<double>(epoch_samples_) / seconds_since(epoch_start_);
-    summary_.train = trainer_.epoch_score();
+    std::optional<Score> validation;
     if (model_.data.validation) {
-      summary_.validation = trainer_.evaluate(*model_.data.validation);
-      trainer_.note_validation(*summary_.validation);
+      validation = trainer_.evaluate(*model_.data.validation, StopSignals::is_stop_asked);
+      if (!validation) return false;
     }
+    trainer_.end_epoch(validation);
+    const Score& train = *trainer_.state().train_score;
     metrics_.write({.step = trainer_.state().step,
                     .epoch = epochs(),
                     .split = "train",
-                    .score = summary_.train,
+                    .score = train,
                     .learning_rate = trainer_.learning_rate(trainer_.state().step),
                     .samples_per_second = rate,
                     .digest = model_.network.weights_digest()});
-    if (summary_.validation) write_line("validation", *summary_.validation, false);
-    progress_.epoch(trainer_.state().epoch, summary_.train, summary_.validation, rate);
+    if (validation) write_line("validation", *validation, false);
+    progress_.epoch(trainer_.state().epoch, train, validation, rate);
     epoch_samples_ = 0;
     epoch_start_ = Clock::now();
+    return true;
   }
 
   bool is_checkpoint_due() const {
@@ -142,11 +232,15 @@ class Run {
 
   /// Copies the state here and now; hashing and writing happen on the I/O thread while training goes on.
   void commit_checkpoint() {
-    last_committed_ = trainer_.state().step;
+    const TrainState& state = trainer_.state();
+    last_submitted_ = state.step;
     auto snapshot = std::make_shared<const Snapshot>(
-        take_snapshot(experiment_, model_.network, model_.data, trainer_, environment_));
-    io_.submit([this, snapshot] { store_.commit(*snapshot); });
-    if (last_committed_ == 0) io_.drain();
+        take_snapshot(experiment_, model_.network, model_.data, trainer_, beginning_.environment.dump(2)));
+    const bool is_scored = trainer_.at_end_of_epoch() && !state.owes_end_of_epoch && state.validation_score;
+    commits_.submit(std::move(snapshot), is_scored ? std::optional(state.validation_score->loss) : std::nullopt);
+    if (last_submitted_ > 0) return;
+    io_.drain();
+    if (commits_.last_failure()) throw UserError(*commits_.last_failure());
   }
 
   void write_line(const char* split, const Score& score, bool with_digest) {
@@ -161,27 +255,39 @@ class Run {
   }
 
   RunSummary finish() {
-    if (model_.data.test && !was_stopped_) {
-      summary_.test = trainer_.evaluate(*model_.data.test);
-      write_line("test", *summary_.test, true);
-    }
+    if (model_.data.test && !was_stopped_)
+      summary_.test = trainer_.evaluate(*model_.data.test, StopSignals::is_stop_asked);
+    if (!was_stopped_ && experiment_.generate.samples > 0)
+      summary_.generated = generate_text(experiment_.generate, model_, trainer_.executor(), experiment_.seed,
+                                         StopSignals::is_stop_asked);
+    was_stopped_ = was_stopped_ || StopSignals::is_stop_asked();
+    const TrainState& state = trainer_.state();
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
-    summary_.steps = trainer_.state().step;
-    if (summary_.train.samples == 0) summary_.train = trainer_.epoch_score();  // less than one epoch
+    summary_.steps = state.step;
+    summary_.train = state.train_score.value_or(trainer_.epoch_score());  // else less than one epoch
+    summary_.validation = state.validation_score;
     summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
-    summary_.wall_seconds = seconds_since(start_);
+    summary_.wall_seconds = seconds_since(beginning_.start);
     summary_.threads = options_.threads;
     summary_.weights_digest = model_.network.weights_digest();
     summary_.directory = directory_.text();
-    summary_.last_checkpoint = directory_.path("checkpoints/" + store_.committed().back().file);
+    summary_.last_checkpoint = directory_.path("checkpoints/" + commits_.newest().file);
     if (trainer_.has_stopped_early())
-      progress_.say(fmt::format("stopped early: no improvement since step {}", trainer_.state().best_step));
-    write_summary();
-    if (!was_stopped_ && experiment_.generate.samples > 0) {
-      summary_.generated = generate_text(experiment_.generate, model_, trainer_.executor(), experiment_.seed,
-                                         StopSignals::is_stop_asked);
-      write_generated();
+      progress_.say(fmt::format("stopped early: no improvement since step {}", state.best_step));
+    if (was_stopped_) {
+      summary_.test.reset();
+      summary_.generated.clear();
     }
+    if (summary_.test) write_line("test", *summary_.test, true);
+    metrics_.require_all_written();
+    if (!summary_.generated.empty()) write_generated();
+    write_summary();  // last: where it says that the run is done, it is
+    if (commits_.last_failure())
+      throw UserError(ExitCode::io,
+                      fmt::format("the last checkpoint, of step {}, could not be committed: {}", state.step,
+                                  commits_.last_failure()->diagnostics().front().what),
+                      fmt::format("the newest that stands is {}; make room, then go on from it with --resume",
+                                  summary_.last_checkpoint));
     return summary_;
   }
 
@@ -215,33 +321,36 @@ class Run {
     write_file_atomically(directory_.path("summary.json"), json.dump(2) + "\n");
   }
 
-  const Clock::time_point start_ = Clock::now();
-  const StopSignals signals_;
   const Experiment& experiment_;
   const RunOptions& options_;
-  const std::string versions_;
-  Model model_;
-  const std::string environment_;
-  RunDirectory directory_;  // made only when all that can be checked has been
+  const Beginning& beginning_;
+  Model& model_;
+  const RunDirectory& directory_;
   Arena arena_;
   Trainer trainer_;
   MetricsFile metrics_;
-  CheckpointStore store_;  // touched by the I/O thread only, until `drain`
+  Commits commits_;
   Progress progress_;
   RunSummary summary_;
   std::int64_t samples_ = 0, epoch_samples_ = 0;
   Clock::time_point epoch_start_;
   double training_seconds_ = 0.0;
   bool was_stopped_ = false;
-  std::int64_t last_committed_ = -1;
-  IoThread io_;  // ends before what its jobs use
+  std::int64_t last_submitted_ = -1;  ///< step of the newest checkpoint that was handed over, or gone on from
+  IoThread io_;                       // ends before what its jobs use
   Trace trace_;
 };
 
 }  // namespace
 
 RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options) {
-  return Run(experiment, registry, options)();
+  Beginning beginning(experiment, registry, options);
+  if (!beginning.is_done()) return Run(experiment, options, beginning)();
+  RunSummary summary{.was_done = true, .steps = beginning.step(), .threads = options.threads};
+  summary.weights_digest = beginning.checkpoint->snapshot.weights_digest;
+  summary.directory = beginning.directory.text();
+  summary.last_checkpoint = beginning.directory.path("checkpoints/" + beginning.checkpoint->from.file);
+  return summary;
 }
 
 }  // namespace backplane

@@ -5,6 +5,7 @@
 #include "base/exit_code.h"
 #include "experiment/experiment.h"
 #include "experiment/generate.h"
+#include "experiment/resume.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -15,11 +16,15 @@ struct RunOptions {
   Arena::Pin pin = Arena::Pin::no;
   std::string directory;     ///< empty: runs/<name>
   std::string thread_trace;  ///< where the tasks of the first steps go; empty: nowhere
+  Resume resume = Resume::no;
+  std::int64_t stop_after = 0;  ///< the run stops behind this step as by a signal; 0: it does not
+  bool is_quiet = false;        ///< nothing is said on stderr
 };
 
 /// What a run ended with; summary.json holds the same.
 struct RunSummary {
   ExitCode code = ExitCode::ok;  ///< ok, or stopped
+  bool was_done = false;         ///< an earlier process had ended the run: nothing was changed
   std::int64_t steps = 0;
   Score train;
   std::optional<Score> validation, test;
@@ -33,7 +38,9 @@ struct RunSummary {
 };
 
 /// The pipeline of the whole program: experiment → data → network → trainer → checkpoints, metrics and summary in a
-/// run directory. Throws UserError as its parts do.
+/// run directory. A run that is resumed goes on from its newest checkpoint and ends with the bits, and the lines of
+/// metrics.jsonl, that it would have had without the interruption. Throws UserError as its parts do, and io where all
+/// went well but the last commit.
 RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options);
 
 }  // namespace backplane

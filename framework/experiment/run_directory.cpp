@@ -41,13 +41,19 @@ int open_lock(const fs::path& directory, int flags) {
   return -1;
 }
 
-/// Moves an earlier run away, or throws where what stands there is none of ours or still at work.
-std::string move_aside(const fs::path& directory) {
+/// Takes the lock of an earlier run, or throws where what stands there is none of ours or still at work.
+int lock_earlier(const fs::path& directory) {
   const int descriptor = open_lock(directory, O_RDWR);
   if (descriptor < 0 && errno == EWOULDBLOCK)
     fail(directory, "another run is writing here", "wait for it, or choose another directory with --out");
   if (descriptor < 0)
     fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
+  return descriptor;
+}
+
+/// Moves an earlier run away.
+std::string move_aside(const fs::path& directory) {
+  const int descriptor = lock_earlier(directory);
   fs::path target;
   for (int number = 1; target.empty() || fs::exists(target); ++number)
     target = fmt::format("{}.{}", directory.string(), number);
@@ -62,18 +68,20 @@ std::string move_aside(const fs::path& directory) {
 
 }  // namespace
 
-RunDirectory::RunDirectory(const std::string& directory) : directory_(fs::path(directory).lexically_normal()) {
+RunDirectory::RunDirectory(const std::string& directory, Earlier earlier)
+    : directory_(fs::path(directory).lexically_normal()) {
   if (!directory_.has_filename()) directory_ = directory_.parent_path();  // "runs/a/" means "runs/a"
   std::error_code error;
   if (fs::exists(directory_, error) && !fs::is_directory(directory_, error))
     fail(directory_, "is a file", "choose another directory with --out");
-  if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error)
+  if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error) {
+    if (earlier == Earlier::go_on) {
+      lock_ = lock_earlier(directory_);
+      return;
+    }
     moved_aside_ = move_aside(directory_);
+  }
   make_directories_durably(directory_.string());
-  lock();
-}
-
-void RunDirectory::lock() {
   lock_ = open_lock(directory_, O_RDWR | O_CREAT);
   if (lock_ >= 0) return;
   if (errno == EWOULDBLOCK) fail(directory_, "another run is writing here", "choose another directory with --out");

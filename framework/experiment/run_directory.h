@@ -7,12 +7,13 @@ namespace backplane {
 
 /// The directory that one run writes into, held against other runs by a lock for the life of this object.
 ///
-/// An earlier run at the same place is moved aside to the first free of "<directory>.1", ".2", …, so that nothing is
-/// overwritten. Throws UserError (io) where the directory cannot be made or written, holds
+/// An earlier run at the same place is gone on with, or moved aside to the first free of "<directory>.1", ".2", …, so
+/// that nothing is overwritten. Throws UserError (io) where the directory cannot be made or written, holds
 /// something that is no run, or belongs to a run that is still going on.
 class RunDirectory {
  public:
-  explicit RunDirectory(const std::string& directory);
+  enum class Earlier { move_aside, go_on };
+  RunDirectory(const std::string& directory, Earlier earlier);
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -23,8 +24,6 @@ class RunDirectory {
   const std::string& moved_aside() const { return moved_aside_; }
 
  private:
-  void lock();
-
   std::filesystem::path directory_;
   std::string moved_aside_;
   int lock_ = -1;

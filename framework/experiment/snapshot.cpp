@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "experiment/restore.h"
 #include "experiment/tensor_names.h"
 
 namespace backplane {
@@ -88,23 +89,13 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
                     .config = config::to_yaml(experiment.resolved),
                     .environment = environment,
                     .weights_digest = network.weights_digest()};
-  snapshot.integers = {{"step", state.step},
-                       {"epoch", state.epoch},
-                       {"position", state.position},
-                       {"seed", static_cast<std::int64_t>(experiment.seed)},
-                       {"epoch_correct", state.epoch_sums.correct},
-                       {"epoch_predictions", state.epoch_sums.predictions},
-                       {"epoch_samples", state.epoch_samples},
-                       {"best_step", state.best_step},
-                       {"has_best", state.best ? 1 : 0},
-                       {"epochs_without_improvement", state.epochs_without_improvement},
-                       {"batch_size", static_cast<std::int64_t>(batch.size())}};
+  store_state(state, snapshot);
+  snapshot.integers["seed"] = static_cast<std::int64_t>(experiment.seed);
+  snapshot.integers["batch_size"] = static_cast<std::int64_t>(batch.size());
   double loss = 0.0;
   for (std::size_t n = 0; n < batch.size(); ++n) loss += executor.losses()[n];
-  snapshot.numbers = {{"epoch_loss_sum", state.epoch_sums.loss_sum},
-                      {"best", state.best.value_or(0.0)},
-                      {"batch_loss", loss / static_cast<double>(batch.size())},
-                      {"learning_rate", trainer.learning_rate(state.step + 1)}};
+  snapshot.numbers["batch_loss"] = loss / static_cast<double>(batch.size());
+  snapshot.numbers["learning_rate"] = trainer.learning_rate(state.step + 1);
   snapshot.sample_indices.assign(batch.begin(), batch.begin() + rows);
   snapshot.losses.assign(executor.losses(), executor.losses() + rows);
   if (!data.train.lengths.empty())

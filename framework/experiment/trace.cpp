@@ -8,7 +8,7 @@
 namespace backplane {
 
 Trace::Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer,
-             IoThread& io)
+             IoThread& io, std::int64_t /*first_step*/)
     : network_(network),
       trainer_(trainer),
       io_(io),

@@ -16,7 +16,7 @@ namespace backplane {
 class Trace {
  public:
   /// Makes `path`, unless the experiment records nothing over steps.
-  Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer, IoThread& io);
+  Trace(const std::string& path, const Experiment& experiment, const Network& network, Trainer& trainer, IoThread& io, std::int64_t first_step);
 
   bool is_due(std::int64_t step) const { return every_ > 0 && step % every_ == 0; }
 

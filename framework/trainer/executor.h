@@ -120,7 +120,7 @@ class Executor {
   const void* d_activation(std::size_t node) const { return tensors_[node].d_activation.data(); }
   const void* saved(std::size_t node, std::size_t i) const { return tensors_[node].saved[i].data(); }
   /// State carried from training batch to training batch, one row for each of the capacity.
-  const void* carried_state(std::size_t node, std::size_t i) const { return tensors_[node].carried[0][i].data(); }
+  void* carried_state(std::size_t node, std::size_t i) { return tensors_[node].carried[0][i].data(); }
   /// ∂C/∂θ, complete after a for_each_gradient_tile that kept it.
   const void* gradient(std::size_t node, std::size_t parameter) const {
     return tensors_[node].gradients[0][parameter].data();

@@ -36,9 +36,7 @@ class Optimizer {
   double base_rate() const { return rate_; }
   /// Names of the tensors kept for each parameter ("velocity"; "mean", "variance").
   const std::vector<std::string>& slots() const { return slot_names_; }
-  const Buffer& slot(std::size_t node, std::size_t parameter, std::size_t slot) const {
-    return slots_[node][parameter][slot];
-  }
+  Buffer& slot(std::size_t node, std::size_t parameter, std::size_t slot) { return slots_[node][parameter][slot]; }
 
   /// One step of one tile: gradient · gradient_scale, clipped by value, with penalties, into the parameters.
   /// Frozen parameters are left alone. [compute: tiles of one step may run at the same time]

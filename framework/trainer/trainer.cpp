@@ -71,18 +71,20 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   executor_.update_state(Mode::training);
   update(keep);
 
+  if (batch.is_start) {
+    state_.epoch_sums = {};
+    state_.epoch_samples = 0;
+  }
   ++state_.step;
   ++state_.position;
   state_.epoch_sums.loss_sum += result.loss_sum;
   state_.epoch_sums.correct += result.correct;
   state_.epoch_sums.predictions += result.predictions;
   state_.epoch_samples += batch.count;
-  epoch_score_ = make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
-  if (state_.position == steps_per_epoch_) {
+  state_.owes_end_of_epoch = state_.position == steps_per_epoch_;
+  if (state_.owes_end_of_epoch) {
     ++state_.epoch;
     state_.position = 0;
-    state_.epoch_sums = {};
-    state_.epoch_samples = 0;
   }
   return make_score(result, batch.count, loss_.has_accuracy());
 }
@@ -124,11 +126,17 @@ double Trainer::gradient_norm() {
   return std::sqrt(std::accumulate(squares_.begin(), squares_.end(), 0.0));
 }
 
-Score Trainer::evaluate(const Samples& samples) {
+Score Trainer::epoch_score() const {
+  if (state_.epoch_samples == 0) return {};
+  return make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
+}
+
+std::optional<Score> Trainer::evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked) {
   BatchOrder order(samples.count, batch_size());
   if (options_.streams) order.arrange_as_streams();
   BatchResult sums;
   for (std::int64_t i = 0; i < order.batches(); ++i) {
+    if (is_stop_asked()) return std::nullopt;
     const BatchOrder::Indices indices = order.batch(i);
     const BatchResult result = executor_.forward({.data = &data_,
                                                   .samples = &samples,
@@ -143,10 +151,13 @@ Score Trainer::evaluate(const Samples& samples) {
   return make_score(sums, samples.count, loss_.has_accuracy());
 }
 
-void Trainer::note_validation(const Score& score) {
-  if (!options_.early_stopping) return;
+void Trainer::end_epoch(const std::optional<Score>& validation) {
+  state_.owes_end_of_epoch = false;
+  state_.train_score = epoch_score();
+  state_.validation_score = validation;
+  if (!options_.early_stopping || !validation) return;
   const EarlyStopping& rule = *options_.early_stopping;
-  const double value = rule.by_accuracy ? score.accuracy.value_or(0.0) : score.loss;
+  const double value = rule.by_accuracy ? validation->accuracy.value_or(0.0) : validation->loss;
   const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
                                                            : value < *state_.best - rule.min_delta);
   if (is_better) {
@@ -157,6 +168,12 @@ void Trainer::note_validation(const Score& score) {
     ++state_.epochs_without_improvement;
   }
   stopped_early_ = state_.epochs_without_improvement >= rule.patience;
+}
+
+void Trainer::restore(const TrainState& state) {
+  state_ = state;
+  stopped_early_ = options_.early_stopping && state_.epochs_without_improvement >= options_.early_stopping->patience;
+  for (std::size_t i = 0; i < network_.nodes().size(); ++i) executor_.prepare_layer(i);
 }
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {

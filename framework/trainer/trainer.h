@@ -31,9 +31,11 @@ struct TrainState {
   std::int64_t step = 0;      ///< optimizer steps done
   std::int64_t epoch = 0;     ///< epochs completed
   std::int64_t position = 0;  ///< batches done in the epoch that runs
-  BatchResult epoch_sums;     ///< over the samples of that epoch so far
+  BatchResult epoch_sums;     ///< over the samples so far of the epoch that the last step belongs to
   std::int64_t epoch_samples = 0;
-  std::optional<double> best;  ///< best validation metric so far
+  bool owes_end_of_epoch = false;  ///< the last step ended an epoch, and end_epoch has not been called for it
+  std::optional<Score> train_score, validation_score;  ///< of the last epoch that was ended
+  std::optional<double> best;                          ///< best validation metric so far
   std::int64_t best_step = 0;
   std::int64_t epochs_without_improvement = 0;
 };
@@ -47,7 +49,7 @@ class Trainer {
           std::uint64_t seed);
 
   const TrainState& state() const { return state_; }
-  const Optimizer& optimizer() const { return optimizer_; }
+  Optimizer& optimizer() { return optimizer_; }
   Executor& executor() { return executor_; }
   const Loss& loss() const { return loss_; }
   /// Samples of a full batch: no more than there are.
@@ -68,14 +70,22 @@ class Trainer {
 
   /// Whether the last step was the last of its epoch.
   bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }
-  /// Mean over the training batches so far of the epoch that the last step belongs to.
-  Score epoch_score() const { return epoch_score_; }
+  /// Mean over the training batches so far of the epoch that the last step belongs to; of no samples before the first.
+  Score epoch_score() const;
 
-  /// Scores a split with the parameters as they are.
-  Score evaluate(const Samples& samples);
+  /// Scores a split with the parameters as they are. Empty where `is_stop_asked` said so between two batches.
+  std::optional<Score> evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked);
+  Score evaluate(const Samples& samples) {
+    return *evaluate(samples, [] { return false; });
+  }
 
-  /// Takes note of a validation score at the end of an epoch, for early stopping.
-  void note_validation(const Score& score);
+  /// Takes note of the score of the epoch that the last step ended, and of its validation, for early stopping.
+  void end_epoch(const std::optional<Score>& validation);
+
+  /// Goes on from another trainer's state, of the same network and data: parameters, optimizer slots and layers' states
+  /// have been put in place by the caller, who may do so through `optimizer` and `executor`. What layers derive from
+  /// parameters is derived anew.
+  void restore(const TrainState& state);
 
   /// Computes the batch of the next step, forward and backward with all gradients, without changing a parameter: the
   /// executor then holds what the checkpoint stores, made by exactly the parameters that it stores. The first
@@ -101,7 +111,6 @@ class Trainer {
   Optimizer optimizer_;
   Schedule schedule_;
   TrainState state_;
-  Score epoch_score_;
   bool stopped_early_ = false;
   std::vector<double> squares_;      ///< of the gradients, tile by tile
   std::int64_t ordered_epoch_ = -1;  ///< the epoch that order_ belongs to

@@ -100,7 +100,7 @@ TEST(Optimizer, ClippingByValueHoldsNegativeElementsToo) {
 TEST(Optimizer, LeavesSlotsOfFrozenParametersAlone) {
   Lab lab(line("optimizer: {adam: {lr: 0.1}}", ", trainable: {W: false}"));
   lab.run();
-  const Optimizer& optimizer = lab.trainer.optimizer();
+  Optimizer& optimizer = lab.trainer.optimizer();
   EXPECT_EQ(optimizer.slots(), (std::vector<std::string>{"mean", "variance"}));
   for (std::size_t slot : {0u, 1u}) {
     EXPECT_EQ(*optimizer.slot(0, 0, slot).as<double>(), 0.0);

@@ -59,7 +59,8 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
     loss += score.loss * static_cast<double>(score.samples);
     right += *score.accuracy * static_cast<double>(score.samples);
     EXPECT_EQ(lab.trainer.at_end_of_epoch(), batch == 2);
-    EXPECT_EQ(lab.trainer.state().epoch_samples, batch == 2 ? 0 : 4 * (batch + 1));
+    EXPECT_EQ(lab.trainer.state().owes_end_of_epoch, batch == 2);
+    EXPECT_EQ(lab.trainer.state().epoch_samples, std::min<std::int64_t>(10, 4 * (batch + 1)));
   }
   // The epoch's score is the mean over samples, not over batches. Losses of size 1, summed in another order.
   EXPECT_NEAR(lab.trainer.epoch_score().loss, loss / 10, 1e-14);
@@ -67,8 +68,12 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
   EXPECT_EQ(lab.trainer.epoch_score().samples, 10);
   EXPECT_EQ(lab.trainer.state().epoch, 1);
   EXPECT_EQ(lab.trainer.state().position, 0);
-  EXPECT_EQ(lab.trainer.state().epoch_samples, 0);
-  EXPECT_EQ(lab.trainer.state().epoch_sums.loss_sum, 0.0);
+  lab.trainer.end_epoch({});
+  EXPECT_FALSE(lab.trainer.state().owes_end_of_epoch);
+  EXPECT_EQ(lab.trainer.state().train_score->loss, lab.trainer.epoch_score().loss);
+  const Score next = lab.trainer.step();  // books of the next epoch begin at nothing
+  EXPECT_EQ(lab.trainer.state().epoch_samples, 4);
+  EXPECT_EQ(lab.trainer.epoch_score().loss, next.loss);
 }
 
 TEST(Trainer, TakesTheMeanGradientOfAPartialBatch) {
@@ -181,7 +186,7 @@ TEST(Trainer, StopsEarlyWhenTheLossHasNotImprovedForAsLongAsPatience) {
   for (const auto& [loss, without] : course) {
     ASSERT_FALSE(lab.trainer.is_finished());
     lab.trainer.step();
-    lab.trainer.note_validation(with_loss(loss));
+    lab.trainer.end_epoch(with_loss(loss));
     EXPECT_EQ(lab.trainer.state().epochs_without_improvement, without) << "at loss " << loss;
   }
   EXPECT_TRUE(lab.trainer.has_stopped_early());
@@ -192,16 +197,16 @@ TEST(Trainer, StopsEarlyWhenTheLossHasNotImprovedForAsLongAsPatience) {
 
 TEST(Trainer, StopsEarlyByAccuracyWhenAsked) {
   Lab lab(validated("epochs: 50, batch_size: 10, optimizer: sgd, early_stopping: {metric: accuracy, patience: 1}"));
-  lab.trainer.note_validation(with_loss(1.0, 0.5));
-  lab.trainer.note_validation(with_loss(2.0, 0.6));  // the loss is of no account
+  lab.trainer.end_epoch(with_loss(1.0, 0.5));
+  lab.trainer.end_epoch(with_loss(2.0, 0.6));  // the loss is of no account
   EXPECT_FALSE(lab.trainer.has_stopped_early());
-  lab.trainer.note_validation(with_loss(0.1, 0.6));
+  lab.trainer.end_epoch(with_loss(0.1, 0.6));
   EXPECT_TRUE(lab.trainer.has_stopped_early());
 }
 
 TEST(Trainer, DoesNotStopEarlyUnasked) {
   Lab lab(ten_samples("epochs: 50, batch_size: 10, optimizer: sgd"));
-  for (int i = 0; i < 10; ++i) lab.trainer.note_validation(with_loss(1.0));
+  for (int i = 0; i < 10; ++i) lab.trainer.end_epoch(with_loss(1.0));
   EXPECT_FALSE(lab.trainer.is_finished());
 }
 

@@ -1,0 +1,154 @@
+#include "experiment/resume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "base/error.h"
+#include "config/scalar.h"
+
+namespace backplane {
+
+namespace fs = std::filesystem;
+using config::Node;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// Sections that say what is written, not what is computed; `generate` begins when training has ended.
+const std::set<std::string> kFreeSections = {"name", "record", "checkpoint", "metrics", "generate"};
+
+std::string shown(const Node* node) {
+  return node == nullptr ? "nothing" : config::shown(*node);
+}
+
+bool is_same_scalar(const Node& a, const Node& b) {
+  if (a.scalar == b.scalar) return true;
+  const auto x = config::to_number(a.scalar), y = config::to_number(b.scalar);
+  return x && y && *x == *y;
+}
+
+void compare_nodes(const std::string& path, const Node* then, const Node* now, std::vector<std::string>& findings) {
+  const auto differ = [&] {
+    findings.push_back(fmt::format("{}: the checkpoint was made with {}, now it is {}", path, shown(then), shown(now)));
+  };
+  const auto is_null = [](const Node* node) { return node == nullptr || node->is_null(); };
+  if (is_null(then) && is_null(now)) return;
+  if (is_null(then) || is_null(now) || then->kind != now->kind) return differ();
+  if (then->is_scalar() && !is_same_scalar(*then, *now)) differ();
+  if (then->is_list()) {
+    if (then->list.size() != now->list.size())
+      return findings.push_back(fmt::format("{}: the checkpoint was made with {} items, now there are {}", path,
+                                            then->list.size(), now->list.size()));
+    for (std::size_t i = 0; i < then->list.size(); ++i)
+      compare_nodes(fmt::format("{}[{}]", path, i), &then->list[i], &now->list[i], findings);
+  }
+  if (!then->is_map()) return;
+  const auto below = [&](const std::string& key) { return path.empty() ? key : path + "." + key; };
+  const auto is_free = [&](const std::string& key) { return path.empty() && kFreeSections.contains(key); };
+  for (const auto& [key, value] : then->map)
+    if (!is_free(key)) compare_nodes(below(key), &value, now->find(key), findings);
+  for (const auto& [key, value] : now->map)
+    if (!is_free(key) && then->find(key) == nullptr) compare_nodes(below(key), nullptr, &value, findings);
+}
+
+/// The text at a JSON pointer; "nothing" where there is none.
+std::string text_at(const Json& json, const std::string& path) {
+  const Json::json_pointer pointer(path);
+  if (!json.contains(pointer)) return "nothing";
+  const Json& value = json.at(pointer);
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// "version 0.1 (sha256 …)" of a plug-in in the list of an environment.
+std::string plugin_text(const Json& environment, const std::string& id) {
+  if (environment.contains("plugins") && environment["plugins"].is_array())
+    for (const Json& plugin : environment["plugins"])
+      if (text_at(plugin, "/id") == id)
+        return fmt::format("version {} (sha256 {})", text_at(plugin, "/version"), text_at(plugin, "/sha256"));
+  return "nothing";
+}
+
+std::set<std::string> plugins_used(const Network& network, const Registry& registry) {
+  std::set<std::string> ids;
+  for (const LayerNode& node : network.nodes()) {
+    ids.insert(node.layer.plugin().id);
+    if (const auto activation = registry.find_activation(node.activation_name); activation.plugin != nullptr)
+      ids.insert(activation.plugin->id);
+  }
+  return ids;
+}
+
+}  // namespace
+
+Differences compare(const Snapshot& checkpoint, const Experiment& experiment, const Network& network,
+                    const Registry& registry, const Json& environment) {
+  Differences differences;
+  const Node then_config = config::parse_text(checkpoint.config, "the checkpoint's /config");
+  const Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
+  compare_nodes("", &then_config, &now_config, differences.config);
+
+  const Json then = Json::parse(checkpoint.environment, nullptr, false);
+  const auto look_at = [](std::vector<std::string>& findings, const std::string& what, const std::string& before,
+                          const std::string& now) {
+    if (before != now)
+      findings.push_back(fmt::format("{}: the checkpoint was made with {}, now it is {}", what, before, now));
+  };
+  using Names = std::vector<std::pair<const char*, const char*>>;
+  for (const auto& [what, path] : Names{{"training data (SHA-256)", "/data_sha256/train"},
+                                        {"validation data (SHA-256)", "/data_sha256/validation"},
+                                        {"test data (SHA-256)", "/data_sha256/test"},
+                                        {"program", "/program"},
+                                        {"compiler", "/compiler"},
+                                        {"instruction set", "/instruction_set"},
+                                        {"oneDNN", "/libraries/oneDNN"},
+                                        {"BLIS", "/libraries/BLIS"}})
+    look_at(differences.environment, what, text_at(then, path), text_at(environment, path));
+  for (const std::string& id : plugins_used(network, registry))
+    look_at(differences.environment, fmt::format("plug-in '{}'", id), plugin_text(then, id),
+            plugin_text(environment, id));
+  for (const auto& [what, path] : Names{{"CPU", "/cpu"}, {"oneTBB", "/libraries/oneTBB"}, {"HDF5", "/libraries/HDF5"}})
+    look_at(differences.notes, what, text_at(then, path), text_at(environment, path));
+  return differences;
+}
+
+void require_no_difference(const Differences& differences) {
+  std::vector<Diagnostic> findings;
+  for (const auto* list : {&differences.config, &differences.environment})
+    for (const std::string& what : *list) findings.push_back({.what = what});
+  if (findings.empty()) return;
+  findings.back().hint =
+      "the rest of the run would not have the bits of an uninterrupted one; --resume=loose goes on all the same, a run "
+      "without --resume begins anew";
+  throw UserError(differences.config.empty() ? ExitCode::bad_data : ExitCode::bad_config, std::move(findings));
+}
+
+std::optional<NewestCheckpoint> find_checkpoint(const std::string& run_directory) {
+  const fs::path directory = fs::path(run_directory) / "checkpoints";
+  if (fs::exists(directory / "MANIFEST.json")) return read_newest_checkpoint(directory.string());
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    // The file of step 0 stands there alone where the run was killed before its first commit was complete.
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("step-") && name.ends_with(".h5") && name != "step-00000000.h5")
+      throw UserError(
+          ExitCode::no_input,
+          fmt::format("{}: checkpoints stand there, but no MANIFEST.json to verify them by", directory.string()),
+          "bring the manifest back, or begin anew without --resume");
+  }
+  return std::nullopt;
+}
+
+bool is_done(const std::string& run_directory, const Snapshot& checkpoint) {
+  std::ifstream file(fs::path(run_directory) / "summary.json");
+  const Json summary = Json::parse(file, nullptr, false);
+  const std::string status = text_at(summary, "/status");
+  return (status == "finished" || status == "stopped_early") &&
+         text_at(summary, "/steps") == std::to_string(checkpoint.step) &&
+         text_at(summary, "/weights_digest") == checkpoint.weights_digest;
+}
+
+}  // namespace backplane
