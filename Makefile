@@ -3,13 +3,17 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 
-.PHONY: run test build install packages
+.PHONY: run test test-long build install packages
 
 run: build
 	$(BUILD)/backplane run experiments/fashion_mnist/mlp.yaml
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure
+
+# Hundreds of faults of each kind more: takes minutes.
+test-long: build
+	ctest --test-dir $(BUILD) --output-on-failure -C Long -L fault
 
 build: packages
 	@mkdir -p $(BUILD)

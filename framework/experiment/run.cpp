@@ -264,6 +264,7 @@ class Run {
     const TrainState& state = trainer_.state();
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = state.step;
+    summary_.steps_per_epoch = trainer_.steps_per_epoch();
     summary_.train = state.train_score.value_or(trainer_.epoch_score());  // else less than one epoch
     summary_.validation = state.validation_score;
     summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
