@@ -88,8 +88,9 @@ TEST_F(Damage, OfACheckpointCutOffAnywhereIsNoticed) {
     expect_refused(bytes.substr(0, length), "its manifest says");
     if (HasFatalFailure()) return;
   }
-  std::printf("a checkpoint of %zu bytes cut off after each: %d refused without HDF5, %d times the older one was read\n",
-              bytes.size(), cases_, fallbacks_);
+  std::printf(
+      "a checkpoint of %zu bytes cut off after each: %d refused without HDF5, %d times the older one was read\n",
+      bytes.size(), cases_, fallbacks_);
 }
 
 TEST_F(Damage, OfAnyByteOfACheckpointIsNoticed) {

@@ -55,7 +55,8 @@ class Survivors {
   std::string bytes(const Node& file) {
     if (worst_ || file.now == file.synced) return file.synced;
     std::string left = file.synced;
-    const std::size_t lengths[] = {file.now.size(), file.synced.size(), random_() % (file.now.size() + 1)};
+    const auto [shorter, longer] = std::minmax({file.now.size(), file.synced.size()});
+    const std::size_t lengths[] = {file.now.size(), file.synced.size(), shorter + random_() % (longer - shorter + 1)};
     left.resize(lengths[random_() % 3], '\0');
     const std::size_t common = std::min(left.size(), file.now.size());
     for (std::size_t start = 0; start < common; start += kSector)
