@@ -108,7 +108,6 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
     take_back(checkpoint.file);
     throw;
   }
-  remove_leaving();
   return checkpoint;
 }
 
@@ -129,6 +128,7 @@ void CheckpointStore::publish(std::vector<CommittedCheckpoint> checkpoints,
   write_manifest(directory_, {.checkpoints = checkpoints, .unusable = {}, .removing = leaving});
   committed_ = std::move(checkpoints);
   leaving_ = std::move(leaving);
+  remove_leaving();
 }
 
 /// What fails here costs space until the next time, nothing else.

@@ -125,18 +125,20 @@ void sync_file(const std::string& path) {
 void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours) {
   constexpr std::string_view kMark = ".tmp-";
   std::vector<std::filesystem::path> dead;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code error_of_reading;
+  for (std::filesystem::directory_iterator entry(directory, error_of_reading), end; !error_of_reading && entry != end;
+       entry.increment(error_of_reading)) {
+    const std::string name = entry->path().filename().string();
     const std::size_t mark = name.rfind(kMark);
     if (mark == std::string::npos || !is_ours(name.substr(0, mark))) continue;
-    const char* end = name.data() + name.size();
+    const char* last = name.data() + name.size();
     pid_t process = 0;
-    const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), end, process);
-    if (error != std::errc() || stop != end || process <= 0) continue;
+    const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), last, process);
+    if (error != std::errc() || stop != last || process <= 0) continue;
     // Ours as well: in a container every process may have the number that the one before it had.
-    if (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH)) dead.push_back(entry.path());
+    if (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH)) dead.push_back(entry->path());
   }
+  std::error_code ignored;
   for (const std::filesystem::path& path : dead) std::filesystem::remove(path, ignored);
 }
 
