@@ -49,7 +49,7 @@ struct Beginning {
     checkpoint = find_checkpoint(directory.text());
     if (!checkpoint) return;
     differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
-    if (options.resume == Resume::strict) require_no_difference(differences);
+    if (options.resume == Resume::strict && !is_done()) require_no_difference(differences);
   }
 
   bool is_done() const {
