@@ -119,7 +119,7 @@ void remove_dead_temporary_files(const std::string& directory, const std::functi
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
     const std::string name = entry.path().filename().string();
     const std::size_t mark = name.rfind(kMark);
-    if (mark == std::string::npos || !is_ours(name.substr(0, mark))) continue;
+    if (mark == std::string::npos || !is_ours(name.substr(0, mark)) || !entry.is_regular_file(ignored)) continue;
     const char* end = name.data() + name.size();
     pid_t process = 0;
     const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), end, process);
