@@ -108,7 +108,7 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
                     {"record.every=" + std::to_string(every) + " steps", "record.compression=" + compression});
   const Scratch scratch;
   IoThread io;
-  Trace trace(scratch.file("trace.h5"), training.experiment, training.model.network, training.trainer, io);
+  Trace trace(scratch.file("trace.h5"), training.experiment, training.model.network, training.trainer, io, 0);
   constexpr std::int64_t kSteps = 200;
   std::int64_t number = 0;
   compare(

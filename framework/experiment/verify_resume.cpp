@@ -62,12 +62,20 @@ std::string difference_of(const StoredTensor& a, const StoredTensor& b) {
   });
 }
 
+bool is_carried(const std::string& tensor) {
+  return tensor.starts_with("weights/") || tensor.starts_with("optimizer/") || tensor.starts_with("state/");
+}
+
+/// What is carried from step to step comes first: all else follows from it.
 std::vector<std::string> compare_checkpoints(const Snapshot& alone, const Snapshot& resumed) {
   std::vector<std::string> differences;
-  for (std::size_t i = 0; i < alone.layers.size(); ++i)
-    for (const auto& [name, tensor] : alone.layers[i].tensors)
-      if (const std::string what = difference_of(tensor, resumed.layers[i].tensors.at(name)); !what.empty())
-        differences.push_back(fmt::format("{}/{} {}", alone.layers[i].name, name, what));
+  for (const bool carried : {true, false})
+    for (std::size_t i = 0; i < alone.layers.size(); ++i)
+      for (const auto& [name, tensor] : alone.layers[i].tensors) {
+        if (is_carried(name) != carried) continue;
+        if (const std::string what = difference_of(tensor, resumed.layers[i].tensors.at(name)); !what.empty())
+          differences.push_back(fmt::format("{}/{} {}", alone.layers[i].name, name, what));
+      }
   for (const auto& [name, value] : alone.integers)
     if (resumed.integers.at(name) != value)
       differences.push_back(

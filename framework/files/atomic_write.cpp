@@ -130,7 +130,8 @@ void remove_dead_temporary_files(const std::string& directory, const std::functi
        entry.increment(error_of_reading)) {
     const std::string name = entry->path().filename().string();
     const std::size_t mark = name.rfind(kMark);
-    if (mark == std::string::npos || !is_ours(name.substr(0, mark))) continue;
+    std::error_code ignored;
+    if (mark == std::string::npos || !is_ours(name.substr(0, mark)) || !entry->is_regular_file(ignored)) continue;
     const char* last = name.data() + name.size();
     pid_t process = 0;
     const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), last, process);

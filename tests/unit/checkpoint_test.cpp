@@ -207,8 +207,7 @@ TEST(Retention, KeepsTheNewestTheMilestonesAndTheBest) {
 TEST(Checkpoint, StoreTakesOverWhatAnEarlierProcessCommitted) {
   const TemporaryFolder folder("checkpoint");
   Lab lab(small_run("float32"));
-  for (int i = 0; i < 3; ++i, lab.trainer.step())
-    CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab));
+  for (int i = 0; i < 3; ++i, lab.trainer.step()) CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab));
   CheckpointStore store(folder.path(), {.keep = 2});
   ASSERT_EQ(store.committed().size(), 2u);
   EXPECT_EQ(store.committed()[0].step, 1);
