@@ -170,7 +170,7 @@ void expect_recovery(const std::string& directory, std::int64_t said) {
 }
 
 std::uint64_t seeds_per_call() {
-  return is_long() ? 200 : 4;
+  return is_long() ? 100 : 4;
 }
 
 TEST(Commit, ThatWasSaidSurvivesALossOfPowerAtAnyCall) {
@@ -192,6 +192,31 @@ TEST(Commit, ThatWasSaidSurvivesALossOfPowerAtAnyCall) {
     }
   std::printf("%d calls of two commits, %llu ways to lose power at each: %d cases\n", calls,
               static_cast<unsigned long long>(seeds_per_call() + 1), cases);
+}
+
+TEST(Commit, ThatWasSaidSurvivesAnErrorAndThenALossOfPower) {
+  const int calls = static_cast<int>(calls_of_a_commit().size());
+  int cases = 0;
+  for (int error = 1; error <= calls; error += is_long() ? 1 : 3)
+    for (int at = error + 1;; at += is_long() ? 1 : 5) {
+      const std::uint64_t seed = at % 2 == 0 ? 0 : static_cast<std::uint64_t>(1000 * error + at);
+      SCOPED_TRACE("EIO of call " + std::to_string(error) + ", power fails at call " + std::to_string(at) +
+                   ", seed=" + std::to_string(seed));
+      Committed scene;
+      const auto said = PowerFailure::during(
+          {.directory = scene.path(), .faults = {{error, Action::io_error}, {at, Action::power_failure}}, .seed = seed},
+          [&](const auto& say) {
+            say(3);
+            for (const std::int64_t step : {4, 5}) try {
+                say(scene.store.commit(small_snapshot(step)).step);
+              } catch (const UserError&) {
+              }
+          });
+      if (!said) break;
+      expect_recovery(scene.path(), *said);
+      ++cases;
+    }
+  std::printf("an error of one call and a loss of power at a later one: %d cases\n", cases);
 }
 
 TEST(Commit, OfTheFirstCheckpointSurvivesALossOfPowerAtAnyCall) {
