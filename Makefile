@@ -13,7 +13,7 @@ test: build
 
 # Hundreds of faults of each kind more: takes minutes.
 test-long: build
-	ctest --test-dir $(BUILD) --output-on-failure -C Long -L fault
+	ctest --test-dir $(BUILD) --output-on-failure -C Long -L fault-long
 
 build: packages
 	@mkdir -p $(BUILD)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "files/atomic_write.h"
+#include "files/digest.h"
 
 namespace backplane {
 
@@ -18,35 +19,60 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kName = "MANIFEST.json";
+constexpr const char* kCopy = "MANIFEST.copy.json";
+
+/// A name that leads elsewhere would have files read, and later removed, that are none of the run's.
+std::string read_file_name(const Json& json) {
+  const std::string name = json.get<std::string>();
+  if (name.empty() || fs::path(name).filename() != name || name == "." || name == "..")
+    throw std::runtime_error(fmt::format("'{}' is no name of a file beside it", name));
+  return name;
+}
 
 /// Throws Json::exception where a field is missing or of another type, std::runtime_error where its value is absurd.
 CommittedCheckpoint read_entry(const Json& entry) {
-  CommittedCheckpoint checkpoint{.file = entry.at("file").get_ref<const std::string&>(),
+  CommittedCheckpoint checkpoint{.file = read_file_name(entry.at("file")),
                                  .step = entry.value("step", std::int64_t{-1}),
                                  .bytes = entry.at("bytes").get_ref<const std::uint64_t&>(),
                                  .sha256 = entry.at("sha256").get_ref<const std::string&>(),
                                  .validation_loss = {}};
-  // A name that leads elsewhere would have files read, and later removed, that are none of the run's.
-  if (checkpoint.file.empty() || fs::path(checkpoint.file).filename() != checkpoint.file || checkpoint.file == "." ||
-      checkpoint.file == "..")
-    throw std::runtime_error(fmt::format("'{}' is no name of a file beside it", checkpoint.file));
   if (entry.contains("validation_loss")) checkpoint.validation_loss = entry["validation_loss"].get<double>();
   return checkpoint;
 }
 
-}  // namespace
+/// Of the manifest as it is written, without the field that holds it.
+std::string digest_of(Json manifest) {
+  manifest.erase("sha256");
+  const std::string text = manifest.dump(2);
+  return sha256_of(text.data(), text.size());
+}
 
-Manifest read_manifest(const std::string& directory) {
-  const fs::path path = fs::path(directory) / kName;
+std::string text_of(const Manifest& manifest) {
+  Json json{{"format", "backplane-manifest"}, {"format_version", 1}, {"checkpoints", Json::array()}};
+  for (const CommittedCheckpoint& checkpoint : manifest.checkpoints) {
+    Json entry{{"file", checkpoint.file},
+               {"step", checkpoint.step},
+               {"bytes", checkpoint.bytes},
+               {"sha256", checkpoint.sha256}};
+    if (checkpoint.validation_loss) entry["validation_loss"] = *checkpoint.validation_loss;
+    json["checkpoints"].push_back(std::move(entry));
+  }
+  if (!manifest.removing.empty()) json["removing"] = manifest.removing;
+  json["sha256"] = digest_of(json);
+  return json.dump(2) + "\n";
+}
+
+Manifest read_one(const fs::path& path) {
   std::ifstream file(path);
-  if (!file)
-    throw UserError(ExitCode::no_input, fmt::format("{}: there is no such manifest", path.string()),
-                    "a checkpoint that is in no manifest was never committed");
+  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: there is no such manifest", path.string()));
   const Json json = Json::parse(file, nullptr, false);
   const auto refuse = [&](const std::string& why) {
-    throw UserError(ExitCode::bad_data, fmt::format("{}: {}", path.string(), why), "use another checkpoint of the run");
+    throw UserError(
+        ExitCode::bad_data, fmt::format("{}: {}", path.string(), why),
+        "checkpoints are verified by it: take it from a backup of the run, or begin anew elsewhere with --out");
   };
   if (!json.is_object() || !json.contains("checkpoints") || !json["checkpoints"].is_array()) refuse("is damaged");
+  if (json.contains("sha256") && json["sha256"] != digest_of(json)) refuse("is damaged: its own SHA-256 differs");
   if (json.contains("format_version") && json["format_version"] != 1)
     refuse(fmt::format("has format version {}, this program reads version 1", json["format_version"].dump()));
   Manifest manifest;
@@ -55,20 +81,45 @@ Manifest read_manifest(const std::string& directory) {
     } catch (const std::exception& error) {
       manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
     }
+  if (json.contains("removing")) try {
+      for (const Json& name : json["removing"]) manifest.removing.push_back(read_file_name(name));
+    } catch (const std::exception& error) {
+      manifest.unusable.push_back(fmt::format("'removing' of {} makes no sense: {}", kName, error.what()));
+    }
   return manifest;
 }
 
-void write_manifest(const std::string& directory, const std::vector<CommittedCheckpoint>& checkpoints) {
-  Json json{{"format", "backplane-manifest"}, {"format_version", 1}, {"checkpoints", Json::array()}};
-  for (const CommittedCheckpoint& checkpoint : checkpoints) {
-    Json entry{{"file", checkpoint.file},
-               {"step", checkpoint.step},
-               {"bytes", checkpoint.bytes},
-               {"sha256", checkpoint.sha256}};
-    if (checkpoint.validation_loss) entry["validation_loss"] = *checkpoint.validation_loss;
-    json["checkpoints"].push_back(std::move(entry));
+}  // namespace
+
+bool has_manifest(const std::string& directory) {
+  return fs::exists(fs::path(directory) / kName) || fs::exists(fs::path(directory) / kCopy);
+}
+
+Manifest read_manifest(const std::string& directory) {
+  if (!has_manifest(directory))
+    throw UserError(ExitCode::no_input,
+                    fmt::format("{}: there is no such manifest", (fs::path(directory) / kName).string()),
+                    "a checkpoint that is in no manifest was never committed");
+  try {
+    return read_one(fs::path(directory) / kName);
+  } catch (const UserError& error) {
+    try {
+      Manifest copy = read_one(fs::path(directory) / kCopy);
+      copy.unusable.insert(copy.unusable.begin(),
+                           fmt::format("{}; its copy {} is used", error.diagnostics().front().what, kCopy));
+      return copy;
+    } catch (const UserError&) {
+      throw error;
+    }
   }
-  write_file_atomically((fs::path(directory) / kName).string(), json.dump(2) + "\n");
+}
+
+void write_manifest(const std::string& directory, const Manifest& manifest) {
+  write_file_atomically((fs::path(directory) / kName).string(), text_of(manifest));
+}
+
+void write_manifest_copy(const std::string& directory, const Manifest& manifest) {
+  write_file_atomically((fs::path(directory) / kCopy).string(), text_of(manifest));
 }
 
 }  // namespace backplane

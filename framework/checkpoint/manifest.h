@@ -21,12 +21,22 @@ struct Manifest {
   std::vector<CommittedCheckpoint> checkpoints;  ///< in the order listed: oldest first
   /// Entries that make no sense, and why: damage, or somebody's editor. They name no checkpoint.
   std::vector<std::string> unusable;
+  /// Files that the store was about to remove when this was written: no checkpoints any more.
+  std::vector<std::string> removing;
 };
 
-/// Throws UserError: no_input where there is no manifest; bad_data where it is no manifest of a known version.
+/// Whether there is a manifest, or the copy of one.
+bool has_manifest(const std::string& directory);
+
+/// Where MANIFEST.json is missing or damaged, its copy is read, and `unusable` begins with why.
+/// Throws UserError: no_input where there is neither; bad_data where neither is a whole manifest of a known version.
 Manifest read_manifest(const std::string& directory);
 
-/// Replaces the manifest atomically and durably. Throws UserError (io): the old one stands.
-void write_manifest(const std::string& directory, const std::vector<CommittedCheckpoint>& checkpoints);
+/// Replaces the manifest atomically and durably. Throws UserError (io): no caller may then rely on the new one, though
+/// it may stand.
+void write_manifest(const std::string& directory, const Manifest& manifest);
+
+/// Likewise its copy, which stands in for it where it is damaged.
+void write_manifest_copy(const std::string& directory, const Manifest& manifest);
 
 }  // namespace backplane

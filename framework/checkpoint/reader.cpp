@@ -46,8 +46,7 @@ std::vector<char> read_bytes(const fs::path& path) {
 
 /// Throws unless the bytes are those that the manifest promises.
 void verify(const fs::path& path, const std::vector<char>& bytes) {
-  const fs::path manifest_path = path.parent_path() / "MANIFEST.json";
-  if (!fs::exists(manifest_path))
+  if (!has_manifest(path.parent_path().string()))
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no MANIFEST.json beside it to verify it by", path.string()),
                     "copy the manifest along with the checkpoint");

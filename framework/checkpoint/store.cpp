@@ -61,15 +61,24 @@ std::vector<CommittedCheckpoint> take_unkept(std::vector<CommittedCheckpoint>& c
   return leaving;
 }
 
+bool is_ours(const std::string& name) {
+  static const std::regex ours("step-[0-9]{8,}\\.h5|MANIFEST(\\.copy)?\\.json");
+  return std::regex_match(name, ours);
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(std::string directory, const Retention& retention)
     : directory_(std::move(directory)), retention_(retention) {
   make_directories_durably(directory_);
-  static const std::regex ours("step-[0-9]{8,}\\.h5|MANIFEST\\.json");
-  remove_dead_temporary_files(directory_, [](const std::string& name) { return std::regex_match(name, ours); });
-  if (fs::exists(fs::path(directory_) / "MANIFEST.json")) committed_ = read_manifest(directory_).checkpoints;
+  remove_dead_temporary_files(directory_, is_ours);
+  if (has_manifest(directory_)) {
+    Manifest manifest = read_manifest(directory_);
+    committed_ = std::move(manifest.checkpoints);
+    leaving_ = std::move(manifest.removing);
+  }
   std::ranges::stable_sort(committed_, {}, &CommittedCheckpoint::step);
+  if (!leaving_.empty()) remove_leaving();
 }
 
 CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optional<double> validation_loss) {
@@ -80,8 +89,7 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
     CommittedCheckpoint& known = staying[static_cast<std::size_t>(same - committed_.begin())];
     if (!validation_loss || known.validation_loss == validation_loss) return known;
     known.validation_loss = validation_loss;
-    write_manifest(directory_, staying);
-    committed_ = std::move(staying);
+    publish(std::move(staying));
     return committed_[static_cast<std::size_t>(same - committed_.begin())];
   }
   const std::vector<std::byte> image = build_image(snapshot);
@@ -92,15 +100,15 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
                                  .validation_loss = validation_loss};
   const std::string path = (fs::path(directory_) / checkpoint.file).string();
   require_free_space(path, image.size() + image.size() / 5);
-  write_file_atomically(path, image.data(), image.size(), ReadBack::yes);
-  const auto place = std::ranges::upper_bound(staying, checkpoint.step, {}, &CommittedCheckpoint::step);
-  staying.insert(place, checkpoint);
-  const std::vector<CommittedCheckpoint> leaving = take_unkept(staying, retention_);
-  // The manifest stops naming a file before the file goes: at no instant does it promise what is not there.
-  write_manifest(directory_, staying);
-  committed_ = std::move(staying);
-  std::error_code ignored;  // a file that cannot be removed costs space, nothing else
-  for (const CommittedCheckpoint& old : leaving) fs::remove(fs::path(directory_) / old.file, ignored);
+  try {
+    write_file_atomically(path, image.data(), image.size(), ReadBack::yes);
+    staying.insert(std::ranges::upper_bound(staying, checkpoint.step, {}, &CommittedCheckpoint::step), checkpoint);
+    const std::vector<CommittedCheckpoint> unkept = take_unkept(staying, retention_);
+    publish(std::move(staying), unkept);
+  } catch (const UserError&) {
+    take_back(checkpoint.file);
+    throw;
+  }
   return checkpoint;
 }
 
@@ -109,8 +117,50 @@ void CheckpointStore::forget(const std::vector<RefusedCheckpoint>& refused) {
   std::erase_if(staying, [&](const CommittedCheckpoint& checkpoint) {
     return std::ranges::find(refused, checkpoint.file, &RefusedCheckpoint::file) != refused.end();
   });
-  write_manifest(directory_, staying);
-  committed_ = std::move(staying);
+  publish(std::move(staying));
+}
+
+/// The manifest stops naming a file before the file goes: at no instant does it promise what is not there.
+void CheckpointStore::publish(std::vector<CommittedCheckpoint> checkpoints,
+                              const std::vector<CommittedCheckpoint>& unkept) {
+  std::vector<std::string> leaving = leaving_;
+  for (const CommittedCheckpoint& checkpoint : unkept) leaving.push_back(checkpoint.file);
+  for (const CommittedCheckpoint& checkpoint : checkpoints) std::erase(leaving, checkpoint.file);
+  write_manifest(directory_, {.checkpoints = checkpoints, .unusable = {}, .removing = leaving});
+  committed_ = std::move(checkpoints);
+  leaving_ = std::move(leaving);
+  remove_leaving();
+}
+
+/// What fails here costs space until the next time, nothing else.
+void CheckpointStore::remove_leaving() {
+  try {
+    write_manifest_copy(directory_, {.checkpoints = committed_, .unusable = {}, .removing = leaving_});
+  } catch (const UserError&) {
+    return;  // the copy still names them
+  }
+  std::erase_if(leaving_, [&](const std::string& file) {
+    std::error_code error;
+    fs::remove(fs::path(directory_) / file, error);
+    return !error;
+  });
+  remove_dead_temporary_files(directory_, is_ours);
+}
+
+/// After a failed commit. Where the manifest was replaced and could not be synced, it may name the file: then that one
+/// goes after the next commit only.
+void CheckpointStore::take_back(const std::string& file) {
+  const auto is_named = [&] {
+    const auto names_it = [&](const CommittedCheckpoint& checkpoint) { return checkpoint.file == file; };
+    try {
+      return has_manifest(directory_) && std::ranges::any_of(read_manifest(directory_).checkpoints, names_it);
+    } catch (const UserError&) {
+      return true;  // nobody knows
+    }
+  };
+  std::error_code error;
+  if (!is_named()) fs::remove(fs::path(directory_) / file, error);
+  if (fs::exists(fs::path(directory_) / file, error)) leaving_.push_back(file);
 }
 
 }  // namespace backplane

@@ -46,9 +46,9 @@ class CheckpointStore {
 
   /// Image in memory → hash → is there room? → temporary file → fsync → read back → rename → fsync of the directory →
   /// manifest likewise. Only when this returns is the checkpoint committed. Then those that nothing keeps are removed,
-  /// files of the manifest only. A step that is committed already is not written again; its `validation_loss` is noted.
-  /// `validation_loss`: of exactly these weights, where it is known.
-  /// Throws UserError (io): earlier checkpoints stand, and the next call tries anew.
+  /// files of the manifest only; what cannot be removed is tried again after the next commit. A step that is committed
+  /// already is not written again; its `validation_loss` is noted. `validation_loss`: of exactly these weights, where
+  /// it is known. Throws UserError (io): earlier checkpoints stand, and the next call tries anew.
   CommittedCheckpoint commit(const Snapshot& snapshot, std::optional<double> validation_loss = {});
 
   /// Takes checkpoints that turned out to be damaged out of the manifest, so that their steps can be committed again.
@@ -58,9 +58,14 @@ class CheckpointStore {
   const std::vector<CommittedCheckpoint>& committed() const { return committed_; }
 
  private:
+  void publish(std::vector<CommittedCheckpoint> checkpoints, const std::vector<CommittedCheckpoint>& unkept = {});
+  void remove_leaving();
+  void take_back(const std::string& file);
+
   std::string directory_;
   Retention retention_;
   std::vector<CommittedCheckpoint> committed_;  ///< as the manifest on disk has them, oldest first
+  std::vector<std::string> leaving_;            ///< files that are to be removed once the manifest does not name them
 };
 
 }  // namespace backplane

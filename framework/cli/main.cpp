@@ -56,6 +56,7 @@ int run(int argc, char** argv) {
   add_inspect(app, action);
   add_diff(app, action);
   add_plugin(app, action);
+  add_verify_resume(app, words, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

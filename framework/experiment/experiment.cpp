@@ -18,9 +18,9 @@ Schema experiment_schema(const Registry& registry) {
                                 .optional("every", Schema::duration(), "1 epoch", "how often a checkpoint is committed")
                                 .optional("keep", Schema::integer().at_least(1), "3", "how many checkpoints stay")
                                 .optional("keep_every", Schema::duration(), std::nullopt,
-                                          "those of each so many steps or epochs stay as well")
+                                          "one each so many steps or epochs is committed and stays")
                                 .optional("keep_best", Schema::boolean(), "false",
-                                          "that of the lowest validation loss stays as well");
+                                          "one is committed each epoch, and that of the lowest validation loss stays");
   const Schema metrics = Schema::map().optional("every", Schema::integer().at_least(1), "100",
                                                 "steps between lines of the training split");
   const Schema generate =

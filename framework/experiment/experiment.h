@@ -27,8 +27,8 @@ struct ExperimentRequest {
 struct CheckpointOptions {
   config::Duration every;
   std::int64_t keep = 3;
-  config::Duration keep_every;  ///< multiples of it stay as well; 0: none
-  bool keep_best = false;       ///< that of the lowest validation loss stays as well
+  config::Duration keep_every;  ///< one each so many is committed as well, and stays; 0: none
+  bool keep_best = false;       ///< one is committed each epoch; that of the lowest validation loss stays
   Place place;                  ///< of keep_best
 };
 

@@ -153,7 +153,11 @@ void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
   if (findings.empty() && !is_within_epoch)
     findings.push_back({.what = fmt::format("the checkpoint stands at batch {} of an epoch, which has {} batches",
                                             state.position, trainer.steps_per_epoch())});
-  if (!findings.empty()) throw UserError(ExitCode::bad_data, std::move(findings));
+  if (!findings.empty()) {
+    if (findings.back().hint.empty())
+      findings.back().hint = "this network cannot go on from that checkpoint; a run without --resume begins anew";
+    throw UserError(ExitCode::bad_data, std::move(findings));
+  }
   for (const Held& held : all) {
     const StoredTensor* stored = find(snapshot, held);
     if (stored->data.bytes() > 0) std::memcpy(held.data, stored->data.data(), stored->data.bytes());

@@ -50,7 +50,7 @@ struct Beginning {
     checkpoint = find_checkpoint(directory.text());
     if (!checkpoint) return;
     differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
-    if (options.resume == Resume::strict) require_no_difference(differences);
+    if (options.resume == Resume::strict && !is_done()) require_no_difference(differences);
   }
 
   bool is_done() const {
@@ -238,9 +238,12 @@ class Run {
   }
 
   bool is_checkpoint_due() const {
-    const config::Duration& every = experiment_.checkpoint.every;
-    if (every.epochs > 0) return trainer_.at_end_of_epoch() && trainer_.state().epoch % every.epochs == 0;
-    return trainer_.state().step % every.steps == 0;
+    const auto is_due = [&](const config::Duration& every) {
+      if (every.epochs > 0) return trainer_.at_end_of_epoch() && trainer_.state().epoch % every.epochs == 0;
+      return every.steps > 0 && trainer_.state().step % every.steps == 0;
+    };
+    const CheckpointOptions& wanted = experiment_.checkpoint;
+    return is_due(wanted.every) || is_due(wanted.keep_every) || (wanted.keep_best && trainer_.at_end_of_epoch());
   }
 
   /// Copies the state here and now; hashing and writing happen on the I/O thread while training goes on.
@@ -278,6 +281,7 @@ class Run {
     const TrainState& state = trainer_.state();
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = state.step;
+    summary_.steps_per_epoch = trainer_.steps_per_epoch();
     summary_.train = state.train_score.value_or(trainer_.epoch_score());  // else less than one epoch
     summary_.validation = state.validation_score;
     summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
@@ -292,16 +296,16 @@ class Run {
       summary_.test.reset();
       summary_.generated.clear();
     }
-    if (summary_.test) write_line("test", *summary_.test, true);
-    metrics_.require_all_written();
-    if (!summary_.generated.empty()) write_generated();
-    write_summary();  // last: where it says that the run is done, it is
     if (commits_.last_failure())
       throw UserError(ExitCode::io,
                       fmt::format("the last checkpoint, of step {}, could not be committed: {}", state.step,
                                   commits_.last_failure()->diagnostics().front().what),
                       fmt::format("the newest that stands is {}; make room, then go on from it with --resume",
                                   summary_.last_checkpoint));
+    if (summary_.test) write_line("test", *summary_.test, true);
+    metrics_.require_all_written();
+    if (!summary_.generated.empty()) write_generated();
+    write_summary();  // last: where it says that the run is done, it is
     if (trace_.has_failed())
       throw UserError(ExitCode::io, fmt::format("{}: recording ended before the run", directory_.path("trace.h5")),
                       "training is complete, and its checkpoints stand; what is missing was said when it happened");

@@ -26,6 +26,7 @@ struct RunSummary {
   ExitCode code = ExitCode::ok;  ///< ok, or stopped
   bool was_done = false;         ///< an earlier process had ended the run: nothing was changed
   std::int64_t steps = 0;
+  std::int64_t steps_per_epoch = 0;
   Score train;
   std::optional<Score> validation, test;
   double samples_per_second = 0.0;

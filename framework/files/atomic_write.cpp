@@ -19,12 +19,20 @@ namespace backplane {
 
 namespace {
 
+/// -1 with errno where it fails; a signal alone is no failure.
+int open_descriptor(const std::string& path, int flags) {
+  int descriptor = -1;
+  do descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
+  while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
 /// A file descriptor that is closed, and a temporary file that is removed, unless all went well.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& target)
       : path_(fmt::format("{}.tmp-{}", target, ::getpid())),
-        descriptor_(::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+        descriptor_(open_descriptor(path_, O_RDWR | O_CREAT | O_TRUNC)) {
     if (descriptor_ < 0) fail("open");
   }
   ~TemporaryFile() {
@@ -41,7 +49,8 @@ class TemporaryFile {
       bytes -= static_cast<std::size_t>(written);
     }
   }
-  /// A failed fsync is never repeated: Linux may have dropped the pages, and a second call would lie.
+  /// A failed fsync is never repeated, not even an interrupted one: Linux may have dropped the pages, and a second
+  /// call would lie.
   void sync() {
     if (::fsync(descriptor_) != 0) fail("fsync");
   }
@@ -61,8 +70,9 @@ class TemporaryFile {
       at += static_cast<std::size_t>(got);
     }
   }
+  /// An interrupted close has closed on Linux, and the bytes are on the disk already.
   void close() {
-    if (::close(std::exchange(descriptor_, -1)) != 0) fail("close");
+    if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail("close");
   }
   void rename_to(const std::string& target) {
     if (::rename(path_.c_str(), target.c_str()) != 0) fail("rename");
@@ -80,7 +90,7 @@ class TemporaryFile {
 };
 
 void sync_directory(const std::string& directory) {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
   const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
@@ -103,7 +113,7 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
 }
 
 void sync_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = open_descriptor(path, O_RDONLY);
   const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
@@ -115,18 +125,21 @@ void sync_file(const std::string& path) {
 void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours) {
   constexpr std::string_view kMark = ".tmp-";
   std::vector<std::filesystem::path> dead;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
-    const std::string name = entry.path().filename().string();
+  std::error_code error_of_reading;
+  for (std::filesystem::directory_iterator entry(directory, error_of_reading), end; !error_of_reading && entry != end;
+       entry.increment(error_of_reading)) {
+    const std::string name = entry->path().filename().string();
     const std::size_t mark = name.rfind(kMark);
-    if (mark == std::string::npos || !is_ours(name.substr(0, mark))) continue;
-    const char* end = name.data() + name.size();
+    std::error_code ignored;
+    if (mark == std::string::npos || !is_ours(name.substr(0, mark)) || !entry->is_regular_file(ignored)) continue;
+    const char* last = name.data() + name.size();
     pid_t process = 0;
-    const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), end, process);
-    if (error != std::errc() || stop != end || process <= 0) continue;
+    const auto [stop, error] = std::from_chars(name.data() + mark + kMark.size(), last, process);
+    if (error != std::errc() || stop != last || process <= 0) continue;
     // Ours as well: in a container every process may have the number that the one before it had.
-    if (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH)) dead.push_back(entry.path());
+    if (process == ::getpid() || (::kill(process, 0) != 0 && errno == ESRCH)) dead.push_back(entry->path());
   }
+  std::error_code ignored;
   for (const std::filesystem::path& path : dead) std::filesystem::remove(path, ignored);
 }
 
@@ -144,7 +157,12 @@ void require_writable(const std::string& path) {
 void make_directories_durably(const std::string& path) {
   namespace fs = std::filesystem;
   const fs::path directory = fs::absolute(path).lexically_normal();
-  if (fs::is_directory(directory)) return;
+  if (fs::is_directory(directory)) {
+    // It may have been made by a process that died before this. A parent that is not ours to read was not ours to
+    // make it in.
+    if (::access(directory.parent_path().c_str(), R_OK) == 0) sync_directory(directory.parent_path().string());
+    return;
+  }
   if (fs::exists(directory))
     throw UserError(ExitCode::io, fmt::format("{}: is a file, not a directory", path),
                     "choose another directory with --out");

@@ -9,9 +9,10 @@ namespace backplane {
 
 /// Writes a whole file so that a reader, at any instant and after any crash, sees the old file or the new one:
 /// a temporary file in the same directory, fsync, rename, fsync of the directory. Returns only when all of that is
-/// done. On failure the temporary file is removed, the old file stands, and UserError (io) says which call failed.
-/// `read_back`: before the rename, the bytes are read from the disk again, past the page cache where the file system
-/// lets it go, and compared.
+/// done. On failure the temporary file is removed and UserError (io) says which call failed. The old file stands,
+/// unless it was the last of these steps that failed: then the new one stands, and a loss of power may bring back the
+/// old one. `read_back`: before the rename, the bytes are read from the disk again, past the page cache where the file
+/// system lets it go, and compared.
 enum class ReadBack { no, yes };
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes,
                            ReadBack read_back = ReadBack::no);
@@ -30,8 +31,8 @@ void remove_dead_temporary_files(const std::string& directory, const std::functi
 /// Whether that file could be written, asked before hours of work that end in it. Throws UserError (io).
 void require_writable(const std::string& path);
 
-/// Makes a directory and its missing parents, and syncs each, so that they survive a loss of power. Throws
-/// UserError (io).
+/// Makes a directory and its missing parents, and syncs each, so that they survive a loss of power; the directory also
+/// where it is there already. Throws UserError (io).
 void make_directories_durably(const std::string& path);
 
 }  // namespace backplane

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct Case {
   std::string name;
   std::string layers;
   std::string train;
-  std::string data = "random: {inputs: 5, classes: 3, samples: 60, validation: 10}";
+  std::string data = "synthetic: {random: {inputs: 5, classes: 3, samples: 60, validation: 10}}";
   std::string dtype = "float32";
 };
 
@@ -34,9 +35,9 @@ void PrintTo(const Case& c, std::ostream* out) {
 }
 
 std::string yaml(const Case& c) {
-  return "name: resume\nseed: 11\ndtype: " + c.dtype + "\ndata: {synthetic: {" + c.data + "}}\nnetwork: {layers: [" +
-         c.layers + "], loss: softmax_cross_entropy}\ntrain: {steps: " + std::to_string(kSteps) + ", batch_size: 8, " +
-         c.train + "}\nrecord: {samples: 2}\n";
+  return "name: resume\nseed: 11\ndtype: " + c.dtype + "\ndata: {" + c.data + "}\nnetwork: {layers: [" + c.layers +
+         "], loss: softmax_cross_entropy}\ntrain: {steps: " + std::to_string(kSteps) + ", batch_size: 8, " + c.train +
+         "}\nrecord: {samples: 2}\n";
 }
 
 /// One step as a run takes it, with the end of an epoch behind it.
@@ -106,17 +107,22 @@ std::vector<Case> cases() {
                  "{conv2d: {filters: 3, kernel: 3, padding: same, bias: false}}, {batch_norm: {activation: relu}}, "
                  "{max_pool2d: {kernel: 2}}, {dropout: {rate: 0.4}}, {dense: {units: 3}}",
                  "optimizer: momentum",
-                 "random: {inputs: [4, 4, 2], classes: 3, samples: 60, validation: 10, "
-                 "augment: {flip: horizontal, shift: 1}}"});
+                 "synthetic: {random: {inputs: [4, 4, 2], classes: 3, samples: 60, validation: 10, "
+                 "augment: {flip: horizontal, shift: 1}}}"});
   all.push_back({"stateful",
                  "{lstm: {units: 5, stateful: true}}, {gru: {units: 4, stateful: true, output: last}}, "
                  "{dense: {units: 3}}",
-                 "streams: true, optimizer: adam", "random: {inputs: [4, 3], classes: 3, samples: 75}"});
+                 "streams: true, optimizer: adam", "synthetic: {random: {inputs: [4, 3], classes: 3, samples: 75}}"});
   all.push_back({"attention",
                  "{dense: {name: e, units: 4, flatten: false}}, {position_embedding: {name: p}}, {layer_norm: {}}, "
                  "{attention: {heads: 2, causal: true, name: t}}, {add: {inputs: [p, t]}}, {global_avg_pool: {}}, "
                  "{dense: {units: 3}}",
-                 "optimizer: adam", "random: {inputs: [4, 3], classes: 3, samples: 60}"});
+                 "optimizer: adam", "synthetic: {random: {inputs: [4, 3], classes: 3, samples: 60}}"});
+  const std::string text = ::testing::TempDir() + "resume.txt";
+  std::ofstream(text) << "every step of a text goes on where the step before it ended; every run likewise. 0123456789";
+  all.push_back({"text",
+                 "{embedding: {vocabulary: 34, units: 4}}, {lstm: {units: 5}}, {dense: {units: 34, flatten: false}}",
+                 "optimizer: adam", "text: {files: " + text + ", window: 4}"});
   return all;
 }
 

@@ -1,0 +1,58 @@
+#include "experiment/verify_resume.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "cli/commands.h"
+#include "experiment/signals.h"
+
+namespace backplane::cli {
+
+namespace {
+
+struct VerifyWords {
+  ExperimentWords experiment;
+  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::int64_t steps = 24;
+};
+
+ExitCode verify(const VerifyWords& words, const Words& all) {
+  const ExperimentRequest request = words.experiment.request(all);
+  const Registry registry = Registry::discover(request.plugins);
+  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  const Experiment experiment = read_experiment(request, registry);
+  const StopSignals signals;
+  const ResumeReport report = verify_resume(experiment, registry, words.steps, words.threads);
+  fmt::print("{} steps uninterrupted  weights {}\n", report.steps, report.weights_digest);
+  for (const ResumeTrial& trial : report.trials) {
+    fmt::print("{} on {} thread{} + {} on {} thread{}  {}\n", trial.step, trial.threads_before,
+               trial.threads_before == 1 ? "" : "s", report.steps - trial.step, trial.threads_after,
+               trial.threads_after == 1 ? "" : "s", trial.differences.empty() ? "same bits" : "DIFFERENT");
+    constexpr std::size_t kMostShown = 10;
+    for (std::size_t i = 0; i < std::min(kMostShown, trial.differences.size()); ++i)
+      fmt::print("  {}\n", trial.differences[i]);
+    if (trial.differences.size() > kMostShown) fmt::print("  and {} more\n", trial.differences.size() - kMostShown);
+  }
+  if (report.code == ExitCode::stopped) fmt::print(stderr, "stopped by a signal; what was compared stands above\n");
+  return report.code;
+}
+
+}  // namespace
+
+void add_verify_resume(CLI::App& app, const Words& all, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("verify-resume", "k + (n-k) steps through checkpoints = n steps, bit for bit; exit 70 if not");
+  auto words = std::make_shared<VerifyWords>();
+  words->experiment.add_to(*command);
+  command->add_option("--threads", words->threads, "workers of the uninterrupted run; interrupted ones begin on others")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--steps", words->steps, "n; no more than the experiment has")
+      ->check(CLI::Range(std::int64_t{2}, std::int64_t{1} << 40))
+      ->capture_default_str();
+  command->callback([&action, words, &all] { action = [words, &all] { return verify(*words, all); }; });
+}
+
+}  // namespace backplane::cli

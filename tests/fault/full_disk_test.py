@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""A run whose disk is full: training goes on and says so, and commits again as soon as there is room.
+
+The disk is a small file system in memory, which takes root to mount; without, the test is skipped (exit 77).
+
+    full_disk_test.py --program build/backplane --rounds 20
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from kill_test import HANGS, newest_whole, result_of
+
+PROGRAM, ROUNDS = None, 1
+SKIPPED = 77
+NOT_COMMITTED = "was not committed"
+# Steps take no time, so that the run lives until the test has seen what it waits for, and is then stopped.
+EXPERIMENT = """
+name: full
+seed: 1
+data: {synthetic: {random: {samples: 64, inputs: 20, classes: 3}}}
+network: {layers: [{dense: {units: 200}}, {dense: {units: 3}}], loss: softmax_cross_entropy}
+train: {steps: 100000000, batch_size: 4, optimizer: adam}
+checkpoint: {every: 200, keep: 2}
+metrics: {every: 100}
+record: {samples: 4}
+"""
+
+
+class SmallDisk:
+    def __init__(self, folder, size):
+        self.path = folder / "disk"
+        self.path.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(self.path)], capture_output=True)
+        self.refusal = done.stderr.decode().strip() if done.returncode else None
+
+    def fill(self):
+        """Takes the room that is left, to the last byte. The file that holds it."""
+        ballast = self.path / "ballast"
+        with open(ballast, "ab", buffering=0) as file:
+            for size in (1 << 16, 1 << 10, 1):
+                try:
+                    while file.write(b"x" * size):
+                        pass
+                except OSError:
+                    pass
+        return ballast
+
+    def unmount(self):
+        subprocess.run(["umount", "-l", str(self.path)], check=True)
+
+
+class FullDisk(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="bp-full-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "run.yaml").write_text(EXPERIMENT)
+        self.disk = SmallDisk(self.folder, "2m")
+        if self.disk.refusal:
+            self.skipTest(f"no small disk can be mounted: {self.disk.refusal}")
+        self.addCleanup(self.disk.unmount)
+        self.run_path = self.disk.path / "out"
+        self.said = self.folder / "said"
+
+    def start(self, *words):
+        with open(self.said, "ab") as said:
+            process = subprocess.Popen([PROGRAM, "run", "run.yaml", "--out", str(self.run_path), *words], cwd=self.folder,
+                                       stdout=subprocess.DEVNULL, stderr=said)
+        self.addCleanup(lambda: (process.kill(), process.wait()))
+        return process
+
+    def wait_until(self, process, condition, what):
+        for _ in range(HANGS * 100):
+            if condition():
+                return
+            self.assertIsNone(process.poll(), f"ended before {what}: {self.said.read_text()}")
+            time.sleep(0.01)
+        self.fail(f"{what} was never met: {self.said.read_text()}")
+
+    def stop(self, process):
+        process.terminate()
+        return process.wait(timeout=HANGS)
+
+    def failures(self):
+        return self.said.read_text().count(NOT_COMMITTED)
+
+    def newest(self):
+        return newest_whole(self.run_path)
+
+    def test_training_goes_on_and_commits_when_there_is_room(self):
+        process = self.start()
+        self.wait_until(process, lambda: self.run_path.joinpath("checkpoints/MANIFEST.json").exists() and self.newest() > 0,
+                        "a second checkpoint")
+        for _ in range(ROUNDS):
+            ballast = self.disk.fill()
+            before = self.failures()
+            self.wait_until(process, lambda: self.failures() >= before + 2, "two commits that fail")
+            kept = self.newest()
+            ballast.unlink()
+            self.wait_until(process, lambda: self.newest() > kept, "a commit after there was room")
+        self.assertEqual(self.stop(process), 75, self.said.read_text())
+        names = {path.name for path in (self.run_path / "checkpoints").iterdir()}
+        manifest = json.loads((self.run_path / "checkpoints/MANIFEST.json").read_text())
+        self.assertEqual(names, {"MANIFEST.json", "MANIFEST.copy.json", *(e["file"] for e in manifest["checkpoints"])})
+        # No line of the metrics was lost, though there was no room for them for a while.
+        steps = [json.loads(line)["step"] for line in (self.run_path / "metrics.jsonl").read_text().splitlines()
+                 if '"train_batch"' in line]
+        self.assertEqual(steps, list(range(100, 100 * len(steps) + 1, 100)))
+
+    def test_a_last_commit_that_fails_is_an_error_and_loses_nothing_earlier(self):
+        process = self.start()
+        self.wait_until(process, lambda: self.run_path.joinpath("checkpoints/MANIFEST.json").exists() and self.newest() > 0,
+                        "a second checkpoint")
+        ballast = self.disk.fill()
+        self.wait_until(process, lambda: self.failures() > 0, "a commit that fails")
+        kept, failures = self.newest(), self.failures()
+        self.assertEqual(self.stop(process), 74, self.said.read_text())
+        self.assertGreater(self.failures(), failures)
+        self.assertIn("error: ", self.said.read_text().splitlines()[-2])
+        self.assertEqual(self.newest(), kept)
+        ballast.unlink()
+        end = ["--set", f"train.steps={kept + 250}"]
+        resumed = self.start("--resume=loose", *end)
+        self.assertEqual(resumed.wait(timeout=HANGS), 0, self.said.read_text())
+        alone = subprocess.run([PROGRAM, "run", "run.yaml", "--out", "alone", *end], cwd=self.folder, capture_output=True)
+        self.assertEqual(alone.returncode, 0, alone.stderr.decode())
+        self.assertEqual(result_of(self.run_path), result_of(self.folder / "alone"))
+
+    def test_no_room_for_the_first_checkpoint_is_said_before_training(self):
+        self.disk.fill()
+        process = self.start()
+        self.assertEqual(process.wait(timeout=HANGS), 74, self.said.read_text())
+        self.assertNotIn("internal error", self.said.read_text())
+
+
+def main():
+    global PROGRAM, ROUNDS
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--rounds", type=int, default=1, help="how often the disk fills and is freed")
+    options, rest = parser.parse_known_args()
+    PROGRAM, ROUNDS = os.path.realpath(options.program), options.rounds
+    result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    for test, why in result.skipped:
+        print(f"skipped: {why}")
+    sys.exit(SKIPPED if result.skipped else 0)
+
+
+if __name__ == "__main__":
+    main()

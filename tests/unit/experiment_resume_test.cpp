@@ -1,0 +1,130 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "checkpoint/store.h"
+#include "experiment/metrics.h"
+#include "experiment/run.h"
+#include "support/model.h"
+
+namespace backplane {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::experiment_of_text;
+using testing::ExperimentText;
+using testing::plugins;
+using testing::read_bytes;
+using testing::TemporaryFolder;
+using testing::user_error_of;
+
+constexpr const char* kLines =
+    "{\"step\":2,\"split\":\"train_batch\"}\n"
+    "{\"step\":3,\"split\":\"train_batch\"}\n"
+    "{\"step\":3,\"split\":\"train\"}\n"
+    "{\"step\":3,\"split\":\"validation\"}\n"
+    "{\"step\":3,\"split\":\"test\"}\n"
+    "{\"step\":4,\"split\":\"train_batch\"}\n";
+
+std::string cut(const std::string& lines, std::int64_t step, bool owes_end_of_epoch) {
+  const TemporaryFolder folder("metrics");
+  std::ofstream(folder.path("metrics.jsonl")) << lines;
+  cut_metrics_back(folder.path("metrics.jsonl"), step, owes_end_of_epoch);
+  return read_bytes(folder.path("metrics.jsonl"));
+}
+
+std::string first_lines(std::size_t count) {
+  std::string lines = kLines;
+  std::size_t end = 0;
+  while (count-- > 0) end = lines.find('\n', end) + 1;
+  return lines.substr(0, end);
+}
+
+TEST(CutMetricsBack, LeavesWhatARunThatStandsThereHasWritten) {
+  EXPECT_EQ(cut(kLines, 3, false), first_lines(4));  // the test split is scored when all is done
+  EXPECT_EQ(cut(kLines, 3, true), first_lines(2));
+  EXPECT_EQ(cut(kLines, 2, false), first_lines(1));
+  EXPECT_EQ(cut(kLines, -1, false), "");
+}
+
+TEST(CutMetricsBack, TakesLinesThatWereCutOffAway) {
+  EXPECT_EQ(cut(first_lines(1) + "{\"step\":3,\"spl", 3, false), first_lines(1));
+  EXPECT_EQ(cut(first_lines(1) + "{\"step\":3,\"split\":\"train_batch\"}", 3, false), first_lines(1));
+  EXPECT_EQ(cut(first_lines(1) + std::string(3, '\0') + "\n", 3, false), first_lines(1));
+}
+
+TEST(CutMetricsBack, MakesNoFile) {
+  const TemporaryFolder folder("metrics");
+  cut_metrics_back(folder.path("metrics.jsonl"), 3, false);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+/// A run of ten steps with a checkpoint every two, in a directory where chosen commits cannot be made.
+class RunWithFailingCommits : public ::testing::Test {
+ protected:
+  RunWithFailingCommits() {
+    fs::create_directories(folder_.path("run/checkpoints"));
+    std::ofstream(folder_.path("run/run.lock"));
+  }
+  /// Where the temporary file of that checkpoint would be stands a folder that cannot be taken away.
+  void block(int step) { fs::create_directories(temporary(step) + "/inside"); }
+  void unblock(int step) { fs::remove_all(temporary(step)); }
+  std::string temporary(int step) const {
+    return folder_.path("run/checkpoints/step-0000000" + std::to_string(step) + ".h5.tmp-" + std::to_string(getpid()));
+  }
+  RunSummary run() {
+    const ExperimentText text{.data = "synthetic: {random: {samples: 12, inputs: 3, classes: 2, test: 4}}",
+                              .layers = "{dense: {units: 2}}",
+                              .loss = "softmax_cross_entropy",
+                              .train = "steps: 8, batch_size: 4, optimizer: adam"};
+    return run_experiment(experiment_of_text(text.yaml() + "checkpoint: {every: 2}\n"), plugins(),
+                          {.threads = 1, .directory = folder_.path("run"), .resume = Resume::strict, .is_quiet = true});
+  }
+  std::vector<std::int64_t> committed() const {
+    std::vector<std::int64_t> steps;
+    for (const CommittedCheckpoint& checkpoint : read_manifest(folder_.path("run/checkpoints")).checkpoints)
+      steps.push_back(checkpoint.step);
+    return steps;
+  }
+
+  TemporaryFolder folder_{"commits"};
+};
+
+TEST_F(RunWithFailingCommits, GoesOnAndCommitsTheNext) {
+  block(4);
+  EXPECT_EQ(run().code, ExitCode::ok);
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{2, 6, 8}));
+}
+
+TEST_F(RunWithFailingCommits, SaysSoAtTheEndWhereTheLastFailedAndCanBeResumed) {
+  block(6);
+  block(8);
+  const std::string error = user_error_of([&] { run(); });
+  EXPECT_TRUE(error.starts_with("74 ") &&
+              error.find("the last checkpoint, of step 8, could not be committed") != std::string::npos &&
+              error.find("step-00000004.h5") != std::string::npos)
+      << error;
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{0, 2, 4}));
+  unblock(6);
+  unblock(8);
+  const RunSummary resumed = run();
+  EXPECT_FALSE(resumed.was_done);
+  EXPECT_EQ(resumed.steps, 8);
+  EXPECT_EQ(committed(), (std::vector<std::int64_t>{4, 6, 8}));
+  EXPECT_TRUE(run().was_done);
+}
+
+TEST_F(RunWithFailingCommits, EndsBeforeTrainingWhereTheFirstFails) {
+  block(0);
+  const std::string error = user_error_of([&] { run(); });
+  EXPECT_TRUE(error.starts_with("74 ")) << error;
+  EXPECT_FALSE(fs::exists(folder_.path("run/summary.json")));
+  EXPECT_EQ(read_bytes(folder_.path("run/metrics.jsonl")), "");
+}
+
+}  // namespace
+}  // namespace backplane
