@@ -78,6 +78,23 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
   sync_directory(directory.empty() ? "." : directory);
 }
 
+void replace_file_durably(const std::string& finished, const std::string& path) {
+  const auto fail = [&](const char* call) {
+    throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", finished, call, std::strerror(errno)),
+                    "check free space and permissions of that directory");
+  };
+  const int descriptor = ::open(finished.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("open");
+  const bool is_synced = ::fsync(descriptor) == 0;
+  const int reason = errno;
+  ::close(descriptor);
+  errno = reason;
+  if (!is_synced) fail("fsync");
+  if (::rename(finished.c_str(), path.c_str()) != 0) fail("rename");
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  sync_directory(directory.empty() ? "." : directory);
+}
+
 void require_writable(const std::string& path) {
   if (std::filesystem::is_directory(path))
     throw UserError(ExitCode::io, fmt::format("{}: is a directory, where a file is to be written", path),

@@ -14,6 +14,10 @@ inline void write_file_atomically(const std::string& path, std::string_view text
   write_file_atomically(path, text.data(), text.size());
 }
 
+/// Lets a finished file, which stands in the same directory, take the place of another in the same way: fsync, rename,
+/// fsync of the directory. Throws UserError (io); the old file stands unless the rename was done.
+void replace_file_durably(const std::string& finished, const std::string& path);
+
 /// Whether that file could be written, asked before hours of work that end in it. Throws UserError (io).
 void require_writable(const std::string& path);
 
