@@ -7,8 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
+#include "checkpoint/manifest.h"
+#include "checkpoint/snapshot_pipe.h"
 #include "files/digest.h"
 #include "files/hdf5_read.h"
 
@@ -47,20 +48,15 @@ std::vector<char> read_bytes(const fs::path& path) {
 /// Throws unless the bytes are those that the manifest promises.
 void verify(const fs::path& path, const std::vector<char>& bytes) {
   const fs::path manifest_path = path.parent_path() / "MANIFEST.json";
-  std::ifstream manifest_file(manifest_path);
-  if (!manifest_file)
+  if (!fs::exists(manifest_path))
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no MANIFEST.json beside it to verify it by", path.string()),
                     "copy the manifest along with the checkpoint");
-  const nlohmann::json manifest = nlohmann::json::parse(manifest_file, nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("checkpoints") || !manifest["checkpoints"].is_array())
-    refuse(manifest_path, "is damaged");
-  for (const nlohmann::json& entry : manifest["checkpoints"]) {
-    if (!entry.is_object() || entry.value("file", "") != path.filename().string()) continue;
-    const auto size = entry.value("bytes", std::uint64_t{0});
-    if (size != bytes.size())
-      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), size));
-    if (sha256_of(bytes.data(), bytes.size()) != entry.value("sha256", ""))
+  for (const CommittedCheckpoint& entry : read_manifest(path.parent_path().string()).checkpoints) {
+    if (entry.file != path.filename().string()) continue;
+    if (entry.bytes != bytes.size())
+      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), entry.bytes));
+    if (sha256_of(bytes.data(), bytes.size()) != entry.sha256)
       refuse(path, "its SHA-256 differs from its manifest: it is damaged");
     return;
   }
@@ -177,15 +173,33 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
 
 Snapshot read_checkpoint(const std::string& given) {
   const fs::path path = given;
+  std::vector<char> bytes = read_bytes(path);
+  verify(path, bytes);
+  // The manifest tells damage; a file made to harm may have a manifest of its own.
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  constexpr std::int64_t kSlack = 1 << 20, kMemory = std::int64_t{256} << 20, kBytesPerSecond = 8 << 20;
+  const ChildLimits limits{.memory = 4 * size + kMemory,  // HDF5's image of the file, the snapshot, copies of parts
+                           .most_sent = 2 * size + kSlack,
+                           .cpu = std::chrono::seconds(5 + size / kBytesPerSecond)};
+  Snapshot snapshot;
+  const auto read = [&](ChildOutput& output) {
+    try {
+      send(read_image(path, bytes), output);
+    } catch (const UserError&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {  // of HDF5, of what the file promised and does not hold
+      refuse(path, fmt::format("cannot be read: {}", error.what()));
+    }
+  };
   try {
-    std::vector<char> bytes = read_bytes(path);
-    verify(path, bytes);
-    return read_image(path, bytes);
-  } catch (const UserError&) {
-    throw;
-  } catch (const std::exception& error) {  // of HDF5, of JSON, of what the file promised and does not hold
-    refuse(path, fmt::format("cannot be read: {}", error.what()));
+    run_in_child(path.string(), limits, read, [&](ChildInput& input) { snapshot = receive_snapshot(input); });
+  } catch (const UserError& error) {  // where the child died, a place and no hint
+    if (error.diagnostics().front().place.source.empty()) throw;
+    refuse(path, error.diagnostics().front().what);
   }
+  return snapshot;
 }
 
 }  // namespace backplane
