@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "checkpoint/manifest.h"
+#include "checkpoint/snapshot_pipe.h"
 #include "files/digest.h"
 #include "files/hdf5_read.h"
 
@@ -171,15 +172,33 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
 
 Snapshot read_checkpoint(const std::string& given) {
   const fs::path path = given;
+  std::vector<char> bytes = read_bytes(path);
+  verify(path, bytes);
+  // The manifest tells damage; a file made to harm may have a manifest of its own.
+  const auto size = static_cast<std::int64_t>(bytes.size());
+  constexpr std::int64_t kSlack = 1 << 20, kMemory = std::int64_t{256} << 20, kBytesPerSecond = 8 << 20;
+  const ChildLimits limits{.memory = 4 * size + kMemory,  // HDF5's image of the file, the snapshot, copies of parts
+                           .most_sent = 2 * size + kSlack,
+                           .cpu = std::chrono::seconds(5 + size / kBytesPerSecond)};
+  Snapshot snapshot;
+  const auto read = [&](ChildOutput& output) {
+    try {
+      send(read_image(path, bytes), output);
+    } catch (const UserError&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {  // of HDF5, of what the file promised and does not hold
+      refuse(path, fmt::format("cannot be read: {}", error.what()));
+    }
+  };
   try {
-    std::vector<char> bytes = read_bytes(path);
-    verify(path, bytes);
-    return read_image(path, bytes);
-  } catch (const UserError&) {
-    throw;
-  } catch (const std::exception& error) {  // of HDF5, of JSON, of what the file promised and does not hold
-    refuse(path, fmt::format("cannot be read: {}", error.what()));
+    run_in_child(path.string(), limits, read, [&](ChildInput& input) { snapshot = receive_snapshot(input); });
+  } catch (const UserError& error) {  // where the child died, a place and no hint
+    if (error.diagnostics().front().place.source.empty()) throw;
+    refuse(path, error.diagnostics().front().what);
   }
+  return snapshot;
 }
 
 }  // namespace backplane

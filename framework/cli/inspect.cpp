@@ -5,8 +5,19 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "inspect/repair.h"
 
 namespace backplane::cli {
+
+namespace {
+
+void report(const Repair& repair) {
+  fmt::print("{}: {} complete records", repair.path, repair.records);
+  if (repair.records > 0) fmt::print(", steps {} to {}", repair.first_step, repair.last_step);
+  fmt::print("; {}\n", repair.was_needed ? "closed" : "was closed already: nothing to repair");
+}
+
+}  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
@@ -22,10 +33,18 @@ void add_inspect(CLI::App& app, Action& action) {
   command->add_option("--step", selection.step, "of a trace the record of step S; default: the last")
       ->needs(tensor)
       ->type_name("S");
-  command->add_flag("--all", request->all, "leave no row, column or record out");
-  command->add_flag("--json", request->json, "for machines: everything, with all digits");
-  command->callback([&action, request] {
-    action = [request] {
+  CLI::Option* all = command->add_flag("--all", request->all, "leave no row, column or record out");
+  CLI::Option* json = command->add_flag("--json", request->json, "for machines: everything, with all digits");
+  const auto repairs = std::make_shared<bool>(false);
+  command
+      ->add_flag("--repair", *repairs, "close the trace of a run that was killed, so that any program can open it")
+      ->excludes(layer, all, json);
+  command->callback([&action, request, repairs] {
+    action = [request, repairs] {
+      if (*repairs) {
+        report(repair_trace(request->path));
+        return ExitCode::ok;
+      }
       const auto print = [](std::string_view text) { fmt::print("{}", text); };
       const auto warn = [](std::string_view text) { fmt::print(stderr, "warning: {}\n", text); };
       inspect(*request, print, warn);

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "files/atomic_write.h"
 #include "files/free_space.h"
 #include "files/isolation.h"
 
@@ -73,7 +74,7 @@ bool Trace::take_over() {
           done.flush();
         },
         [](ChildInput&) {});
-    fs::rename(copy, path_);
+    replace_file_durably(copy, path_);
     return true;
   } catch (const UserError& error) {
     std::error_code ignored;

@@ -143,6 +143,15 @@ void remove_dead_temporary_files(const std::string& directory, const std::functi
   for (const std::filesystem::path& path : dead) std::filesystem::remove(path, ignored);
 }
 
+void replace_file_durably(const std::string& finished, const std::string& path) {
+  sync_file(finished);
+  if (::rename(finished.c_str(), path.c_str()) != 0)
+    throw UserError(ExitCode::io, fmt::format("{}: rename failed: {}", finished, std::strerror(errno)),
+                    "check free space and permissions of that directory");
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  sync_directory(directory.empty() ? "." : directory);
+}
+
 void require_writable(const std::string& path) {
   if (std::filesystem::is_directory(path))
     throw UserError(ExitCode::io, fmt::format("{}: is a directory, where a file is to be written", path),

@@ -28,6 +28,10 @@ void sync_file(const std::string& path);
 /// REQUIRES: this process is not writing such a file there.
 void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours);
 
+/// Lets a finished file, which stands in the same directory, take the place of another in the same way: fsync, rename,
+/// fsync of the directory. Throws UserError (io); the old file stands unless the rename was done.
+void replace_file_durably(const std::string& finished, const std::string& path);
+
 /// Whether that file could be written, asked before hours of work that end in it. Throws UserError (io).
 void require_writable(const std::string& path);
 

@@ -14,7 +14,7 @@ using h5::require;
 
 namespace {
 
-constexpr std::size_t kMostTensors = 1 << 16;
+constexpr std::size_t kMostTensors = 1 << 12;  // of one layer
 
 /// Where a tensor stands in one step: parameters, what goes forward, what comes back, what is kept for later.
 int order_of(const std::string& name) {
@@ -91,6 +91,7 @@ void TensorFile::read_checkpoint_head() {
 
 void TensorFile::read_trace_head() {
   kind_ = Kind::trace;
+  require(h5::shape_of(h5::open_dataset(id(), "/scales/step").id()).size() == 1, "/scales/step is no list");
   steps_ = h5::read_array<std::int64_t>(id(), "/scales/step");
   const Handle dataset = h5::open_dataset(id(), "/scales/sample");
   const Shape shape = h5::shape_of(dataset.id());

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "checkpoint/snapshot.h"
+#include "files/isolation.h"
+
+namespace backplane {
+
+/// Carry a snapshot from the child that read it to its parent.
+void send(const Snapshot& snapshot, ChildOutput& output);
+
+/// Takes memory only for what the child may still send. Throws as ChildInput does, and InternalError where what comes
+/// is no snapshot.
+Snapshot receive_snapshot(ChildInput& input);
+
+}  // namespace backplane

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The trace of a run that is killed: read while the run goes on, read after it, and closed by `inspect --repair`.
+
+    python3 killed_trace_test.py --program PROGRAM
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+HANGS = 120  # seconds; a guard, nothing is measured
+PROGRAM = None
+EXPERIMENT = """
+name: endless
+seed: 5
+data: {synthetic: {random: {samples: 64, inputs: 3, classes: 2}}}
+network:
+  layers:
+    - dense: {name: hidden, units: 9, activation: tanh}
+    - dense: {name: logits, units: 2}
+  loss: softmax_cross_entropy
+train: {steps: 100000000, batch_size: 8, optimizer: {sgd: {lr: 0.01}}}
+record: {every: 1, taps: [activation, delta, weights], samples: 4, compression: COMPRESSION}
+"""
+
+
+def backplane(*words):
+    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=HANGS)
+
+
+def contents(path, **how):
+    """Every tensor of the complete records, by name."""
+    with h5py.File(path, "r", **how) as file:
+        records = file["scales/step"].shape[0]
+        found = {}
+        file.visititems(lambda name, item: found.update({name: item[:records]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+class KilledTrace(unittest.TestCase):
+    compression = "gzip"
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bp-killed-trace-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        (self.folder / "endless.yaml").write_text(EXPERIMENT.replace("COMPRESSION", self.compression))
+        self.trace = self.folder / "run/trace.h5"
+        self.run_process = subprocess.Popen([PROGRAM, "run", self.folder / "endless.yaml", "--out", self.folder / "run"],
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.kill)
+        begin = time.monotonic()
+        while not self.trace.exists() or self.trace.stat().st_size < 200_000:
+            self.assertIsNone(self.run_process.poll())
+            self.assertLess(time.monotonic() - begin, HANGS)
+            time.sleep(0.01)
+
+    def kill(self):
+        self.run_process.send_signal(signal.SIGKILL)
+        self.run_process.wait()
+
+    def test_is_read_while_it_grows_and_closed_after(self):
+        for _ in range(10):
+            living = backplane("inspect", self.trace, "--layer", "hidden")
+            self.assertEqual((living.returncode, living.stderr), (0, ""))
+            self.assertIn("its writer has not closed it", living.stdout)
+        before = self.trace.stat().st_ino
+        for path in (self.trace, self.folder / "run"):
+            refused = backplane("inspect", path, "--repair")
+            self.assertEqual(refused.returncode, 74)
+            self.assertIn("its run is still writing it", refused.stderr)
+        self.assertEqual(self.trace.stat().st_ino, before)
+
+        self.kill()
+        with self.assertRaises(OSError):
+            h5py.File(self.trace, "r")
+        wanted = contents(self.trace, swmr=True)
+        original = self.folder / "original.h5"
+        shutil.copy(self.trace, original)
+
+        repaired = backplane("inspect", self.folder / "run", "--repair")
+        self.assertEqual(repaired.returncode, 0, repaired.stderr)
+        records = len(wanted["scales/step"])
+        self.assertIn(f"{records} complete records, steps 1 to {records}; closed", repaired.stdout)
+        got = contents(self.trace)
+        self.assertEqual(sorted(got), sorted(wanted))
+        for name, values in wanted.items():
+            self.assertEqual(got[name].tobytes(), values.tobytes(), name)
+        with h5py.File(self.trace, "r") as file:
+            delta = file["layers/hidden/delta"]
+            self.assertEqual(len(delta), records)
+            self.assertEqual(delta.dims[0][0].name, "/scales/step")
+            self.assertEqual([dim.label for dim in delta.dims], ["step", "sample", "unit"])
+            self.assertIn(b"dC/dz", delta.attrs["definition"])
+            self.assertEqual(delta.compression, "gzip" if self.compression == "gzip" else None)
+            self.assertTrue(delta.fletcher32)
+            self.assertTrue(np.isfinite(delta[:]).all())
+        self.assertEqual(backplane("diff", original, self.trace).returncode, 0)
+        self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
+
+        closed = self.trace.read_bytes()
+        again = backplane("inspect", self.trace, "--repair")
+        self.assertEqual(again.returncode, 0)
+        self.assertIn("nothing to repair", again.stdout)
+        self.assertEqual(self.trace.read_bytes(), closed)
+
+    def test_that_is_damaged_stands_as_it_was(self):
+        self.kill()
+        data = bytearray(self.trace.read_bytes())
+        data[48:2048] = bytes(2000)
+        self.trace.write_bytes(data)
+        refused = backplane("inspect", self.trace, "--repair")
+        self.assertEqual(refused.returncode, 65)
+        self.assertEqual(self.trace.read_bytes(), data)
+        self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
+
+
+class KilledTraceWithoutCompression(KilledTrace):
+    compression = "none"
+
+
+def main():
+    global PROGRAM
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    options, rest = parser.parse_known_args()
+    PROGRAM = os.path.realpath(options.program)
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()
