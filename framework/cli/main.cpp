@@ -52,6 +52,7 @@ int run(int argc, char** argv) {
   add_run(app, words, action);
   add_bench(app, words, action);
   add_check(app, words, action);
+  add_export(app, action);
   add_inspect(app, action);
   add_plugin(app, action);
   try {

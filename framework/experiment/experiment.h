@@ -6,6 +6,7 @@
 
 #include "config/schema.h"
 #include "data/dataset.h"
+#include "experiment/initial_weights.h"
 #include "network/network.h"
 #include "network/spec.h"
 #include "plugin_host/registry.h"
@@ -21,6 +22,8 @@ struct ExperimentRequest {
   std::vector<std::string> overrides;       ///< the words behind --set
   std::vector<std::string> override_words;  ///< how messages name them: "command line, word 4 (--set a=b)"
   std::vector<std::string> plugins;         ///< files behind --plugin
+  std::string weights{};                    ///< the file behind --weights, in place of network.init_from; empty: none
+  std::vector<std::string> renames{};       ///< the words behind --rename
 };
 
 /// How often checkpoints are committed and how many stay.
@@ -57,6 +60,7 @@ struct Experiment {
   std::uint64_t seed = 0;
   DType dtype = DType::float32;
   NetworkSpec network;
+  std::optional<InitialWeights> initial_weights;
   TrainOptions train;
   CheckpointOptions checkpoint;
   RecordOptions record;
@@ -76,6 +80,7 @@ struct Model {
   DataSet data;
   Network network;
   Loss loss;
+  std::vector<std::string> notes{};  ///< what the user is to know of the initial weights
 };
 Model build_model(const Experiment& experiment, const Registry& registry);
 /// The same of data that has been loaded.
