@@ -88,14 +88,14 @@ Archive open_archive(const std::string& bytes) {
 }
 
 /// The first `wanted` bytes of a member, or all that it has.
-std::string read_member(zip_t* archive, zip_uint64_t index, const std::string& name, std::size_t wanted) {
+std::string read_member(zip_t* archive, zip_uint64_t index, std::size_t wanted) {
   const Member member(zip_fopen_index(archive, index, 0), zip_fclose);
-  require(member != nullptr, fmt::format("'{}' cannot be unpacked: {}", name, zip_strerror(archive)));
+  require(member != nullptr, fmt::format("it cannot be unpacked: {}", zip_strerror(archive)));
   std::string bytes(wanted, '\0');
   std::size_t have = 0;
   while (have < wanted) {
     const zip_int64_t got = zip_fread(member.get(), bytes.data() + have, wanted - have);
-    require(got >= 0, fmt::format("'{}' cannot be unpacked: {}", name, zip_file_strerror(member.get())));
+    require(got >= 0, fmt::format("it cannot be unpacked: {}", zip_file_strerror(member.get())));
     if (got == 0) break;
     have += static_cast<std::size_t>(got);
   }
@@ -104,11 +104,11 @@ std::string read_member(zip_t* archive, zip_uint64_t index, const std::string& n
 }
 
 /// Unpacks a whole member. One byte more is asked for: only at the end does libzip compare the checksum.
-std::vector<char> read_whole(const std::string& archive_bytes, zip_uint64_t index, const std::string& name,
-                             std::size_t header, std::size_t size) {
+std::vector<char> read_whole(const std::string& archive_bytes, zip_uint64_t index, std::size_t header,
+                             std::size_t size) {
   const Archive archive = open_archive(archive_bytes);
-  const std::string bytes = read_member(archive.get(), index, name, size + 1);
-  require(bytes.size() == size, fmt::format("'{}' has {} bytes, {} are wanted", name, bytes.size(), size));
+  const std::string bytes = read_member(archive.get(), index, size + 1);
+  require(bytes.size() == size, fmt::format("it has {} bytes, {} are wanted", bytes.size(), size));
   return {bytes.begin() + static_cast<std::ptrdiff_t>(header), bytes.end()};
 }
 
@@ -143,7 +143,7 @@ std::vector<WeightEntry> parse_npz(const std::shared_ptr<const std::string>& byt
     require(names.insert(name).second, fmt::format("its member '{}' stands twice", name));
     NpyHeader header;
     try {
-      header = parse_npy_header(read_member(archive.get(), i, name, kMostNpyHeader));
+      header = parse_npy_header(read_member(archive.get(), i, kMostNpyHeader));
     } catch (const std::runtime_error& error) {
       throw std::runtime_error(fmt::format("'{}': {}", name, error.what()));
     }
@@ -153,8 +153,8 @@ std::vector<WeightEntry> parse_npz(const std::shared_ptr<const std::string>& byt
     const std::size_t size = header.header_bytes + header.data_bytes;
     require(status.size == size, fmt::format("'{}' of shape {} and type {} takes {} bytes, it has {}", name,
                                              to_string(entry.shape), entry.stored_type, size, status.size));
-    entry.load = [bytes, i, name, header_bytes = header.header_bytes, size] {
-      return read_whole(*bytes, i, name, header_bytes, size);
+    entry.load = [bytes, i, header_bytes = header.header_bytes, size] {
+      return read_whole(*bytes, i, header_bytes, size);
     };
   }
   return entries;

@@ -143,7 +143,7 @@ void read_values(const WeightFile& file, const WeightEntry& entry, DType dtype, 
   try {
     raw = entry.load();
   } catch (const std::runtime_error& error) {
-    refuse(error.what());
+    refuse(fmt::format("'{}': {}", entry.name, error.what()));
   }
   dispatch(dtype, [&]<class T>(T) {
     for (std::size_t i = 0; i < raw.size() / size_of(entry.element); ++i) {

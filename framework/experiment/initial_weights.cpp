@@ -205,7 +205,7 @@ class Matching {
       std::vector<std::string> known;
       for (const WeightEntry& entry : file_.entries)
         for (const std::string& name : {module_of(entry.name), entry.name})
-          if (!name.empty() && (known.empty() || known.back() != name)) known.push_back(name);
+          if (!name.empty() && std::ranges::find(known, name) == known.end()) known.push_back(name);
       report(fmt::format("nothing in the file is called '{}', which is to be '{}'", from, to),
              nearest_name(from, known), known);
     }
