@@ -24,6 +24,7 @@ void add_check(CLI::App& app, const Words& words, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_plugin(CLI::App& app, Action& action);
+void add_replay(CLI::App& app, Action& action);
 
 /// The options that every command on an experiment has: FILE, --set, --plugin.
 struct ExperimentWords {

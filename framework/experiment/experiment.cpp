@@ -80,13 +80,7 @@ void set_initial_weights(Node& root, const ExperimentRequest& request) {
   network->map.emplace_back("init_from", std::move(section));
 }
 
-}  // namespace
-
-Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
-  Node root = config::parse_file(request.file);
-  for (std::size_t i = 0; i < request.overrides.size(); ++i)
-    config::apply_override(root, request.overrides[i], request.override_words[i]);
-  set_initial_weights(root, request);
+Experiment read_document(const Node& root, const Registry& registry) {
   Experiment experiment;
   experiment.resolved = config::validate(root, experiment_schema(registry));
   const Node& document = experiment.resolved;
@@ -112,6 +106,20 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.checkpoint = {.every = config::parse_duration(document.at("checkpoint").at("every")),
                            .keep = document.at("checkpoint").at("keep").as_integer()};
   return experiment;
+}
+
+}  // namespace
+
+Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
+  Node root = config::parse_file(request.file);
+  for (std::size_t i = 0; i < request.overrides.size(); ++i)
+    config::apply_override(root, request.overrides[i], request.override_words[i]);
+  set_initial_weights(root, request);
+  return read_document(root, registry);
+}
+
+Experiment read_experiment_text(const std::string& yaml, const std::string& source, const Registry& registry) {
+  return read_document(config::parse_text(yaml, source), registry);
 }
 
 Model build_model(const Experiment& experiment, const Registry& registry) {

@@ -75,6 +75,9 @@ config::Schema experiment_schema(const Registry& registry);
 /// Parses, overrides and validates. Throws UserError (bad_config, usage, no_input) with every finding.
 Experiment read_experiment(const ExperimentRequest& request, const Registry& registry);
 
+/// The same of a document that is at hand: /config of a checkpoint. `source` names it in errors.
+Experiment read_experiment_text(const std::string& yaml, const std::string& source, const Registry& registry);
+
 /// Everything a run computes with, made from an experiment in the order of the data flow.
 struct Model {
   DataSet data;
