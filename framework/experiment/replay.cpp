@@ -339,16 +339,15 @@ class LayerReplay {
     compare_stored(c_.loss.gives_delta() ? "delta" : "activation_gradient", output_shape(), new_delta_.data());
   }
 
-  /// δ = ∂C/∂a ⊙ σ'(z)
+  /// δ = ∂C/∂a ⊙ σ'(z); without an activation there is nothing to compute.
   void make_delta() {
-    if (d_a_.bytes() == 0) return;
+    if (d_a_.bytes() == 0 || !node_.activation) return;
     for_each_slice([&](std::int64_t, Rows rows) {
       void* delta = row(new_delta_, rows.begin, node_.output_size);
       std::memcpy(delta, row(d_a_, rows.begin, node_.output_size),
                   static_cast<std::size_t>(rows.count * node_.output_size) * size_of(c_.dtype()));
-      if (node_.activation)
-        node_.activation->backward(row(z_, rows.begin, node_.output_size), row(a_, rows.begin, node_.output_size),
-                                   delta, delta, rows.count * node_.output_size / node_.features(), node_.features());
+      node_.activation->backward(row(z_, rows.begin, node_.output_size), row(a_, rows.begin, node_.output_size), delta,
+                                 delta, rows.count * node_.output_size / node_.features(), node_.features());
     });
     compare_stored("delta", output_shape(), new_delta_.data());
   }
