@@ -2,8 +2,10 @@
 
     python3 formats_test.py PROGRAM
 """
+import hashlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,39 @@ class Version1(unittest.TestCase):
     def test_h5py_reads_what_it_read_then(self):
         self.assertEqual(make_formats.values_of(CHECKPOINT), VALUES["checkpoint"])
         self.assertEqual(make_formats.values_of(FOLDER / "trace.h5"), VALUES["trace"])
+
+    def changed(self, folder, change):
+        """The golden checkpoint, changed by h5py and entered in its manifest."""
+        for name in ("MANIFEST.json", CHECKPOINT.name):
+            shutil.copy(CHECKPOINT.parent / name, folder)
+        path, manifest = pathlib.Path(folder, CHECKPOINT.name), pathlib.Path(folder, "MANIFEST.json")
+        with h5py.File(path, "r+") as file:
+            change(file)
+        entries = json.loads(manifest.read_text())
+        entries["checkpoints"][0].update(bytes=path.stat().st_size, later_field=True,
+                                         sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        manifest.write_text(json.dumps(entries | {"another": {"field": 1}}))
+        return path
+
+    def test_what_a_later_program_of_this_version_may_add_is_passed_over(self):
+        def add(file):
+            file.attrs["later"] = "x"
+            file["layers/norm"].attrs["later"] = 5
+            file["later/numbers"] = np.arange(3)
+            file["probe/later"] = np.arange(3)
+            file["state/later"] = np.int64(7)
+            file["layers/norm/later"] = np.ones((3, 2), "f4")
+        with tempfile.TemporaryDirectory() as folder:
+            done = backplane("inspect", self.changed(folder, add))
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_later_version_is_refused(self):
+        def make_later(file):
+            file.attrs["format_version"] = 2
+        with tempfile.TemporaryDirectory() as folder:
+            done = backplane("inspect", self.changed(folder, make_later))
+            self.assertEqual(done.returncode, 65)
+            self.assertIn("has format version 2, this program reads version 1", done.stderr)
 
     def test_inspect_shows_the_checkpoint(self):
         done = backplane("inspect", CHECKPOINT)
