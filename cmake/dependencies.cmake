@@ -23,7 +23,8 @@ set_target_properties(blis_serial PROPERTIES IMPORTED_LOCATION "${BP_BLIS_LIBRAR
                       INTERFACE_INCLUDE_DIRECTORIES "${BP_BLIS_INCLUDE}"
                       INTERFACE_LINK_OPTIONS "-Wl,-rpath,${blis_dir}")
 
-# Packages without usable CMake files of their own. (Debian's dnnl-config.cmake wants OpenCL, which nothing here uses.)
+# Packages without usable CMake files of their own. (Debian's dnnl-config.cmake wants OpenCL, its libzip-config.cmake the
+# programs of three other packages, none of which is used here.)
 function(bp_import_library name header library)
   string(TOUPPER "BP_${name}" variable)
   find_path(${variable}_INCLUDE ${header} REQUIRED)
@@ -35,6 +36,7 @@ endfunction()
 bp_import_library(onednn oneapi/dnnl/dnnl.hpp dnnl)
 bp_import_library(highway hwy/highway.h hwy)
 bp_import_library(deflate libdeflate.h deflate)
+bp_import_library(libzip zip.h zip)
 
 find_path(BP_RANDOM123_INCLUDE Random123/philox.h REQUIRED)
 add_library(random123 INTERFACE IMPORTED)

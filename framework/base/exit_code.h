@@ -5,7 +5,7 @@ namespace backplane {
 /// Exit codes of the program. They are a contract with scripts: add, never renumber.
 enum class ExitCode : int {
   ok = 0,
-  different = 1,   ///< `diff` found a difference
+  different = 1,   ///< what was compared is not the same
   usage = 64,      ///< the command line is wrong
   bad_data = 65,   ///< a data set or checkpoint is damaged, foreign or inconsistent
   no_input = 66,   ///< a file that was asked for does not exist or cannot be read

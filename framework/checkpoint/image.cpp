@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <numeric>
 #include <optional>
 
 #include "files/chunk.h"
@@ -44,6 +46,8 @@ class ImageWriter {
     Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "make file creation properties");
     check(H5Pset_link_creation_order(creation.id(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
           "track the order of links");
+    // Index nodes of 8 chunks, not 64: most tensors are one chunk, and small networks' files half as large.
+    check(H5Pset_istore_k(creation.id(), 4), "choose small index nodes");
     file_ = Handle(H5Fcreate("image", H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose, "make a file in memory");
     link_creation_ = Handle(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make link properties");
     check(H5Pset_create_intermediate_group(link_creation_.id(), 1), "ask for intermediate groups");
@@ -142,6 +146,33 @@ class ImageWriter {
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "write names");
   }
 
+  /// Makes a dimension scale, /scales/<name>, which is also /<name>: netCDF looks for scales in the groups above a
+  /// tensor only.
+  hid_t scale(const std::string& name, const std::vector<std::int64_t>& values, const std::string& definition) {
+    const std::string path = "/scales/" + name;
+    Handle made = array(path, {std::ssize(values)}, H5T_STD_I64LE, 8, values.data(), "int64");
+    check(H5DSset_scale(made.id(), name.c_str()), "make a scale");
+    attribute(made.id(), "definition", definition);
+    check(H5Lcreate_hard(file_.id(), path.c_str(), file_.id(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), "link a scale");
+    return scales_.emplace(name, std::move(made)).first->second.id();
+  }
+
+  /// Attaches a scale to every axis of a per-sample tensor, "unit_512" to one of 512 units: readers that know scales
+  /// want one for each axis or for none.
+  void attach_scales(hid_t dataset, const StoredTensor& tensor) {
+    for (std::size_t axis = 0; axis < tensor.axes.size(); ++axis) {
+      const std::string name = axis == 0 ? tensor.axes[0] : fmt::format("{}_{}", tensor.axes[axis], tensor.shape[axis]);
+      const auto found = scales_.find(name);
+      hid_t scale_id = found == scales_.end() ? H5I_INVALID_HID : found->second.id();
+      if (found == scales_.end()) {
+        std::vector<std::int64_t> indices(static_cast<std::size_t>(tensor.shape[axis]));
+        std::iota(indices.begin(), indices.end(), std::int64_t{0});
+        scale_id = scale(name, indices, fmt::format("index of the {}, from 0", tensor.axes[axis]));
+      }
+      check(H5DSattach_scale(dataset, scale_id, static_cast<unsigned>(axis)), "attach a scale");
+    }
+  }
+
   void write_manifest() {
     const Handle type(H5Tcreate(H5T_COMPOUND, sizeof(ManifestRow)), H5Tclose, "make the manifest's type");
     const Handle path = text_type(sizeof ManifestRow::path), dtype = text_type(sizeof ManifestRow::dtype);
@@ -175,10 +206,17 @@ class ImageWriter {
 
   Handle file_, link_creation_, group_creation_, dataset_creation_;
   h5::ChunkEncoder encoder_{h5::ChunkEncoder::Filters::fletcher32};
+  std::map<std::string, Handle> scales_;  ///< by name
   std::vector<ManifestRow> manifest_;
 };
 
-void write_layer(ImageWriter& writer, const StoredLayer& layer, std::int64_t index, hid_t sample_scale) {
+/// What viewers of NeXus files (h5web, NeXpy, silx) show first of a group.
+void mark_as_plot(ImageWriter& writer, hid_t group, const std::string& signal) {
+  writer.attribute(group, "NX_class", std::string("NXdata"));
+  writer.attribute(group, "signal", signal);
+}
+
+void write_layer(ImageWriter& writer, const StoredLayer& layer, std::int64_t index) {
   const std::string path = "/layers/" + layer.name;
   {
     const Handle group = writer.group(path);
@@ -189,11 +227,11 @@ void write_layer(ImageWriter& writer, const StoredLayer& layer, std::int64_t ind
     writer.attribute(group.id(), "plugin_version", layer.plugin_version);
     writer.attribute(group.id(), "plugin_sha256", layer.plugin_sha256);
     writer.attribute(group.id(), "trainable", layer.trainable ? 1 : 0);
+    mark_as_plot(writer, group.id(), "delta");
   }
   for (const auto& [name, tensor] : layer.tensors) {
     const Handle dataset = writer.tensor(fmt::format("{}/{}", path, name), tensor);
-    if (!tensor.axes.empty() && tensor.axes[0] == "sample")
-      check(H5DSattach_scale(dataset.id(), sample_scale, 0), "attach a scale");
+    if (!tensor.axes.empty() && tensor.axes[0] == "sample") writer.attach_scales(dataset.id(), tensor);
   }
 }
 
@@ -205,6 +243,11 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   writer.attribute(writer.root(), "format_version", 1);
   writer.attribute(writer.root(), "step", snapshot.step);
   writer.attribute(writer.root(), "weights_digest", snapshot.weights_digest);
+  writer.attribute(writer.root(), "NX_class", std::string("NXroot"));
+  writer.attribute(writer.root(), "default", std::string("probe"));
+  writer.attribute(writer.root(), "dim_order",
+                   std::string("row-major: the last axis of a shape is the fastest; readers in column-major order "
+                               "(MATLAB, Julia, R, Fortran) see the axes reversed"));
   writer.text("/config", snapshot.config);
   writer.text("/environment", snapshot.environment);
 
@@ -214,23 +257,24 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   if (!snapshot.vocabulary.empty()) writer.names("/vocabulary", snapshot.vocabulary);
 
   const auto samples = static_cast<std::int64_t>(snapshot.sample_indices.size());
-  const Handle scale =
-      writer.array("/scales/sample", {samples}, H5T_STD_I64LE, 8, snapshot.sample_indices.data(), "int64");
-  check(H5DSset_scale(scale.id(), "sample"), "make a scale");
-  writer.attribute(scale.id(), "definition", std::string("index of the sample within the training split"));
+  const hid_t scale = writer.scale("sample", snapshot.sample_indices, "index of the sample within the training split");
+  mark_as_plot(writer, writer.group("/probe").id(), "loss");
   for (const auto& [path, tensor] : {std::pair{"/probe/input", &snapshot.input}, {"/probe/target", &snapshot.target}}) {
     const Handle dataset = writer.tensor(path, *tensor);
-    check(H5DSattach_scale(dataset.id(), scale.id(), 0), "attach a scale");
+    writer.attach_scales(dataset.id(), *tensor);
   }
-  if (!snapshot.lengths.empty())
-    writer.array("/probe/length", {samples}, H5T_STD_I64LE, 8, snapshot.lengths.data(), "int64");
+  if (!snapshot.lengths.empty()) {
+    const Handle lengths = writer.array("/probe/length", {samples}, H5T_STD_I64LE, 8, snapshot.lengths.data(), "int64");
+    check(H5DSattach_scale(lengths.id(), scale, 0), "attach a scale");
+  }
   const Handle losses = writer.array("/probe/loss", {samples}, H5T_IEEE_F64LE, 8, snapshot.losses.data(), "float64");
-  check(H5DSattach_scale(losses.id(), scale.id(), 0), "attach a scale");
+  check(H5DSattach_scale(losses.id(), scale, 0), "attach a scale");
+  writer.attribute(losses.id(), "long_name", std::string("loss of each stored sample"));
 
   for (const auto& [name, value] : snapshot.integers) writer.scalar("/state/" + name, value);
   for (const auto& [name, value] : snapshot.numbers) writer.scalar("/state/" + name, value);
   for (std::size_t i = 0; i < snapshot.layers.size(); ++i)
-    write_layer(writer, snapshot.layers[i], static_cast<std::int64_t>(i), scale.id());
+    write_layer(writer, snapshot.layers[i], static_cast<std::int64_t>(i));
   writer.write_manifest();
   return writer.bytes();
 }

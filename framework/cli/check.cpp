@@ -97,6 +97,7 @@ void add_check(CLI::App& app, const Words& all, Action& action) {
                : fmt::format("expected a number above 0, got {}", text);
   };
   words->experiment.add_to(*command);
+  words->experiment.add_weights_to(*command);
   command->add_option("--threads", words->threads, "workers")->check(CLI::Range(1, 1024));
   command->add_option("--samples", words->options.samples, "samples of the batch; default 8")
       ->check(CLI::Range(1, 4096));

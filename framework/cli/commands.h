@@ -21,9 +21,11 @@ using Words = std::vector<std::string>;
 void add_run(CLI::App& app, const Words& words, Action& action);
 void add_bench(CLI::App& app, const Words& words, Action& action);
 void add_check(CLI::App& app, const Words& words, Action& action);
+void add_export(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
 void add_diff(CLI::App& app, Action& action);
 void add_plugin(CLI::App& app, Action& action);
+void add_replay(CLI::App& app, Action& action);
 void add_verify_resume(CLI::App& app, const Words& words, Action& action);
 
 /// The options that every command on an experiment has: FILE, --set, --plugin.
@@ -31,8 +33,12 @@ struct ExperimentWords {
   std::string file;
   std::vector<std::string> overrides;
   std::vector<std::string> plugins;
+  std::string weights;
+  std::vector<std::string> renames;
 
   void add_to(CLI::App& command);
+  /// --weights and --rename, of commands whose results depend on them.
+  void add_weights_to(CLI::App& command);
   ExperimentRequest request(const Words& words) const;
 };
 

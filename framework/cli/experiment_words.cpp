@@ -16,8 +16,22 @@ void ExperimentWords::add_to(CLI::App& command) {
       ->expected(1);
 }
 
+void ExperimentWords::add_weights_to(CLI::App& command) {
+  CLI::Option* option = command.add_option(
+      "--weights", weights, "begin with the weights of a file: safetensors, npz, or a checkpoint (network.init_from)");
+  command.add_option("--rename", renames, "OLD=NEW: what a name of that file stands for; may be repeated")
+      ->take_all()
+      ->expected(1)
+      ->needs(option);
+}
+
 ExperimentRequest ExperimentWords::request(const Words& words) const {
-  ExperimentRequest request{.file = file, .overrides = overrides, .override_words = {}, .plugins = plugins};
+  ExperimentRequest request{.file = file,
+                            .overrides = overrides,
+                            .override_words = {},
+                            .plugins = plugins,
+                            .weights = weights,
+                            .renames = renames};
   auto from = words.begin();
   for (const std::string& override_ : overrides) {
     const auto found = std::find_if(

@@ -12,9 +12,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Results go to stdout, messages and progress to stderr.\n"
-    "Exit codes: 0 ok, 1 `diff` found a difference, 64 usage, 65 bad data or checkpoint, 66 missing input,\n"
-    "70 plug-in or internal fault, 74 I/O, 75 stopped by a signal with a checkpoint, 76 the loss became NaN or\n"
-    "infinite, 78 bad configuration.";
+    "Exit codes: 0 ok, 1 what was compared differs, 64 usage, 65 bad data or checkpoint, 66 missing input,\n"
+    "70 plug-in or internal fault, 74 I/O, 75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite,\n"
+    "78 bad configuration.";
 
 int exit_with(ExitCode code) {
   return static_cast<int>(code);
@@ -53,9 +53,11 @@ int run(int argc, char** argv) {
   add_run(app, words, action);
   add_bench(app, words, action);
   add_check(app, words, action);
+  add_export(app, action);
   add_inspect(app, action);
   add_diff(app, action);
   add_plugin(app, action);
+  add_replay(app, action);
   add_verify_resume(app, words, action);
   try {
     app.parse(argc, argv);

@@ -111,6 +111,7 @@ void add_run(CLI::App& app, const Words& all, Action& action) {
   CLI::App* command = app.add_subcommand("run", "train an experiment");
   auto words = std::make_shared<RunWords>();
   words->experiment.add_to(*command);
+  words->experiment.add_weights_to(*command);
   command->add_option("--threads", words->threads, "workers; changes the time and nothing else")
       ->check(CLI::Range(1, 1024));
   command->add_option("--out", words->out, "run directory; default runs/<name>");

@@ -49,6 +49,8 @@ std::string describe(const Experiment& experiment, const Model& model) {
   text += fmt::format("\nparameters   {} ({})\nsamples      {} train, {} validation, {} test\nloss         {}\n",
                       model.network.parameter_count(), name_of(experiment.dtype), data.train.count,
                       count(data.validation), count(data.test), model.loss.name());
+  for (std::size_t i = 0; i < model.notes.size(); ++i)
+    text += fmt::format("{:<12} {}\n", i == 0 ? "weights" : "", model.notes[i]);
   return text;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "config/parse.h"
 #include "data/sources.h"
 #include "experiment/preflight.h"
 
@@ -28,12 +29,14 @@ Schema experiment_schema(const Registry& registry) {
           .optional("samples", Schema::integer().at_least(1).at_most(64), "3", "how many texts")
           .optional("length", Schema::integer().at_least(1).at_most(100'000), "300", "symbols of each")
           .optional("temperature", Schema::number().at_least(0.01).at_most(100), "0.8", "below 1: likelier symbols");
+  const Schema network = network_schema(registry).optional("init_from", initial_weights_schema(), std::nullopt,
+                                                           "a file of weights to begin with");
   return Schema::map()
       .required("name", Schema::text(), "names the run directory")
       .optional("seed", Schema::integer().at_least(0), "0", "all random numbers are functions of it")
       .optional("dtype", Schema::text_of({"float32", "float64"}), "float32", "element type of all tensors")
       .required("data", data_schema(), "where samples come from")
-      .required("network", network_schema(registry), "layers and loss")
+      .required("network", network, "layers and loss")
       .required("train", train_schema(), "how the network is trained")
       .optional("record", record_schema(), "{}", "what is recorded of each layer")
       .optional("checkpoint", checkpoint, "{}", "when checkpoints are committed")
@@ -59,12 +62,20 @@ void check_run_name(const Node& name) {
             .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
 }
 
-}  // namespace
+/// Puts what stands behind --weights and --rename into the tree, where the schema will look at it.
+void set_initial_weights(Node& root, const ExperimentRequest& request) {
+  Node* network = root.is_map() ? root.find("network") : nullptr;
+  if (request.weights.empty() || network == nullptr || !network->is_map()) return;
+  Node file = Node::text(request.weights), renames = Node::empty_list(), section = Node::empty_map();
+  for (const std::string& word : request.renames) renames.list.push_back(Node::text(word));
+  section.map.emplace_back("file", std::move(file));
+  section.map.emplace_back("rename", std::move(renames));
+  config::set_origin(section, {.source = "command line (--weights, --rename)"}, false);
+  std::erase_if(network->map, [](const Node::Entry& entry) { return entry.first == "init_from"; });
+  network->map.emplace_back("init_from", std::move(section));
+}
 
-Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
-  Node root = config::parse_file(request.file);
-  for (std::size_t i = 0; i < request.overrides.size(); ++i)
-    config::apply_override(root, request.overrides[i], request.override_words[i]);
+Experiment read_document(const Node& root, const Registry& registry) {
   Experiment experiment;
   experiment.resolved = config::validate(root, experiment_schema(registry));
   const Node& document = experiment.resolved;
@@ -73,6 +84,8 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   experiment.seed = static_cast<std::uint64_t>(document.at("seed").as_integer());
   experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;
   experiment.network = read_network(document.at("network"));
+  if (const Node* section = document.at("network").find("init_from"); section != nullptr && !section->is_null())
+    experiment.initial_weights = read_initial_weights(*section);
   experiment.train = read_train(document.at("train"));
   experiment.record = read_record(document.at("record"));
   if (const Node* generate = document.find("generate"); generate != nullptr && !generate->is_null())
@@ -92,6 +105,20 @@ Experiment read_experiment(const ExperimentRequest& request, const Registry& reg
   return experiment;
 }
 
+}  // namespace
+
+Experiment read_experiment(const ExperimentRequest& request, const Registry& registry) {
+  Node root = config::parse_file(request.file);
+  for (std::size_t i = 0; i < request.overrides.size(); ++i)
+    config::apply_override(root, request.overrides[i], request.override_words[i]);
+  set_initial_weights(root, request);
+  return read_document(root, registry);
+}
+
+Experiment read_experiment_text(const std::string& yaml, const std::string& source, const Registry& registry) {
+  return read_document(config::parse_text(yaml, source), registry);
+}
+
 Model build_model(const Experiment& experiment, const Registry& registry) {
   return build_model(experiment, registry, load_data(experiment.resolved.at("data"), experiment.seed));
 }
@@ -101,7 +128,12 @@ Model build_model(const Experiment& experiment, const Registry& registry, DataSe
                   experiment.train.l1, experiment.train.l2);
   check_before_training(experiment, data, network);
   Loss loss(experiment.network, network, data);
-  return {std::move(data), std::move(network), std::move(loss)};
+  std::vector<std::string> notes;
+  if (experiment.initial_weights) {
+    notes = load_initial_weights(*experiment.initial_weights, network);
+    data.files.push_back(experiment.initial_weights->file);
+  }
+  return {std::move(data), std::move(network), std::move(loss), std::move(notes)};
 }
 
 }  // namespace backplane

@@ -6,6 +6,7 @@
 
 #include "config/schema.h"
 #include "data/dataset.h"
+#include "experiment/initial_weights.h"
 #include "experiment/record_options.h"
 #include "network/network.h"
 #include "network/spec.h"
@@ -21,6 +22,8 @@ struct ExperimentRequest {
   std::vector<std::string> overrides;       ///< the words behind --set
   std::vector<std::string> override_words;  ///< how messages name them: "command line, word 4 (--set a=b)"
   std::vector<std::string> plugins;         ///< files behind --plugin
+  std::string weights{};                    ///< the file behind --weights, in place of network.init_from; empty: none
+  std::vector<std::string> renames{};       ///< the words behind --rename
 };
 
 /// How often checkpoints are committed and how many stay.
@@ -46,6 +49,7 @@ struct Experiment {
   std::uint64_t seed = 0;
   DType dtype = DType::float32;
   NetworkSpec network;
+  std::optional<InitialWeights> initial_weights;
   TrainOptions train;
   CheckpointOptions checkpoint;
   RecordOptions record;
@@ -60,11 +64,15 @@ config::Schema experiment_schema(const Registry& registry);
 /// Parses, overrides and validates. Throws UserError (bad_config, usage, no_input) with every finding.
 Experiment read_experiment(const ExperimentRequest& request, const Registry& registry);
 
+/// The same of a document that is at hand: /config of a checkpoint. `source` names it in errors.
+Experiment read_experiment_text(const std::string& yaml, const std::string& source, const Registry& registry);
+
 /// Everything a run computes with, made from an experiment in the order of the data flow.
 struct Model {
   DataSet data;
   Network network;
   Loss loss;
+  std::vector<std::string> notes{};  ///< what the user is to know of the initial weights
 };
 Model build_model(const Experiment& experiment, const Registry& registry);
 /// The same of data that has been loaded.

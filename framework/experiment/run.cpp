@@ -148,6 +148,7 @@ class Run {
                               counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
                               counted(model_.data.train.count, "training sample"),
                               counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
+    for (const std::string& note : model_.notes) progress_.say(note);
   }
 
   void train() {

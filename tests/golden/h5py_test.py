@@ -95,6 +95,26 @@ class Checkpoint(unittest.TestCase):
             self.assertTrue(h5py.h5ds.is_scale(file["scales/sample"].id))
             self.assertTrue(all(0 <= index < 40 for index in file["scales/sample"][()]))
 
+    def test_every_axis_of_a_per_sample_tensor_carries_a_scale(self):
+        for file, layer, outputs, inputs in self.each_layer():
+            for dataset, extents in ((layer["z"], (SAMPLES, outputs)), (file["probe/input"], (SAMPLES, INPUTS))):
+                scales = [dim[0] for dim in dataset.dims]
+                self.assertEqual([scale.shape for scale in scales], [(extent,) for extent in extents])
+                self.assertEqual(scales[1].name.split("/")[-1], f"unit_{extents[1]}")
+                np.testing.assert_array_equal(scales[1][()], np.arange(extents[1]))
+            for name in file["scales"]:
+                self.assertEqual(file[name], file["scales"][name])
+
+    def test_viewers_of_nexus_files_know_what_to_plot(self):
+        for file, layer, _, _ in self.each_layer():
+            self.assertEqual(text(file.attrs["NX_class"]), "NXroot")
+            plot = file[text(file.attrs["default"])]
+            self.assertEqual(text(plot.attrs["NX_class"]), "NXdata")
+            self.assertEqual(plot[text(plot.attrs["signal"])].shape, (SAMPLES,))
+            self.assertEqual(text(layer.attrs["NX_class"]), "NXdata")
+            self.assertEqual(layer[text(layer.attrs["signal"])], layer["delta"])
+            self.assertIn("row-major", text(file.attrs["dim_order"]))
+
     def test_delta_says_what_it_is(self):
         for _, layer, _, _ in self.each_layer():
             definition = text(layer["delta"].attrs["definition"])
@@ -149,7 +169,7 @@ class Checkpoint(unittest.TestCase):
 
             def note(name, item):
                 if isinstance(item, h5py.Dataset) and item.shape != () and item.dtype.kind in "fi":
-                    tensors.add("/" + name)
+                    tensors.add("/" + name if "/" in name else "/scales/" + name)  # scales have a second name
 
             file.visititems(note)
             self.assertEqual(tensors, listed)

@@ -1,6 +1,10 @@
 // z = s ⊙ a, with the gradient of s twice as large as it is, a slip of every beginner. Nothing else is wrong with it:
-// only `backplane check` can tell. It has float64 kernels only.
+// only `backplane check` can tell. It has float64 kernels only. mended_gradient is a later build, with factor 1.
 #include "backplane/plugin.hpp"
+
+#ifndef BP_TEST_FACTOR
+#define BP_TEST_FACTOR 2.0
+#endif
 
 namespace {
 
@@ -24,7 +28,7 @@ struct Doubled {
     if (const auto d_a = call.d_input(0))
       for (std::int64_t i = 0; i < a.size(); ++i) d_a[i] = s[i % s.size()] * delta[i];
     if (const auto d_s = call.d_parameter(0))
-      for (std::int64_t i = 0; i < a.size(); ++i) d_s[i % s.size()] += 2.0 * delta[i] * a[i];
+      for (std::int64_t i = 0; i < a.size(); ++i) d_s[i % s.size()] += BP_TEST_FACTOR * delta[i] * a[i];
   }
 };
 

@@ -1,0 +1,84 @@
+#include "experiment/replay.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "checkpoint/reader.h"
+#include "cli/commands.h"
+
+namespace backplane::cli {
+
+namespace {
+
+struct ReplayWords {
+  std::string file, layer;
+  std::vector<std::string> plugins;
+  bool is_all = false;
+};
+
+std::string position(std::int64_t element, const Shape& shape) {
+  Shape at(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0; element /= shape[axis]) at[axis] = element % shape[axis];
+  return to_string(at);
+}
+
+std::string verdict(const ReplayedTensor& tensor) {
+  if (!tensor.why_not.empty()) return "not compared: " + tensor.why_not;
+  if (tensor.different == 0) return "same bits";
+  const bool has_nan = tensor.worst_ulps == ~std::uint64_t{0};
+  return fmt::format("DIFFERS in {} of {} elements, {}; farthest {}: stored {:.9g}, replayed {:.9g}", tensor.different,
+                     tensor.elements, has_nan ? "some NaN" : fmt::format("by up to {} ULP", tensor.worst_ulps),
+                     position(tensor.worst_element, tensor.shape), tensor.stored, tensor.replayed);
+}
+
+void print(const ReplayedLayer& layer) {
+  const bool is_same_build = layer.sha256 == layer.stored_sha256;
+  fmt::print("\nlayer {}   {}, activation {}   (plug-in {} {}, {})\n", layer.name, layer.type, layer.activation,
+             layer.plugin, layer.version,
+             is_same_build ? "the build that wrote this checkpoint"
+                           : fmt::format("not the build that wrote this checkpoint, {} sha256 {:.12}…",
+                                         layer.stored_version, layer.stored_sha256));
+  for (const ReplayedTensor& tensor : layer.tensors)
+    fmt::print("  {:<34} {:<18} {}\n", tensor.name, to_string(tensor.shape), verdict(tensor));
+}
+
+ExitCode replay_layers(const ReplayWords& words) {
+  const Registry registry = Registry::discover(words.plugins);
+  const Snapshot snapshot = read_checkpoint(words.file);
+  const Replay result = replay(snapshot, words.file, registry, words.layer);
+  fmt::print("batch of step {}: {} samples, {} stored, in slices of {}\n", result.step + 1, result.batch_rows,
+             result.stored_rows, result.slice_rows);
+  std::int64_t compared = 0, different = 0, left_out = 0;
+  for (const ReplayedLayer& layer : result.layers) {
+    print(layer);
+    for (const ReplayedTensor& tensor : layer.tensors)
+      tensor.why_not.empty() ? ++compared : ++left_out, different += tensor.different > 0;
+  }
+  if (compared == 0)
+    throw UserError(ExitCode::bad_data, fmt::format("{}: nothing of it could be compared", words.file),
+                    fmt::format("store the whole batch: record: {{samples: {}}}", result.batch_rows));
+  fmt::print("\n{} tensors compared, {} differ{}\n", compared, different,
+             left_out > 0 ? fmt::format("; {} not compared", left_out) : "");
+  return different == 0 ? ExitCode::ok : ExitCode::different;
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("replay",
+                         "run layers of a checkpoint again, each on the tensors stored there, and compare bit for bit; "
+                         "exit code 0: same bits, 1: different");
+  auto words = std::make_shared<ReplayWords>();
+  command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required();
+  CLI::Option* layer = command->add_option("--layer", words->layer, "one layer; default: all of them");
+  command->add_flag("--all", words->is_all, "all layers")->excludes(layer);
+  command
+      ->add_option("--plugin", words->plugins, "load a plug-in file before searching, for instance a new build of it")
+      ->take_all()
+      ->expected(1);
+  command->callback([&action, words] { action = [words] { return replay_layers(*words); }; });
+}
+
+}  // namespace backplane::cli
