@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "experiment/tensor_names.h"
 
@@ -119,6 +120,25 @@ TraceSeries TracePlan::statistics_series() const {
   return series;
 }
 
+/// One for every axis but the first, so that readers that want names for all axes have them.
+std::vector<TraceScale> TracePlan::scales_of(const std::vector<TraceSeries>& series) const {
+  std::vector<TraceScale> scales;
+  for (const TraceSeries& each : series)
+    for (const TraceTensor& tensor : each.tensors)
+      for (std::size_t axis = 0; axis < tensor.axes.size(); ++axis) {
+        TraceScale scale{.axis = tensor.axes[axis], .values = std::vector<std::int64_t>(tensor.shape[axis])};
+        std::iota(scale.values.begin(), scale.values.end(), 0);
+        scale.path = fmt::format("/scales/{}_{}", scale.axis, scale.values.size());
+        if (scale.axis == "sample") scale.path = "/scales/row";  // /scales/sample says which sample stands there
+        if (scale.axis == "time" && !time_steps.empty() && scale.values.size() == time_steps.size()) {
+          scale.path = "/scales/time";
+          scale.values = time_steps;
+        }
+        if (std::ranges::find(scales, scale.path, &TraceScale::path) == scales.end()) scales.push_back(std::move(scale));
+      }
+  return scales;
+}
+
 TraceLayout TracePlan::layout() const {
   const auto curve = [](const char* name, const char* definition) {
     return TraceTensor{.path = fmt::format("/curves/{}", name),
@@ -127,7 +147,7 @@ TraceLayout TracePlan::layout() const {
                        .element = Element::float64,
                        .attributes = {{"definition", definition}}};
   };
-  TraceLayout layout;
+  TraceLayout layout{.layer_names = layer_names_, .series = {}, .scales = {}};
   layout.series = {tensor_series(),
                    statistics_series(),
                    {.step_path = "/curves/step",
@@ -136,7 +156,7 @@ TraceLayout TracePlan::layout() const {
                                 curve("learning_rate", "of the step")},
                     .plot = "loss"},
                    {.step_path = when_busy == WhenBusy::thin ? "/scales/skipped" : "", .tensors = {}, .plot = ""}};
-  if (!time_steps.empty()) layout.scales.push_back({.path = "/scales/time", .axis = "time", .values = time_steps});
+  layout.scales = scales_of(layout.series);
   return layout;
 }
 

@@ -50,6 +50,7 @@ class TracePlan {
  private:
   TraceSeries tensor_series() const;
   TraceSeries statistics_series() const;
+  std::vector<TraceScale> scales_of(const std::vector<TraceSeries>& series) const;
   void choose_time_steps(const RecordOptions& record);
   void fit(std::uint64_t budget, const Place& place);
 

@@ -56,6 +56,23 @@ Handle make_scale(const Handle& file, const TraceScale& scale) {
   return dataset;
 }
 
+/// Texts of one length, padded with zeros.
+void write_names(const Handle& file, const std::string& path, const std::vector<std::string>& names) {
+  std::size_t longest = 1;
+  for (const std::string& name : names) longest = std::max(longest, name.size());
+  std::string packed;
+  for (const std::string& name : names) packed += name + std::string(longest - name.size(), '\0');
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "make a text type");
+  check(H5Tset_size(type.id(), longest), "set the length of a text");
+  check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "mark a text as UTF-8");
+  const hsize_t count = names.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
+  const Handle dataset(
+      H5Dcreate2(file.id(), path.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose,
+      "make a data set");
+  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "write names");
+}
+
 TraceTensor steps_of(const TraceSeries& series) {
   return {.path = series.step_path, .shape = {}, .axes = {}, .element = Element::int64, .attributes = {}};
 }
@@ -96,6 +113,7 @@ void TraceFile::make(const TraceLayout& layout) {
   set_text(root, "format", "backplane-trace");
   const long long version = 1;
   check(H5LTset_attribute_long_long(root.id(), ".", "format_version", &version, 1), "write an attribute");
+  write_names(file_, "/layer_names", layout.layer_names);
   std::vector<Handle> scales;
   for (const TraceScale& scale : layout.scales) scales.push_back(make_scale(file_, scale));
   for (const TraceSeries& series : layout.series) {
@@ -103,7 +121,8 @@ void TraceFile::make(const TraceLayout& layout) {
     for (std::size_t i = 0; i < series.tensors.size(); ++i)
       for (std::size_t axis = 0; axis < series.tensors[i].axes.size(); ++axis)
         for (std::size_t s = 0; s < scales.size(); ++s)
-          if (layout.scales[s].axis == series.tensors[i].axes[axis])
+          if (layout.scales[s].axis == series.tensors[i].axes[axis] &&
+              std::ssize(layout.scales[s].values) == series.tensors[i].shape[axis])
             check(H5DSattach_scale(series_.back().tensors[i].dataset.id(), scales[s].id(),
                                    static_cast<unsigned>(axis + 1)),
                   "attach a scale");

@@ -32,14 +32,15 @@ struct TraceSeries {
   std::string plot;  ///< the tensor, by name within its group, that viewers plot when they open the file; or empty
 };
 
-/// What the entries of an axis are, where they are not simply counted: a dimension scale of every axis of that label.
+/// What the entries of an axis are: the dimension scale of every axis of that label and extent.
 struct TraceScale {
-  std::string path;  ///< "/scales/time"
-  std::string axis;  ///< "time"
-  std::vector<std::int64_t> values;
+  std::string path;                  ///< "/scales/unit_512"
+  std::string axis;                  ///< "unit"
+  std::vector<std::int64_t> values;  ///< one for each entry
 };
 
 struct TraceLayout {
+  std::vector<std::string> layer_names;  ///< all of the network, in the order in which data flows
   std::vector<TraceSeries> series;
   std::vector<TraceScale> scales;
 };
