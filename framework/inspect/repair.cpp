@@ -68,9 +68,10 @@ void require_room_for_copy(const std::string& path) {
   const fs::space_info space = fs::space(fs::path(path).parent_path(), error);
   const std::uintmax_t needed = fs::file_size(path) + kMetadata;
   if (!error && space.available < needed)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: its copy needs {} bytes of free space, there are {}", path, needed, space.available),
-                    "make room on that disk");
+    throw UserError(
+        ExitCode::io,
+        fmt::format("{}: its copy needs {} bytes of free space, there are {}", path, needed, space.available),
+        "make room on that disk");
 }
 
 /// Removes the copy unless it took the old file's place.
