@@ -32,7 +32,7 @@ class Lines {
     Json promised = Json::object();
     for (const auto& [name, value] : all.items())
       if (name == "step" || name == "epoch" || name == "split" || name == "loss" || name == "accuracy" ||
-          name == "lr" || name.starts_with("digest"))
+          name == "lr" || name.ends_with("digest") || name.ends_with("digests"))
         promised[name] = value;
     return promised;
   }
