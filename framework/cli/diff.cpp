@@ -10,7 +10,8 @@ namespace backplane::cli {
 
 void add_diff(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
-      "diff", "first difference between two checkpoints, two traces or two runs, in the order in which it was computed");
+      "diff",
+      "first difference between two checkpoints, two traces or two runs, in the order in which it was computed");
   command->footer(
       "Compares bits: +0 and -0 differ, a NaN equals itself. Forward through the layers, then back, step by step.\n"
       "Exit codes: 0 equal, 1 different, 65 a file is damaged or of another kind, 66 missing.");

@@ -107,8 +107,7 @@ std::string read_text_attribute(hid_t object, const char* name) {
   const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
   const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
   require_scalar(type.id(), space.id(), H5T_STRING, name);
-  return text_of(type, kLongestAttribute, name,
-                 [&](void* to) { return H5Aread(attribute.id(), type.id(), to); });
+  return text_of(type, kLongestAttribute, name, [&](void* to) { return H5Aread(attribute.id(), type.id(), to); });
 }
 
 std::int64_t read_integer_attribute(hid_t object, const char* name) {
@@ -187,7 +186,8 @@ std::vector<T> read_array(hid_t file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "get a type");
   const H5T_class_t kind = H5Tget_class(type.id());
-  require((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_size(type.id()) <= sizeof(T), path + " holds no numbers");
+  require((kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_size(type.id()) <= sizeof(T),
+          path + " holds no numbers");
   std::size_t count = 1;
   for (const std::int64_t extent : shape_of(dataset.id())) count *= static_cast<std::size_t>(extent);
   std::vector<T> values(count);

@@ -30,8 +30,8 @@ struct Pair {
 Phase phase_of(const std::string& name) {
   const std::string first = name.substr(0, name.find('/'));
   if (first == "optimizer") return Phase::update;
-  const bool comes_back = first == "delta" || first == "activation_gradient" || first == "gradients" ||
-                          first.starts_with("delta_");
+  const bool comes_back =
+      first == "delta" || first == "activation_gradient" || first == "gradients" || first.starts_with("delta_");
   return comes_back ? Phase::backward : Phase::forward;
 }
 
@@ -181,10 +181,9 @@ class Comparison {
     table.add({"A", fmt::format("{:.{}g}", first.a, digits), fmt::format("0x{:0{}x}", first.bits_a, hex)});
     table.add({"B", fmt::format("{:.{}g}", first.b, digits), fmt::format("0x{:0{}x}", first.bits_b, hex)});
     text += table.text();
-    text += first.ulps == kNoUlps
-                ? std::string("  no distance: not a number\n")
-                : fmt::format("  {} ULP{} apart{}\n", first.ulps, first.ulps == 1 ? "" : "s",
-                              first.ulps == 0 ? ": zeros of other signs" : "");
+    text += first.ulps == kNoUlps ? std::string("  no distance: not a number\n")
+                                  : fmt::format("  {} ULP{} apart{}\n", first.ulps, first.ulps == 1 ? "" : "s",
+                                                first.ulps == 0 ? ": zeros of other signs" : "");
     if (!index.empty() && pair.a->axes[0] == "sample")
       text += fmt::format("  sample {}: index {} of the training split\n", index[0],
                           a_.samples()[record][static_cast<std::size_t>(index[0])]);
@@ -208,7 +207,8 @@ class Comparison {
   }
 
   void summarise() {
-    const auto differing = std::ranges::count_if(pairs_, [](const Pair& pair) { return pair.difference.differing > 0; });
+    const auto differing =
+        std::ranges::count_if(pairs_, [](const Pair& pair) { return pair.difference.differing > 0; });
     std::int64_t elements = 0;
     for (const Pair& pair : pairs_) elements += pair.difference.elements;
     if (differing > 0) {

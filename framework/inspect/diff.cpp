@@ -91,10 +91,10 @@ bool diff_runs(const Target& a, const Target& b, const DiffRequest& request, con
 bool diff(const DiffRequest& request, const Print& print, const Print& warn) {
   const Target a = find_target(request.a), b = find_target(request.b);
   if (a.is_run != b.is_run)
-    throw UserError(ExitCode::bad_data,
-                    fmt::format("{} is a {}, {} a {}", a.path, a.is_run ? "run" : "file", b.path,
-                                b.is_run ? "run" : "file"),
-                    "compare two checkpoints, two traces or two runs");
+    throw UserError(
+        ExitCode::bad_data,
+        fmt::format("{} is a {}, {} a {}", a.path, a.is_run ? "run" : "file", b.path, b.is_run ? "run" : "file"),
+        "compare two checkpoints, two traces or two runs");
   return a.is_run ? diff_runs(a, b, request, print, warn) : diff_files(a.path, b.path, request, print, warn);
 }
 

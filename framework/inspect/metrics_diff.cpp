@@ -27,12 +27,12 @@ class Lines {
     if (!std::getline(file_, line) || file_.eof()) return Json::object();
     const Json all = Json::parse(line, nullptr, false);
     if (!all.is_object())
-      throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = path_, .line = number_},
-                                                     .what = "this is no JSON object"});
+      throw UserError(ExitCode::bad_data,
+                      Diagnostic{.place = {.source = path_, .line = number_}, .what = "this is no JSON object"});
     Json promised = Json::object();
     for (const auto& [name, value] : all.items())
       if (name == "step" || name == "epoch" || name == "split" || name == "loss" || name == "accuracy" ||
-          name == "lr" || name.starts_with("digest"))
+          name == "lr" || name.ends_with("digest") || name.ends_with("digests"))
         promised[name] = value;
     return promised;
   }
@@ -58,7 +58,9 @@ bool compare_metrics(const std::string& a, const std::string& b, const Print& pr
       print(fmt::format("{} ends after {} equal lines\n", printable(line_a.empty() ? a : b), count));
       return false;
     }
-    const auto text = [](const Json& line) { return printable(line.dump(-1, ' ', true, Json::error_handler_t::replace)); };
+    const auto text = [](const Json& line) {
+      return printable(line.dump(-1, ' ', true, Json::error_handler_t::replace));
+    };
     print(fmt::format("line {} is the first that differs\n  A  {}\n  B  {}\n", count + 1, text(line_a), text(line_b)));
     return false;
   }

@@ -23,8 +23,7 @@ std::vector<std::string> headings(std::vector<std::string> first) {
 
 std::vector<std::string> figures(std::vector<std::string> first, const Statistics& figures) {
   const auto number = [&](double value) { return figures.finite() == 0 ? "-" : fmt::format("{:.4g}", value); };
-  for (const double value :
-       {figures.norm(), figures.mean, figures.standard_deviation(), figures.low, figures.high})
+  for (const double value : {figures.norm(), figures.mean, figures.standard_deviation(), figures.low, figures.high})
     first.push_back(number(value));
   first.push_back(fmt::format("{:.1f}%", 100.0 * figures.share_of_zeros()));
   first.push_back(fmt::format("{}", figures.nans + figures.infinities));
@@ -50,7 +49,8 @@ std::string checkpoint_head(const TensorFile& file) {
     return found == map.end() ? std::string("?") : fmt::format("{:.9g}", static_cast<double>(found->second));
   };
   return fmt::format(
-             "checkpoint after {} steps: parameters as they are then; z, a, delta and gradients of the batch of step {}, "
+             "checkpoint after {} steps: parameters as they are then; z, a, delta and gradients of the batch of step "
+             "{}, "
              "made by them\n",
              file.steps()[0], file.steps()[0] + 1) +
          fmt::format("weights  {}\nC        {}   (mean loss of that batch of {} samples; {} of them are stored)\n",
@@ -65,7 +65,8 @@ std::string trace_head(const TensorFile& file) {
                         file.samples()[0].size());
   text += ": z, a and delta of the batch of a step, the weights that made them, the gradients that followed\n";
   if (file.is_being_written())
-    text += "its writer has not closed it: the run goes on, or was killed (then `backplane inspect --repair` closes it)\n";
+    text +=
+        "its writer has not closed it: the run goes on, or was killed (then `backplane inspect --repair` closes it)\n";
   return text;
 }
 
@@ -95,8 +96,7 @@ void print_layer(const TensorFile& file, const FileLayer& layer, bool all, std::
                                   layer.plugin_version));
   print(head + "\n");
   if (file.is_trace()) {
-    const std::vector<std::size_t> records =
-        thinned(file.steps().size(), all ? file.steps().size() : kMostRecords);
+    const std::vector<std::size_t> records = thinned(file.steps().size(), all ? file.steps().size() : kMostRecords);
     for (const FileTensor& tensor : layer.tensors) print(trace_table(file, tensor, records));
   } else if (is_worked_example(file, layer)) {
     print(worked_example(file, layer, weights));

@@ -68,9 +68,10 @@ void require_room_for_copy(const std::string& path) {
   const fs::space_info space = fs::space(fs::path(path).parent_path(), error);
   const std::uintmax_t needed = fs::file_size(path) + kMetadata;
   if (!error && space.available < needed)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: its copy needs {} bytes of free space, there are {}", path, needed, space.available),
-                    "make room on that disk");
+    throw UserError(
+        ExitCode::io,
+        fmt::format("{}: its copy needs {} bytes of free space, there are {}", path, needed, space.available),
+        "make room on that disk");
 }
 
 /// Removes the copy unless it took the old file's place.
@@ -156,8 +157,14 @@ void copy_records(const TensorFile& trace, const std::string& to) {
   hid_t copy = target.id();
   hsize_t position = 0;
   check(H5Aiterate2(source, H5_INDEX_NAME, H5_ITER_INC, &position, copy_attribute, &copy), "copy the attributes");
+  const auto copy_object = [&](const std::string& place) {
+    check(H5Ocopy(source, place.c_str(), copy, place.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copy the records");
+  };
   for (const h5::Child& child : h5::children(source, "/"))
-    check(H5Ocopy(source, child.name.c_str(), copy, child.name.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copy the records");
+    if (child.name != "layers") copy_object("/" + child.name);
+  // One by one: the order in which they are made is the order in which data flows.
+  const Handle layers(H5Gcreate2(copy, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "make a group");
+  for (const FileLayer& layer : trace.layers()) copy_object("/layers/" + layer.name);
   // Copied references lead nowhere: scales are attached anew.
   std::vector<Attachment> attachments;
   find_attachments(source, "/", 0, attachments);

@@ -19,8 +19,8 @@ constexpr std::size_t kMostTensors = 1 << 12;  // of one layer
 /// Where a tensor stands in one step: parameters, what goes forward, what comes back, what is kept for later.
 int order_of(const std::string& name) {
   const std::string first = name.substr(0, name.find('/'));
-  const std::vector<std::string> order{"weights", "state", "z", "", "activation", "activation_gradient", "delta",
-                                       "gradients", "optimizer"};
+  const std::vector<std::string> order{"weights", "state",     "z",        "", "activation", "activation_gradient",
+                                       "delta",   "gradients", "optimizer"};
   const auto found = std::ranges::find(order, first);
   return static_cast<int>((found == order.end() ? order.begin() + 3 : found) - order.begin());
 }
@@ -60,10 +60,9 @@ void TensorFile::open() {
   else if (format == "backplane-trace" || looks_like_trace)
     read_trace_head();
   else
-    throw UserError(ExitCode::bad_data,
-                    Diagnostic{.place = {.source = path_},
-                               .what = "is an HDF5 file, but neither a checkpoint nor a trace",
-                               .hint = "h5dump -n shows what it holds"});
+    throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = path_},
+                                                   .what = "is an HDF5 file, but neither a checkpoint nor a trace",
+                                                   .hint = "h5dump -n shows what it holds"});
   read_layers();
 }
 

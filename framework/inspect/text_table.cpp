@@ -12,7 +12,12 @@ namespace {
 std::size_t character(std::string_view text, unsigned& code) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);
-  const std::size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xC2 ? 0
+                           : first < 0xE0 ? 2
+                           : first < 0xF0 ? 3
+                           : first < 0xF5 ? 4
+                                          : 0;
   if (size == 0 || size > text.size()) return 0;
   code = size == 1 ? first : first & (0x7Fu >> size);
   for (std::size_t i = 1; i < size; ++i) {
@@ -27,8 +32,8 @@ std::size_t character(std::string_view text, unsigned& code) {
 bool is_shown(unsigned code) {
   const bool is_control = code < 0x20 || (code >= 0x7F && code < 0xA0);
   const bool is_separator = code == 0x2028 || code == 0x2029;
-  const bool turns_direction = code == 0x200E || code == 0x200F || code == 0x061C || (code >= 0x202A && code <= 0x202E) ||
-                               (code >= 0x2066 && code <= 0x2069);
+  const bool turns_direction = code == 0x200E || code == 0x200F || code == 0x061C ||
+                               (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
   return !is_control && !is_separator && !turns_direction;
 }
 

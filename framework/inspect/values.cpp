@@ -19,10 +19,10 @@ constexpr std::int64_t kMostInRow = 1 << 24;  // elements of one row of the firs
 
 [[noreturn]] void refuse(const TensorFile& file, const std::string& what, const std::vector<std::string>& known = {},
                          const std::string& wrong = {}) {
-  throw UserError(ExitCode::usage, Diagnostic{.place = {.source = file.path()},
-                                              .what = what,
-                                              .nearest = nearest_name(wrong, known),
-                                              .known = known});
+  throw UserError(
+      ExitCode::usage,
+      Diagnostic{
+          .place = {.source = file.path()}, .what = what, .nearest = nearest_name(wrong, known), .known = known});
 }
 
 std::size_t find_record(const TensorFile& file, const std::optional<std::int64_t>& step) {
@@ -56,7 +56,8 @@ std::vector<std::int64_t> elided(std::int64_t count, std::int64_t most) {
 /// "[3, 0]" of row 3·width of the axes between the first and the last.
 std::string row_name(const Shape& shape, std::int64_t row) {
   Shape index;
-  for (std::size_t axis = shape.size() - 1; axis-- > 0; row /= shape[axis]) index.insert(index.begin(), row % shape[axis]);
+  for (std::size_t axis = shape.size() - 1; axis-- > 0; row /= shape[axis])
+    index.insert(index.begin(), row % shape[axis]);
   return to_string(index);
 }
 
@@ -104,8 +105,8 @@ Selected find(const TensorFile& file, const Selection& selection) {
     if (tensor->axes.empty() || tensor->axes[0] != "sample")
       refuse(file, fmt::format("{} has no axis of samples", tensor->name));
     if (*selection.sample < 0 || *selection.sample >= tensor->shape[0])
-      refuse(file, fmt::format("there is no sample {}: {} are stored, counted from 0", *selection.sample,
-                               tensor->shape[0]));
+      refuse(file,
+             fmt::format("there is no sample {}: {} are stored, counted from 0", *selection.sample, tensor->shape[0]));
   }
   return {&layer, &*tensor, record};
 }

@@ -100,11 +100,12 @@ std::string worked_example(const TensorFile& file, const FileLayer& layer, std::
 std::string worked_samples(const TensorFile& file) {
   const FileTensor &input = file.probe().tensors[0], &target = file.probe().tensors[1], &loss = file.probe().tensors[2];
   const auto rows = std::ssize(file.samples()[0]);
-  if (rows == 0 || rows > kMostSamples || input.shape.empty() || input.shape[0] != rows ||
-      target.shape.size() != 2 || target.shape[0] != rows || loss.shape != Shape{rows} ||
-      element_count(input.shape) > rows * kMostUnits || element_count(target.shape) > rows * kMostUnits)
+  if (rows == 0 || rows > kMostSamples || input.shape.empty() || input.shape[0] != rows || target.shape.size() != 2 ||
+      target.shape[0] != rows || loss.shape != Shape{rows} || element_count(input.shape) > rows * kMostUnits ||
+      element_count(target.shape) > rows * kMostUnits)
     return {};
-  const SmallTensor inputs = read_small(file, input), targets = read_small(file, target), losses = read_small(file, loss);
+  const SmallTensor inputs = read_small(file, input), targets = read_small(file, target),
+                    losses = read_small(file, loss);
   const auto row_of = [rows](const SmallTensor& tensor, std::int64_t n) {
     const auto width = std::ssize(tensor.values) / rows;
     std::string text;
@@ -114,8 +115,9 @@ std::string worked_samples(const TensorFile& file) {
   };
   std::string text;
   for (std::int64_t n = 0; n < rows; ++n)
-    text += fmt::format("  sample {}: input{}   target{}   loss {:.9f}\n", file.samples()[0][static_cast<std::size_t>(n)],
-                        row_of(inputs, n), row_of(targets, n), losses.values[static_cast<std::size_t>(n)]);
+    text +=
+        fmt::format("  sample {}: input{}   target{}   loss {:.9f}\n", file.samples()[0][static_cast<std::size_t>(n)],
+                    row_of(inputs, n), row_of(targets, n), losses.values[static_cast<std::size_t>(n)]);
   return text;
 }
 

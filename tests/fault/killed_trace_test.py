@@ -4,6 +4,7 @@
     python3 killed_trace_test.py --program PROGRAM
 """
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -25,8 +26,8 @@ seed: 5
 data: {synthetic: {random: {samples: 64, inputs: 3, classes: 2}}}
 network:
   layers:
-    - dense: {name: hidden, units: 9, activation: tanh}
-    - dense: {name: logits, units: 2}
+    - dense: {name: late, units: 9, activation: tanh}
+    - dense: {name: early, units: 2}
   loss: softmax_cross_entropy
 train: {steps: 100000000, batch_size: 8, optimizer: {sgd: {lr: 0.01}}}
 record: {every: 1, taps: [activation, delta, weights], samples: 4, compression: COMPRESSION}
@@ -69,7 +70,7 @@ class KilledTrace(unittest.TestCase):
 
     def test_is_read_while_it_grows_and_closed_after(self):
         for _ in range(10):
-            living = backplane("inspect", self.trace, "--layer", "hidden")
+            living = backplane("inspect", self.trace, "--layer", "late")
             self.assertEqual((living.returncode, living.stderr), (0, ""))
             self.assertIn("its writer has not closed it", living.stdout)
         before = self.trace.stat().st_ino
@@ -95,7 +96,7 @@ class KilledTrace(unittest.TestCase):
         for name, values in wanted.items():
             self.assertEqual(got[name].tobytes(), values.tobytes(), name)
         with h5py.File(self.trace, "r") as file:
-            delta = file["layers/hidden/delta"]
+            delta = file["layers/late/delta"]
             self.assertEqual(len(delta), records)
             self.assertEqual(delta.dims[0][0].name, "/scales/step")
             self.assertEqual([dim.label for dim in delta.dims], ["step", "sample", "unit"])
@@ -103,6 +104,8 @@ class KilledTrace(unittest.TestCase):
             self.assertEqual(delta.compression, "gzip" if self.compression == "gzip" else None)
             self.assertTrue(delta.fletcher32)
             self.assertTrue(np.isfinite(delta[:]).all())
+        said = json.loads(backplane("inspect", self.trace, "--json").stdout)
+        self.assertEqual([layer["name"] for layer in said["layers"]], ["late", "early"])
         self.assertEqual(backplane("diff", original, self.trace).returncode, 0)
         self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
 

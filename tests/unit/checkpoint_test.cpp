@@ -370,14 +370,36 @@ TEST_F(DamagedCheckpoint, WithAManifestOfOtherTypesIsRefused) {
   }
 }
 
+/// Lists the file with whatever it holds.
+void vouch_for(const std::string& file) {
+  const std::string bytes = read_bytes(file);
+  write((fs::path(file).parent_path() / "MANIFEST.json").string(),
+        nlohmann::json{{"checkpoints",
+                        {{{"file", fs::path(file).filename()},
+                          {"bytes", bytes.size()},
+                          {"sha256", sha256_of(bytes.data(), bytes.size())}}}}}
+            .dump());
+}
+
+TEST_F(DamagedCheckpoint, WithAManifestThatVouchesForTheDamageIsReadOrRefused) {
+  const std::string whole = read_bytes(file_);
+  int refused = 0;
+  for (std::size_t at = 0; at < whole.size(); at += whole.size() / 150) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 8));
+    write(file_, flipped);
+    vouch_for(file_);
+    const std::string found = error();
+    EXPECT_TRUE(found.empty() || found.starts_with("65 error: " + file_)) << at << ": " << found;
+    refused += !found.empty();
+  }
+  EXPECT_GT(refused, 10);
+}
+
 TEST_F(DamagedCheckpoint, ThatIsNoCheckpointIsRefusedEvenWhenTheManifestVouchesForIt) {
   const std::string nonsense = "this is not HDF5";
   write(file_, nonsense);
-  write(folder_.path("MANIFEST.json"), nlohmann::json{{"checkpoints",
-                                                       {{{"file", fs::path(file_).filename()},
-                                                         {"bytes", nonsense.size()},
-                                                         {"sha256", sha256_of(nonsense.data(), nonsense.size())}}}}}
-                                           .dump());
+  vouch_for(file_);
   EXPECT_TRUE(error().starts_with("65 ")) << error();
 }
 
