@@ -108,7 +108,8 @@ std::set<std::int64_t> steps_to_try(std::int64_t steps, std::int64_t steps_per_e
 
 ResumeReport verify_resume(const Experiment& given, const Registry& registry, std::int64_t steps, int threads) {
   Experiment experiment = given;
-  experiment.record.every.reset();
+  experiment.record.steps = {};
+  experiment.record.statistics.steps = {};
   experiment.generate.samples = 0;
   const Scratch scratch;
   RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true};
