@@ -10,12 +10,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "experiment/beginning.h"
 #include "experiment/commits.h"
-#include "experiment/environment.h"
 #include "experiment/metrics.h"
 #include "experiment/progress.h"
 #include "experiment/restore.h"
-#include "experiment/run_directory.h"
 #include "experiment/signals.h"
 #include "experiment/snapshot.h"
 #include "experiment/thread_trace.h"
@@ -35,38 +34,6 @@ constexpr std::size_t kLoggedTasks = 1 << 15;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// What is known before anything is trained or changed: model, directory, and the checkpoint to go on from.
-struct Beginning {
-  Beginning(const Experiment& experiment, const Registry& registry, const RunOptions& options)
-      : versions(describe_versions(registry)),
-        model(build_model(experiment, registry)),
-        environment(describe_environment(registry, model.data, options.threads)),
-        plan(experiment, model.network, run_length(experiment.train, model.data.train.count)),
-        directory(options.directory.empty() ? "runs/" + experiment.name : options.directory,
-                  options.resume == Resume::no ? RunDirectory::Earlier::move_aside : RunDirectory::Earlier::go_on) {
-    StopSignals::begin_polling();
-    if (options.resume == Resume::no) return;
-    checkpoint = find_checkpoint(directory.text());
-    if (!checkpoint) return;
-    differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
-    if (options.resume == Resume::strict && !is_done()) require_no_difference(differences);
-  }
-
-  bool is_done() const {
-    return checkpoint && differences.config.empty() && backplane::is_done(directory.text(), checkpoint->snapshot);
-  }
-  std::int64_t step() const { return checkpoint ? checkpoint->snapshot.step : 0; }
-
-  const Clock::time_point start = Clock::now();
-  const std::string versions;
-  Model model;
-  const nlohmann::ordered_json environment;
-  const TracePlan plan;
-  RunDirectory directory;  // made only when all that can be checked has been
-  std::optional<NewestCheckpoint> checkpoint;
-  Differences differences;
-};
 
 /// One run, from the first checkpoint, or the one that it goes on from, to the summary. Members stand in the order in
 /// which data flows.
@@ -101,9 +68,11 @@ class Run {
   /// Restores, and only then cuts back what an earlier process wrote behind the checkpoint: one that does not fit
   /// changes nothing. Returns the path of the metrics.
   std::string begin_metrics() {
-    if (beginning_.checkpoint) restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
-    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
-                                               "generated.txt"};
+    if (beginning_.checkpoint) {
+      restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
+      beginning_.checkpoint->snapshot.layers.clear();  // as large as the network
+    }
+    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json", "generated.txt"};
     remove_dead_temporary_files(directory_.text(), [](const std::string& name) { return ours.contains(name); });
     const std::string path = directory_.path("metrics.jsonl");
     cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
@@ -345,7 +314,7 @@ class Run {
 
   const Experiment& experiment_;
   const RunOptions& options_;
-  const Beginning& beginning_;
+  Beginning& beginning_;
   Model& model_;
   const RunDirectory& directory_;
   Arena arena_;

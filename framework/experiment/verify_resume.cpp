@@ -122,8 +122,13 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
     return run_experiment(experiment, registry, options);
   };
   const RunSummary alone = run("alone", threads, steps, Resume::no);
+  const auto is_stopped = [&] {
+    if (StopSignals::is_stop_asked()) report.code = ExitCode::stopped;
+    return StopSignals::is_stop_asked();
+  };
   report.steps = alone.steps;
   report.weights_digest = alone.weights_digest;
+  if (is_stopped()) return report;
   const Snapshot wanted = read_checkpoint(alone.last_checkpoint);
   const auto wanted_metrics = metrics_of(alone.directory);
   for (const std::int64_t step : steps_to_try(report.steps, alone.steps_per_epoch)) {
@@ -132,10 +137,7 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
     const std::string name = fmt::format("resumed-{}", step);
     run(name, trial.threads_before, step, Resume::no);
     const RunSummary resumed = run(name, trial.threads_after, steps, Resume::strict);
-    if (StopSignals::is_stop_asked()) {
-      report.code = ExitCode::stopped;
-      return report;
-    }
+    if (is_stopped()) return report;
     trial.differences = compare_checkpoints(wanted, read_checkpoint(resumed.last_checkpoint));
     if (metrics_of(resumed.directory) != wanted_metrics) trial.differences.push_back("metrics.jsonl has other lines");
     if (!trial.differences.empty()) report.code = ExitCode::internal;
