@@ -83,9 +83,17 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier)
   }
   make_directories_durably(directory_.string());
   lock_ = open_lock(directory_, O_RDWR | O_CREAT);
-  if (lock_ >= 0) return;
-  if (errno == EWOULDBLOCK) fail(directory_, "another run is writing here", "choose another directory with --out");
-  fail(directory_, fmt::format("cannot be written: {}", std::strerror(errno)), "choose another directory with --out");
+  if (lock_ < 0 && errno == EWOULDBLOCK)
+    fail(directory_, "another run is writing here", "choose another directory with --out");
+  if (lock_ < 0)
+    fail(directory_, fmt::format("cannot be written: {}", std::strerror(errno)), "choose another directory with --out");
+  try {
+    // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
+    sync_directory(directory_.string());
+  } catch (...) {
+    ::close(lock_);
+    throw;
+  }
 }
 
 RunDirectory::~RunDirectory() {

@@ -89,16 +89,6 @@ class TemporaryFile {
   int descriptor_;
 };
 
-void sync_directory(const std::string& directory) {
-  const int descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
-  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
-  const int reason = errno;
-  if (descriptor >= 0) ::close(descriptor);
-  if (!synced)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: fsync of the directory failed: {}", directory, std::strerror(reason)));
-}
-
 }  // namespace
 
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes, ReadBack read_back) {
@@ -110,6 +100,16 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
   file.rename_to(path);
   const std::string directory = std::filesystem::path(path).parent_path().string();
   sync_directory(directory.empty() ? "." : directory);
+}
+
+void sync_directory(const std::string& directory) {
+  const int descriptor = open_descriptor(directory, O_RDONLY | O_DIRECTORY);
+  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const int reason = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!synced)
+    throw UserError(ExitCode::io,
+                    fmt::format("{}: fsync of the directory failed: {}", directory, std::strerror(reason)));
 }
 
 void sync_file(const std::string& path) {

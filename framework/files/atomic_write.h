@@ -23,6 +23,9 @@ inline void write_file_atomically(const std::string& path, std::string_view text
 /// Waits until what was appended to a file so far is on the disk. Throws UserError (io).
 void sync_file(const std::string& path);
 
+/// Waits until the entries of a directory are on the disk. Throws UserError (io).
+void sync_directory(const std::string& directory);
+
 /// Removes the temporary files that write_file_atomically left in a directory when its process died: those of files
 /// that `is_ours` names whose process is gone. Nothing is removed where that cannot be told.
 /// REQUIRES: this process is not writing such a file there.

@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,7 @@ class Experiment:
                 raise Failure(f"{key} differs from that of the run that was left alone: {first_difference(result[key], wanted)}")
         for path in (run / "out").rglob("*.tmp-*"):
             raise Failure(f"{path.name} was left behind")
+        shutil.rmtree(run)
 
 
 def main():

