@@ -274,6 +274,7 @@ class Run {
                                   summary_.last_checkpoint));
     if (summary_.test) write_line("test", *summary_.test, true);
     metrics_.require_all_written();
+    metrics_.sync();
     if (!summary_.generated.empty()) write_generated();
     write_summary();  // last: where it says that the run is done, it is
     if (trace_.has_failed())
