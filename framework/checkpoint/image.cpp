@@ -245,9 +245,7 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   writer.attribute(writer.root(), "weights_digest", snapshot.weights_digest);
   writer.attribute(writer.root(), "NX_class", std::string("NXroot"));
   writer.attribute(writer.root(), "default", std::string("probe"));
-  writer.attribute(writer.root(), "dim_order",
-                   std::string("row-major: the last axis of a shape is the fastest; readers in column-major order "
-                               "(MATLAB, Julia, R, Fortran) see the axes reversed"));
+  writer.attribute(writer.root(), "dim_order", std::string(h5::kDimOrder));
   writer.text("/config", snapshot.config);
   writer.text("/environment", snapshot.environment);
 

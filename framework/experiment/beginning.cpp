@@ -1,5 +1,6 @@
 #include "experiment/beginning.h"
 
+#include "checkpoint/manifest.h"
 #include "experiment/environment.h"
 #include "experiment/signals.h"
 
@@ -7,17 +8,28 @@ namespace backplane {
 
 namespace {
 
+std::string directory_of(const Experiment& experiment, const RunOptions& options) {
+  return options.directory.empty() ? "runs/" + experiment.name : options.directory;
+}
+
+/// A run that goes on has its weights from its checkpoint: those that it began with may be gone by now.
+Model model_of(Experiment experiment, const Registry& registry, const RunOptions& options) {
+  if (options.resume != Resume::no && has_manifest(directory_of(experiment, options) + "/checkpoints"))
+    experiment.initial_weights.reset();
+  return build_model(experiment, registry);
+}
+
 /// The directory of the run, from whose making on a signal may not end the process at just any place.
 std::string begin_to_change(const Experiment& experiment, const RunOptions& options) {
   StopSignals::begin_polling();
-  return options.directory.empty() ? "runs/" + experiment.name : options.directory;
+  return directory_of(experiment, options);
 }
 
 }  // namespace
 
 Beginning::Beginning(const Experiment& experiment, const Registry& registry, const RunOptions& options)
     : versions(describe_versions(registry)),
-      model(build_model(experiment, registry)),
+      model(model_of(experiment, registry, options)),
       environment(describe_environment(registry, model.data, options.threads)),
       plan(experiment, model.network, run_length(experiment.train, model.data.train.count)),
       directory(begin_to_change(experiment, options),

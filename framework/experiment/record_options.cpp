@@ -104,7 +104,7 @@ RecordOptions read_record(const Node& record) {
     for (const Node& step : steps->list) options.time_steps.push_back(step.as_integer());
   }
   if (const Node* dtype = record.find("dtype"))
-    options.element = dtype->as_text() == "float16" ? Element::float16 : Element::float32;
+    options.element = dtype->as_text() == "float16" ? TraceType::float16 : TraceType::float32;
   if (record.at("compression").as_text() == "none") options.compression = Compression::none;
   if (record.at("when_busy").as_text() == "thin") options.when_busy = WhenBusy::thin;
   if (const Node* budget = record.find("budget")) {

@@ -49,7 +49,7 @@ struct RecordOptions {
   std::vector<Tap> taps;
   std::vector<std::int64_t> time_steps;  ///< of tensors with a time axis, negative ones from the end; empty: all
   Place time_steps_place;
-  std::optional<Element> element;  ///< empty: that of the run
+  std::optional<TraceType> element;  ///< empty: that of the run
   Compression compression = Compression::gzip;
   WhenBusy when_busy = WhenBusy::wait;
   std::optional<std::uint64_t> budget;  ///< bytes of all records, before packing; steps are thinned out to fit

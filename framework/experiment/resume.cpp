@@ -128,7 +128,7 @@ void require_no_difference(const Differences& differences) {
 
 std::optional<NewestCheckpoint> find_checkpoint(const std::string& run_directory) {
   const fs::path directory = fs::path(run_directory) / "checkpoints";
-  if (fs::exists(directory / "MANIFEST.json")) return read_newest_checkpoint(directory.string());
+  if (has_manifest(directory.string())) return read_newest_checkpoint(directory.string());
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {
     // The file of step 0 stands there alone where the run was killed before its first commit was complete.

@@ -35,7 +35,7 @@ void check_steps(const StepRules& rules, std::int64_t total_steps, const char* p
 TracePlan::TracePlan(const Experiment& experiment, const Network& network, const RunLength& length) {
   const RecordOptions& record = experiment.record;
   samples = std::min(record.samples, length.batch_size);
-  element = record.element.value_or(element_of(network.dtype()));
+  element = record.element.value_or(trace_type_of(network.dtype()));
   compression = record.compression;
   when_busy = record.when_busy;
   for (const LayerNode& node : network.nodes()) layer_names_.push_back(node.name());
@@ -91,7 +91,7 @@ TraceSeries TracePlan::tensor_series() const {
   series.tensors.push_back({.path = "/scales/sample",
                             .shape = {samples},
                             .axes = {"sample"},
-                            .element = Element::int64,
+                            .element = TraceType::int64,
                             .attributes = {{"definition", "index of the sample within the training split; -1: none"}}});
   for (const TapSource& source : tensors)
     series.tensors.push_back({.path = "/layers/" + layer_names_[source.node] + "/" + source.name,
@@ -134,7 +134,8 @@ std::vector<TraceScale> TracePlan::scales_of(const std::vector<TraceSeries>& ser
           scale.path = "/scales/time";
           scale.values = time_steps;
         }
-        if (std::ranges::find(scales, scale.path, &TraceScale::path) == scales.end()) scales.push_back(std::move(scale));
+        if (std::ranges::find(scales, scale.path, &TraceScale::path) == scales.end())
+          scales.push_back(std::move(scale));
       }
   return scales;
 }
@@ -144,7 +145,7 @@ TraceLayout TracePlan::layout() const {
     return TraceTensor{.path = fmt::format("/curves/{}", name),
                        .shape = {},
                        .axes = {},
-                       .element = Element::float64,
+                       .element = TraceType::float64,
                        .attributes = {{"definition", definition}}};
   };
   TraceLayout layout{.layer_names = layer_names_, .series = {}, .scales = {}};

@@ -39,7 +39,7 @@ class TracePlan {
   std::int64_t stride = 1;  ///< every so many of the steps asked for are recorded, to keep to the budget
   std::int64_t samples = 0;
   std::vector<std::int64_t> time_steps;  ///< empty: all
-  Element element = Element::float32;
+  TraceType element = TraceType::float32;
   Compression compression = Compression::gzip;
   WhenBusy when_busy = WhenBusy::wait;
 

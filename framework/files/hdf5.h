@@ -42,6 +42,11 @@ void check(herr_t status, const char* what);
 /// Called by whatever opens or makes a file; cheap to repeat.
 void make_quiet_and_safe();
 
+/// What every file says of its shapes, for readers in other languages.
+inline constexpr const char* kDimOrder =
+    "row-major: the last axis of a shape is the fastest; readers in column-major order (MATLAB, Julia, R, Fortran) see "
+    "the axes reversed";
+
 /// HDF5's native memory type for T: float, double, std::int64_t, std::uint8_t.
 template <class T>
 hid_t native();

@@ -113,7 +113,7 @@ std::vector<StatisticColumn> columns_of(Statistic statistic) {
     case Statistic::histogram:
       return {{.name = name,
                .shape = {kBins},
-               .element = Element::int64,
+               .element = TraceType::int64,
                .axis = "bin",
                .definition = "finite elements in each of equally wide bins from end to end of histogram_range"},
               {.name = name + "_range", .shape = {2}, .axis = "end", .definition = "lower and upper end of all bins"}};

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "recorder/element.h"
+#include "recorder/trace_type.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -20,7 +20,7 @@ const std::vector<std::string>& statistic_names();
 struct StatisticColumn {
   std::string name;  ///< "norm"; a histogram has two, "histogram" and "histogram_range"
   Shape shape;
-  Element element = Element::float64;
+  TraceType element = TraceType::float64;
   std::string axis;  ///< label of the axis, where there is one
   std::string definition;
 };

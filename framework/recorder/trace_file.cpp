@@ -74,7 +74,7 @@ void write_names(const Handle& file, const std::string& path, const std::vector<
 }
 
 TraceTensor steps_of(const TraceSeries& series) {
-  return {.path = series.step_path, .shape = {}, .axes = {}, .element = Element::int64, .attributes = {}};
+  return {.path = series.step_path, .shape = {}, .axes = {}, .element = TraceType::int64, .attributes = {}};
 }
 
 std::vector<hsize_t> chunk_of(const Handle& dataset) {
@@ -111,6 +111,7 @@ void TraceFile::let_readers_in() {
 void TraceFile::make(const TraceLayout& layout) {
   const Handle root = open_group(file_, "/");
   set_text(root, "format", "backplane-trace");
+  set_text(root, "dim_order", h5::kDimOrder);
   const long long version = 1;
   check(H5LTset_attribute_long_long(root.id(), ".", "format_version", &version, 1), "write an attribute");
   write_names(file_, "/layer_names", layout.layer_names);

@@ -8,7 +8,7 @@
 
 #include "files/chunk.h"
 #include "files/hdf5.h"
-#include "recorder/element.h"
+#include "recorder/trace_type.h"
 #include "tensor/buffer.h"
 #include "tensor/shape.h"
 
@@ -19,7 +19,7 @@ struct TraceTensor {
   std::string path;               ///< "/layers/hidden/delta"
   Shape shape;                    ///< of one record; empty for a number
   std::vector<std::string> axes;  ///< one label per axis of `shape`
-  Element element = Element::float32;
+  TraceType element = TraceType::float32;
   std::map<std::string, std::string> attributes;
 };
 
@@ -79,7 +79,7 @@ class TraceFile {
   /// One data set, and how it is written.
   struct Column {
     h5::Handle dataset;
-    Element element;
+    TraceType element;
     std::optional<h5::ChunkGrid> grid;  ///< none: many records share a chunk
     Shape shape;
   };

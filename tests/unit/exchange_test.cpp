@@ -240,7 +240,7 @@ TEST_F(InitialWeightsOf, AnotherRunAreThatRunsBits) {
 
 TEST_F(InitialWeightsOf, ACheckpointAreItsWeights) {
   const Snapshot snapshot = trained();
-  CheckpointStore store(folder_.path("checkpoints"), 1);
+  CheckpointStore store(folder_.path("checkpoints"), {.keep = 1});
   const std::string path = folder_.path("checkpoints/" + store.commit(snapshot).file);
   Lab lab(text("float32", "6"));
   load_initial_weights({.file = path, .renames = {}}, lab.model.network);

@@ -9,25 +9,25 @@
 namespace backplane {
 
 /// What a data set of the trace holds, little-endian. float16 is IEEE 754 binary16.
-enum class Element { float16, float32, float64, int64 };
+enum class TraceType { float16, float32, float64, int64 };
 
-constexpr std::size_t size_of(Element element) {
+constexpr std::size_t size_of(TraceType element) {
   switch (element) {
-    case Element::float16: return 2;
-    case Element::float32: return 4;
+    case TraceType::float16: return 2;
+    case TraceType::float32: return 4;
     default: return 8;
   }
 }
 
-constexpr Element element_of(DType dtype) {
-  return dtype == DType::float32 ? Element::float32 : Element::float64;
+constexpr TraceType trace_type_of(DType dtype) {
+  return dtype == DType::float32 ? TraceType::float32 : TraceType::float64;
 }
 
 /// HDF5's type for it.
-h5::Handle file_type(Element element);
+h5::Handle file_type(TraceType element);
 
 /// Copies elements of `from` as elements of `to`, which is as wide or narrower: rounded to nearest, too large for
 /// float16 becomes infinite.
-void convert(const void* source, DType from, void* target, Element to, std::int64_t count);
+void convert(const void* source, DType from, void* target, TraceType to, std::int64_t count);
 
 }  // namespace backplane

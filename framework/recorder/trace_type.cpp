@@ -1,4 +1,4 @@
-#include "recorder/element.h"
+#include "recorder/trace_type.h"
 
 #include <cstring>
 
@@ -14,10 +14,10 @@ BP_MULTIVERSION void convert_each(const From* from, To* to, std::int64_t count) 
 }
 
 template <class From>
-void convert_from(const From* from, void* target, Element to, std::int64_t count) {
-  if (to == Element::float16)
+void convert_from(const From* from, void* target, TraceType to, std::int64_t count) {
+  if (to == TraceType::float16)
     convert_each(from, static_cast<_Float16*>(target), count);
-  else if (to == Element::float32)
+  else if (to == TraceType::float32)
     convert_each(from, static_cast<float*>(target), count);
   else
     throw InternalError("a trace rounds to float16 and float32 only");
@@ -25,14 +25,14 @@ void convert_from(const From* from, void* target, Element to, std::int64_t count
 
 }  // namespace
 
-h5::Handle file_type(Element element) {
+h5::Handle file_type(TraceType element) {
   using h5::check;
   const auto copy = [](hid_t type) { return h5::Handle(H5Tcopy(type), H5Tclose, "copy a type"); };
   switch (element) {
-    case Element::float32: return copy(H5T_IEEE_F32LE);
-    case Element::float64: return copy(H5T_IEEE_F64LE);
-    case Element::int64: return copy(H5T_STD_I64LE);
-    case Element::float16: break;
+    case TraceType::float32: return copy(H5T_IEEE_F32LE);
+    case TraceType::float64: return copy(H5T_IEEE_F64LE);
+    case TraceType::int64: return copy(H5T_STD_I64LE);
+    case TraceType::float16: break;
   }
   // binary16 has no name in HDF5: sign at bit 15, 5 bits of exponent at 10, 10 of mantissa at 0.
   h5::Handle half = copy(H5T_IEEE_F32LE);
@@ -42,8 +42,8 @@ h5::Handle file_type(Element element) {
   return half;
 }
 
-void convert(const void* source, DType from, void* target, Element to, std::int64_t count) {
-  if (element_of(from) == to)
+void convert(const void* source, DType from, void* target, TraceType to, std::int64_t count) {
+  if (trace_type_of(from) == to)
     std::memcpy(target, source, static_cast<std::size_t>(count) * size_of(to));
   else if (from == DType::float32)
     convert_from(static_cast<const float*>(source), target, to, count);
