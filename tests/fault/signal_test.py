@@ -56,6 +56,7 @@ class Signals(unittest.TestCase):
         process = subprocess.Popen([PROGRAM, "run", file, "--out", out, "--threads", "2", *words], cwd=self.folder,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)  # where the test failed half-way
         return process
 
     def wait_until(self, process, condition, what):
@@ -119,9 +120,7 @@ class Signals(unittest.TestCase):
         text = LONG_TRAINING.replace("synthetic: {random: {samples: 400, inputs: 10, classes: 3, test: 10}}",
                                      "csv: {train: data.csv, labels: label}")
         process = self.start(self.write(text))
-        files = pathlib.Path(f"/proc/{process.pid}/fd")
-        self.wait_until(process, lambda: any(os.path.basename(os.readlink(f)) == "data.csv" for f in fds(files)),
-                        "the data file being read")
+        self.wait_until(process, lambda: "data.csv" in open_files(process), "the data file being read")
         process.send_signal(signal.SIGTERM)
         code, said = self.end(process)
         self.assertEqual((code, said), (STOPPED, "stopped by a signal before training began: nothing was changed, "
@@ -163,11 +162,15 @@ class Signals(unittest.TestCase):
         self.assertEqual(self.end(process)[0], STOPPED)
 
 
-def fds(folder):
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
+def open_files(process):
+    """Names of the files that a process has open."""
+    names = []
+    for number in range(64):
+        try:
+            names.append(os.path.basename(os.readlink(f"/proc/{process.pid}/fd/{number}")))
+        except OSError:  # not open, or not any more
+            pass
+    return names
 
 
 def main():
