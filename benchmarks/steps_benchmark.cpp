@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -103,9 +104,10 @@ void compare(benchmark::State& state, std::int64_t steps, const std::function<vo
 
 /// Activations, δ and weights of 32 samples; what the turn has left to write counts for it.
 void recording(benchmark::State& state, const Registry& registry, const std::string& file, int threads, int every,
-               const std::string& compression) {
-  Training training(registry, file, threads,
-                    {"record.every=" + std::to_string(every) + " steps", "record.compression=" + compression});
+               const std::vector<std::string>& stored_as) {
+  std::vector<std::string> overrides{"record.every=" + std::to_string(every) + " steps"};
+  overrides.insert(overrides.end(), stored_as.begin(), stored_as.end());
+  Training training(registry, file, threads, overrides);
   const Scratch scratch;
   IoThread io;
   const TracePlan plan(training.experiment, training.model.network,
@@ -132,17 +134,17 @@ void checkpoint(benchmark::State& state, const Registry& registry, const std::st
   CheckpointStore store(scratch.file("checkpoints"), {.keep = 3});
   IoThread io;
   const std::string environment = describe_environment(registry, training.model.data, threads).dump();
-  constexpr std::int64_t kEvery = 100;
+  constexpr std::int64_t kEvery = 100, kSteps = 4 * kEvery;
   std::int64_t number = 0;
   compare(
-      state, kEvery, [&] { training.trainer.step(); },
+      state, kSteps, [&] { training.trainer.step(); },
       [&] {
         training.trainer.step();
-        if (++number % kEvery != 0) return;
+        if (++number % kSteps == 0) io.drain();
+        if (number % kEvery != kEvery / 2) return;
         auto snapshot = std::make_shared<const Snapshot>(take_snapshot(
             training.experiment, training.model.network, training.model.data, training.trainer, environment));
         io.submit([&store, snapshot] { store.commit(*snapshot); });
-        io.drain();
       });
 }
 
@@ -188,12 +190,16 @@ void register_all(const Registry& registry) {
           ->Unit(benchmark::kMillisecond);
   for (const char* name : {"mlp", "cnn"}) {
     const std::string file = std::string(BP_NETWORKS "/") + name + ".yaml";
-    for (const std::string compression : {"gzip", "none"})
+    const std::map<std::string, std::vector<std::string>> storages{
+        {"gzip", {}},
+        {"none", {"record.compression=none"}},
+        {"none_float16", {"record.compression=none", "record.dtype=float16"}}};
+    for (const auto& [storage, overrides] : storages)
       for (const int every : {100, 1})
         benchmark::RegisterBenchmark(
-            (std::string("recording/") + name + "/every:" + std::to_string(every) + "/" + compression).c_str(),
-            [&registry, file, cores, every, compression](benchmark::State& state) {
-              recording(state, registry, file, cores, every, compression);
+            (std::string("recording/") + name + "/every:" + std::to_string(every) + "/" + storage).c_str(),
+            [&registry, file, cores, every, overrides = overrides](benchmark::State& state) {
+              recording(state, registry, file, cores, every, overrides);
             })
             ->UseManualTime()
             ->Unit(benchmark::kMillisecond);

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <limits>
 
-#include "files/atomic_write.h"
 #include "files/free_space.h"
 #include "files/isolation.h"
 
@@ -51,30 +50,28 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
     first_column_.push_back(column);
     for (const Statistic statistic : plan_.statistics_of) column += columns_of(statistic).size();
   }
-  const auto begin = take_over() ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
-  io_.submit([this, begin] {
-    file_ = std::make_unique<TraceFile>(path_, layout_, plan_.compression, begin);
-    file_->let_readers_in();
+  const std::string made = fmt::format("{}.tmp-{}", path_, ::getpid());
+  const auto begin = take_over(made) ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
+  io_.submit([this, made, begin] {
+    file_ = std::make_unique<TraceFile>(made, layout_, plan_.compression, begin);
+    file_->let_readers_in(path_);
   });
   io_.drain();
 }
 
-/// Puts a whole copy of the earlier records in the place of a trace that a process left as it died.
-bool Trace::take_over() {
+/// Copies the earlier records out of a trace that a process left as it died. Whether `copy` holds them now.
+bool Trace::take_over(const std::string& copy) {
   namespace fs = std::filesystem;
   if (trainer_.state().step == 0 || !fs::exists(path_)) return false;
-  const std::string copy = fmt::format("{}.tmp-{}", path_, ::getpid());
   const ChildLimits limits{.memory = std::int64_t{2} << 30, .most_sent = 1 << 20, .patience = std::chrono::hours(1)};
   try {
     run_in_child(
         path_, limits,
-        [&](ChildOutput& done) {
+        [&](ChildOutput&) {
           TraceFile file(copy, layout_, plan_.compression);
           file.copy_records(path_, trainer_.state().step);
-          done.flush();
         },
         [](ChildInput&) {});
-    replace_file_durably(copy, path_);
     return true;
   } catch (const UserError& error) {
     std::error_code ignored;

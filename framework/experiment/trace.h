@@ -45,7 +45,7 @@ class Trace {
   bool has_failed() const { return has_failed_; }
 
  private:
-  bool take_over();
+  bool take_over(const std::string& copy);
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
   void copy(const TapSource& source, void* to) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "files/atomic_write.h"
 #include "files/hdf5_read.h"
 
 namespace backplane {
@@ -104,8 +105,10 @@ TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compres
   }
 }
 
-void TraceFile::let_readers_in() {
+void TraceFile::let_readers_in(const std::string& path) {
   check(H5Fstart_swmr_write(file_.id()), "let readers in");
+  replace_file_durably(path_, path);
+  path_ = path;
 }
 
 void TraceFile::make(const TraceLayout& layout) {

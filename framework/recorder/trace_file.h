@@ -68,8 +68,9 @@ class TraceFile {
   /// may be damaged, so call it in a child (run_in_child).
   void copy_records(const std::string& from, std::int64_t last_step);
 
-  /// From now on readers see each record as soon as it is complete.
-  void let_readers_in();
+  /// Moves the file to the path where readers look for it, in place of an earlier one; from now on they see each record
+  /// as soon as it is complete. Until then it must stand elsewhere: a reader who opens it too early locks the writer out.
+  void let_readers_in(const std::string& path);
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
   /// where it cannot be written.
