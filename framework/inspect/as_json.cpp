@@ -25,7 +25,7 @@ Json as_json(const Statistics& figures) {
 Json head(const FileTensor& tensor) {
   return {{"name", tensor.name},
           {"shape", tensor.shape},
-          {"dtype", name_of(tensor.dtype)},
+          {"dtype", tensor.stored},
           {"axes", tensor.axes},
           {"definition", tensor.definition}};
 }
@@ -73,6 +73,19 @@ Json overview_as_json(const TensorFile& file, const std::string& layer) {
     json["layers"].push_back(as_json(file, find_layer(file, layer)));
   else
     for (const FileLayer& each : file.layers()) json["layers"].push_back(as_json(file, each));
+  return json;
+}
+
+Json numbers_as_json(const TensorFile& part, const std::string& layer) {
+  Json json{{"steps", part.steps()}, {"layers", Json::object()}};
+  for (const FileLayer& each : part.layers()) {
+    if (!layer.empty() && each.name != layer) continue;
+    for (const FileTensor& tensor : each.tensors) {
+      Json& values = json["layers"][each.name][tensor.name] = Json::array();
+      for (std::size_t record = 0; record < part.steps().size() && tensor.shape.empty(); ++record)
+        values.push_back(element(part.read(tensor, record, TensorFile::whole(tensor)), tensor.dtype, 0));
+    }
+  }
   return json;
 }
 

@@ -12,6 +12,7 @@ namespace backplane {
 nlohmann::ordered_json overview_as_json(const TensorFile& file, const std::string& layer);
 
 /// What print_values shows: all elements of the selection as one list, in row-major order.
+nlohmann::ordered_json numbers_as_json(const TensorFile& part, const std::string& layer);
 nlohmann::ordered_json values_as_json(const TensorFile& file, const Selection& selection);
 
 /// Two blanks a level; all but ASCII is escaped, so that a file's texts are safe anywhere.

@@ -36,7 +36,7 @@ Phase phase_of(const std::string& name) {
 }
 
 std::string shape_and_type(const FileTensor& tensor) {
-  return fmt::format("{} {}", labelled_shape(tensor), name_of(tensor.dtype));
+  return fmt::format("{} {}", labelled_shape(tensor), tensor.stored);
 }
 
 class Comparison {
@@ -98,7 +98,7 @@ class Comparison {
       const std::string name = a.name + "/" + tensor.name;
       if (other == b.tensors.end())
         differ(fmt::format("{} is in {} alone", name, a_.path()));
-      else if (other->shape != tensor.shape || other->dtype != tensor.dtype)
+      else if (other->shape != tensor.shape || other->stored != tensor.stored)
         differ(fmt::format("{} is {} in {}, {} in {}", name, shape_and_type(tensor), a_.path(), shape_and_type(*other),
                            b_.path()));
       else

@@ -13,14 +13,33 @@ namespace backplane {
 
 namespace {
 
+constexpr TensorFile::Part kParts[] = {TensorFile::Part::tensors, TensorFile::Part::statistics,
+                                       TensorFile::Part::curves};
+
+/// The other parts of two traces, where one of them has any.
+bool compare_other_parts(const std::string& a, const std::string& b, const DiffRequest& request, const Print& show) {
+  bool is_equal = true;
+  for (const auto& [part, name] :
+       {std::pair{TensorFile::Part::statistics, "statistics"}, std::pair{TensorFile::Part::curves, "curves"}}) {
+    const TensorFile part_a(a, part), part_b(b, part);
+    if (part_a.layers().empty() && part_b.layers().empty()) continue;
+    show(fmt::format("{}: ", name));
+    if (!compare_files(part_a, part_b, request.tolerance_ulps, show)) is_equal = false;
+  }
+  return is_equal;
+}
+
 /// Reads everything that a comparison reads of one file.
 void read_alone(const std::string& path) {
   const auto job = [&](const Print&) {
-    const TensorFile file(path);
-    for (const FileLayer& layer : file.layers())
-      for (const FileTensor& tensor : layer.tensors)
-        for (std::size_t record = 0; record < file.steps().size(); ++record)
-          TensorFile::for_each_piece(tensor, [&](const auto& piece) { file.read(tensor, record, piece); });
+    for (const auto part : kParts) {
+      const TensorFile file(path, part);
+      for (const FileLayer& layer : file.layers())
+        for (const FileTensor& tensor : layer.tensors)
+          for (std::size_t record = 0; record < file.steps().size(); ++record)
+            TensorFile::for_each_piece(tensor, [&](const auto& piece) { file.read(tensor, record, piece); });
+      if (!file.is_trace()) break;
+    }
     return 0;
   };
   print_in_child({path}, job, [](std::string_view) {});
@@ -31,8 +50,10 @@ bool diff_files(const std::string& a, const std::string& b, const DiffRequest& r
   enum { equal = 1, unvouched_a = 2, unvouched_b = 4 };
   const auto job = [&](const Print& show) -> int {
     const OpenedTarget opened_a = open_target(a), opened_b = open_target(b);
-    return (compare_files(opened_a.file, opened_b.file, request.tolerance_ulps, show) ? equal : 0) |
-           (opened_a.is_vouched_for ? 0 : unvouched_a) | (opened_b.is_vouched_for ? 0 : unvouched_b);
+    bool is_equal = compare_files(opened_a.file, opened_b.file, request.tolerance_ulps, show);
+    if (opened_a.file.is_trace() && !compare_other_parts(a, b, request, show)) is_equal = false;
+    return (is_equal ? equal : 0) | (opened_a.is_vouched_for ? 0 : unvouched_a) |
+           (opened_b.is_vouched_for ? 0 : unvouched_b);
   };
   try {
     const int found = print_in_child({a, b}, job, print);

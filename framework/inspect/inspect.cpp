@@ -18,13 +18,24 @@ namespace {
 void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
   const auto job = [&](const Print& show) -> int {
     const auto [file, is_vouched_for] = open_target(path);
-    if (request.json)
-      show(to_text(request.selection.tensor.empty() ? overview_as_json(file, request.selection.layer)
-                                                    : values_as_json(file, request.selection)));
-    else if (request.selection.tensor.empty())
+    const auto part = [&](TensorFile::Part which) { return TensorFile(path, which); };
+    const bool wants_parts = file.is_trace() && request.selection.tensor.empty();
+    if (request.json && request.selection.tensor.empty()) {
+      Json overview = overview_as_json(file, request.selection.layer);
+      if (wants_parts) {
+        overview["statistics"] = numbers_as_json(part(TensorFile::Part::statistics), request.selection.layer);
+        overview["curves"] = numbers_as_json(part(TensorFile::Part::curves), "");
+      }
+      show(to_text(overview));
+    } else if (request.json) {
+      show(to_text(values_as_json(file, request.selection)));
+    } else if (request.selection.tensor.empty()) {
       print_overview(file, request.selection.layer, request.all, show);
-    else
+      if (wants_parts)
+        print_recorded_statistics(part(TensorFile::Part::statistics), request.selection.layer, request.all, show);
+    } else {
       print_values(file, request.selection, request.all, show);
+    }
     return is_vouched_for;
   };
   if (print_in_child({path}, job, print) == 0) warn(unvouched(path));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/suggest.h"
@@ -74,7 +75,7 @@ std::string checkpoint_table(const TensorFile& file, const FileLayer& layer) {
   TextTable table(3);
   table.add(headings({"tensor", "shape", "dtype"}));
   for (const FileTensor& tensor : layer.tensors)
-    table.add(figures({printable(tensor.name), printable(labelled_shape(tensor)), std::string(name_of(tensor.dtype))},
+    table.add(figures({printable(tensor.name), printable(labelled_shape(tensor)), tensor.stored},
                       statistics_of(file, tensor, 0)));
   return table.text();
 }
@@ -84,8 +85,7 @@ std::string trace_table(const TensorFile& file, const FileTensor& tensor, const 
   table.add(headings({"step"}));
   for (const std::size_t record : records)
     table.add(figures({fmt::format("{}", file.steps()[record])}, statistics_of(file, tensor, record)));
-  return fmt::format("\n  {} {} {}\n", printable(tensor.name), printable(labelled_shape(tensor)),
-                     name_of(tensor.dtype)) +
+  return fmt::format("\n  {} {} {}\n", printable(tensor.name), printable(labelled_shape(tensor)), tensor.stored) +
          table.text();
 }
 
@@ -133,12 +133,43 @@ const FileLayer& find_layer(const TensorFile& file, const std::string& name) {
                                               .known = names});
 }
 
+void print_recorded_statistics(const TensorFile& file, const std::string& layer, bool all, const Print& print) {
+  const std::vector<std::size_t> records = thinned(file.steps().size(), all ? file.steps().size() : kMostRecords);
+  if (records.empty()) return;
+  print(fmt::format("\nstatistics at {} steps, {} to {}, over all samples of the batch\n", file.steps().size(),
+                    file.steps().front(), file.steps().back()));
+  for (const FileLayer& each : file.layers()) {
+    if (!layer.empty() && each.name != layer) continue;
+    // Numbers of one tensor stand together; what is more than a number is for other tools.
+    std::map<std::string, std::vector<const FileTensor*>> tensors;
+    for (const FileTensor& statistic : each.tensors)
+      if (statistic.shape.empty()) tensors[statistic.name.substr(0, statistic.name.rfind('/'))].push_back(&statistic);
+    print(fmt::format("\nlayer {}\n", printable(each.name)));
+    for (const auto& [tensor, statistics] : tensors) {
+      TextTable table(0);
+      std::vector<std::string> row{"step"};
+      for (const FileTensor* statistic : statistics)
+        row.push_back(printable(statistic->name.substr(statistic->name.rfind('/') + 1)));
+      table.add(row);
+      for (const std::size_t record : records) {
+        row = {fmt::format("{}", file.steps()[record])};
+        for (const FileTensor* statistic : statistics)
+          row.push_back(fmt::format(
+              "{:.4g}", element(file.read(*statistic, record, TensorFile::whole(*statistic)), statistic->dtype, 0)));
+        table.add(row);
+      }
+      print(fmt::format("\n  {}\n", printable(tensor)) + table.text());
+    }
+  }
+}
+
 void print_overview(const TensorFile& file, const std::string& layer, bool all, const Print& print) {
   std::vector<const FileLayer*> layers;
   if (layer.empty())
     for (const FileLayer& each : file.layers()) layers.push_back(&each);
   else
     layers.push_back(&find_layer(file, layer));
+  if (file.is_trace() && layers.empty()) return;  // statistics alone are recorded
   print(file.is_trace() ? trace_head(file) : checkpoint_head(file));
   print(definitions(layers));
   if (!file.is_trace()) print(worked_samples(file));

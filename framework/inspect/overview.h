@@ -12,6 +12,10 @@ namespace backplane {
 /// `layer`: that one alone; empty: each. Throws UserError (usage) where there is no such layer.
 void print_overview(const TensorFile& file, const std::string& layer, bool all, const Print& print);
 
+/// The statistics that a trace records, tensor by tensor over steps; `file` is that part of it. Nothing where it has
+/// none.
+void print_recorded_statistics(const TensorFile& file, const std::string& layer, bool all, const Print& print);
+
 /// The layer of that name. Throws UserError (usage) with the nearest.
 const FileLayer& find_layer(const TensorFile& file, const std::string& name);
 

@@ -162,9 +162,11 @@ void copy_records(const TensorFile& trace, const std::string& to) {
   };
   for (const h5::Child& child : h5::children(source, "/"))
     if (child.name != "layers") copy_object("/" + child.name);
-  // One by one: the order in which they are made is the order in which data flows.
-  const Handle layers(H5Gcreate2(copy, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "make a group");
-  for (const FileLayer& layer : trace.layers()) copy_object("/layers/" + layer.name);
+  if (!trace.layers().empty()) {
+    // One by one: the order in which they are made is the order in which data flows.
+    const Handle layers(H5Gcreate2(copy, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "make a group");
+    for (const FileLayer& layer : trace.layers()) copy_object("/layers/" + layer.name);
+  }
   // Copied references lead nowhere: scales are attached anew.
   std::vector<Attachment> attachments;
   find_attachments(source, "/", 0, attachments);
@@ -176,10 +178,14 @@ void copy_records(const TensorFile& trace, const std::string& to) {
     const Handle dataset = h5::open_dataset(copy, each.dataset), scale = h5::open_dataset(copy, each.scale);
     check(H5DSattach_scale(dataset.id(), scale.id(), each.axis), "attach a scale");
   }
-  cut(copy, "/scales/step", trace.steps().size());
-  cut(copy, "/scales/sample", trace.steps().size());
-  for (const FileLayer& layer : trace.layers())
-    for (const FileTensor& tensor : layer.tensors) cut(copy, tensor.place, trace.steps().size());
+  for (const auto which : {TensorFile::Part::tensors, TensorFile::Part::statistics, TensorFile::Part::curves}) {
+    const TensorFile part(trace.path(), which);
+    const std::size_t records = part.steps().size();
+    if (!part.steps_place().empty()) cut(copy, part.steps_place(), records);
+    if (which == TensorFile::Part::tensors && !part.steps_place().empty()) cut(copy, "/scales/sample", records);
+    for (const FileLayer& layer : part.layers())
+      for (const FileTensor& tensor : layer.tensors) cut(copy, tensor.place, records);
+  }
   check(H5Fflush(copy, H5F_SCOPE_GLOBAL), "flush the copy");
 }
 

@@ -25,16 +25,28 @@ int order_of(const std::string& name) {
   return static_cast<int>((found == order.end() ? order.begin() + 3 : found) - order.begin());
 }
 
-DType dtype_of_dataset(hid_t dataset, const std::string& place) {
+/// Whether every part of an absolute path is there.
+bool holds_path(hid_t file, const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    if (!h5::holds(file, path.substr(0, end))) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
+void describe_type(hid_t dataset, FileTensor& tensor) {
   const Handle type(H5Dget_type(dataset), H5Tclose, "get a type");
-  if (H5Tequal(type.id(), H5T_IEEE_F32LE) > 0) return DType::float32;
-  require(H5Tequal(type.id(), H5T_IEEE_F64LE) > 0, place + " holds no little-endian float32 or float64");
-  return DType::float64;
+  const bool is_float = H5Tget_class(type.id()) == H5T_FLOAT, is_integer = H5Tget_class(type.id()) == H5T_INTEGER;
+  require((is_float || is_integer) && H5Tget_order(type.id()) == H5T_ORDER_LE,
+          tensor.place + " holds no little-endian numbers");
+  const std::size_t bytes = H5Tget_size(type.id());
+  require(bytes == 8 || (is_float && (bytes == 2 || bytes == 4)), tensor.place + " holds numbers of a strange size");
+  tensor.stored = fmt::format("{}{}", is_float ? "float" : "int", 8 * bytes);
+  tensor.dtype = bytes == 8 ? DType::float64 : DType::float32;  // either holds all that is stored, counts up to 2^53
 }
 
 }  // namespace
 
-TensorFile::TensorFile(const std::string& path) : path_(path) {
+TensorFile::TensorFile(const std::string& path, Part part) : path_(path), part_(part) {
   const auto refuse = [&](const std::string& why) {
     throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = path}, .what = why});
   };
@@ -54,6 +66,7 @@ void TensorFile::open() {
   file_ = std::move(opened.handle);
   is_being_written_ = opened.is_being_written;
   const std::string format = H5Aexists(id(), "format") > 0 ? h5::read_text_attribute(id(), "format") : "";
+  // Those of the first version had no format of their own.
   const bool looks_like_trace = format.empty() && h5::holds(id(), "scales") && h5::holds(id(), "scales/step");
   if (format == "backplane-checkpoint")
     read_checkpoint_head();
@@ -90,31 +103,46 @@ void TensorFile::read_checkpoint_head() {
 
 void TensorFile::read_trace_head() {
   kind_ = Kind::trace;
-  require(h5::shape_of(h5::open_dataset(id(), "/scales/step").id()).size() == 1, "/scales/step is no list");
-  steps_ = h5::read_array<std::int64_t>(id(), "/scales/step");
+  const std::string place = part_ == Part::tensors      ? "/scales/step"
+                            : part_ == Part::statistics ? "/statistics/scales/step"
+                                                        : "/curves/step";
+  if (!holds_path(id(), place)) return;
+  steps_place_ = place;
+  require(h5::shape_of(h5::open_dataset(id(), place).id()).size() == 1, place + " is no list");
+  steps_ = h5::read_array<std::int64_t>(id(), place);
+  samples_.resize(steps_.size());
+  if (part_ != Part::tensors) return;
   const Handle dataset = h5::open_dataset(id(), "/scales/sample");
   const Shape shape = h5::shape_of(dataset.id());
   require(shape.size() == 2 && shape[0] >= std::ssize(steps_), "/scales/sample has no row for each step");
   const std::vector<std::int64_t> all = h5::read_array<std::int64_t>(id(), "/scales/sample");
   for (std::size_t record = 0; record < steps_.size(); ++record) {
     const auto first = all.begin() + static_cast<std::ptrdiff_t>(record) * shape[1];
-    samples_.emplace_back(first, first + shape[1]);
+    samples_[record].assign(first, first + shape[1]);
   }
 }
 
 void TensorFile::read_layers() {
-  std::vector<h5::Child> groups = h5::children(id(), "/layers");
+  if (is_trace() && steps_place_.empty()) return;
+  if (part_ == Part::curves) {
+    layers_.push_back({.name = "curves"});
+    for (const h5::Child& child : h5::children(id(), "/curves"))
+      if (!child.is_group && child.name != "step")
+        layers_.back().tensors.push_back(describe("/curves/" + child.name, child.name));
+    return;
+  }
+  std::vector<h5::Child> groups = h5::children(id(), layers_place());
   std::ranges::sort(groups, {}, &h5::Child::created);
   std::vector<std::string> names;
   if (h5::holds(id(), "/layer_names")) {
     for (std::string& name : h5::read_names(id(), "/layer_names"))
       if (std::ranges::find(groups, name, &h5::Child::name) != groups.end()) names.push_back(std::move(name));
-    require(names.size() == groups.size(), "/layer_names does not name the groups of /layers");
+    require(names.size() == groups.size(), "/layer_names does not name the groups of " + layers_place());
   } else {
     for (const h5::Child& group : groups) names.push_back(group.name);
   }
   for (const std::string& name : names) {
-    const std::string place = "/layers/" + name;
+    const std::string place = layers_place() + "/" + name;
     FileLayer layer{.name = name};
     if (!is_trace()) {
       const Handle group = h5::open_group(id(), place);
@@ -144,7 +172,7 @@ void TensorFile::read_tensors(FileLayer& layer, const std::string& place, const 
 FileTensor TensorFile::describe(const std::string& place, const std::string& name) const {
   const Handle dataset = h5::open_dataset(id(), place);
   FileTensor tensor{.place = place, .name = name, .shape = h5::shape_of(dataset.id())};
-  tensor.dtype = dtype_of_dataset(dataset.id(), place);
+  describe_type(dataset.id(), tensor);
   for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {
     char label[64] = {};
     H5DSget_label(dataset.id(), static_cast<unsigned>(axis), label, sizeof label - 1);

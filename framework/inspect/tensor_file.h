@@ -15,10 +15,11 @@ namespace backplane {
 
 /// A tensor of a checkpoint, or of each record of a trace; its elements are still in the file.
 struct FileTensor {
-  std::string place;  ///< in the file: "/layers/hidden/weights/W"
-  std::string name;   ///< below the layer: "weights/W"
-  Shape shape;        ///< of one record; the axis `step` of a trace is left out
-  DType dtype = DType::float32;
+  std::string place;              ///< in the file: "/layers/hidden/weights/W"
+  std::string name;               ///< below the layer: "weights/W"
+  Shape shape;                    ///< of one record; the axis `step` of a trace is left out
+  DType dtype = DType::float32;   ///< that it is read as
+  std::string stored;             ///< as which it is stored: "float16", "int64" are read as float32, float64
   std::vector<std::string> axes;  ///< one label per axis, "" where the file has none
   std::string definition;         ///< "" where the file says none
 };
@@ -34,8 +35,12 @@ struct FileLayer {
 class TensorFile {
  public:
   enum class Kind { checkpoint, trace };
+  /// A trace has three parts with steps of their own. Layers of `statistics` hold "delta/norm" and the like, the only
+  /// layer of `curves` is "curves".
+  enum class Part { tensors, statistics, curves };
 
-  explicit TensorFile(const std::string& path);
+  /// Opens one part of a trace; one that it has not has no steps and no layers. A checkpoint is one part.
+  explicit TensorFile(const std::string& path, Part part = Part::tensors);
 
   const std::string& path() const { return path_; }
   Kind kind() const { return kind_; }
@@ -44,7 +49,9 @@ class TensorFile {
 
   /// Of a trace, one per complete record, in the order written; of a checkpoint, its own.
   const std::vector<std::int64_t>& steps() const { return steps_; }
-  /// Of each record: which training samples the rows of per-sample tensors are.
+  /// Where they stand: "/scales/step"; empty of a checkpoint, and of a part that the trace has not.
+  const std::string& steps_place() const { return steps_place_; }
+  /// Of each record: which training samples the rows of per-sample tensors are; none in parts without such tensors.
   const std::vector<std::vector<std::int64_t>>& samples() const { return samples_; }
   /// In the order in which data flows.
   const std::vector<FileLayer>& layers() const { return layers_; }
@@ -76,10 +83,13 @@ class TensorFile {
   void read_trace_head();
   void read_layers();
   void read_tensors(FileLayer& layer, const std::string& place, const std::string& below);
+  std::string layers_place() const { return part_ == Part::statistics ? "/statistics/layers" : "/layers"; }
   FileTensor describe(const std::string& place, const std::string& name) const;
   hid_t id() const { return file_.id(); }
 
   std::string path_;
+  Part part_;
+  std::string steps_place_;
   h5::Handle file_;
   bool is_being_written_ = false;
   Kind kind_ = Kind::checkpoint;
