@@ -106,7 +106,10 @@ void TensorFile::read_trace_head() {
   const std::string place = part_ == Part::tensors      ? "/scales/step"
                             : part_ == Part::statistics ? "/statistics/scales/step"
                                                         : "/curves/step";
-  if (!holds_path(id(), place)) return;
+  if (!holds_path(id(), place)) {
+    require(part_ != Part::tensors || !h5::holds(id(), "/layers"), place + " is missing");
+    return;
+  }
   steps_place_ = place;
   require(h5::shape_of(h5::open_dataset(id(), place).id()).size() == 1, place + " is no list");
   steps_ = h5::read_array<std::int64_t>(id(), place);
