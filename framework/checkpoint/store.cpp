@@ -82,15 +82,14 @@ CheckpointStore::CheckpointStore(std::string directory, const Retention& retenti
 }
 
 CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optional<double> validation_loss) {
-  const auto same = std::ranges::find(committed_, snapshot.step, &CommittedCheckpoint::step);
   std::vector<CommittedCheckpoint> staying = committed_;
-  if (same != committed_.end()) {
+  if (const auto same = std::ranges::find(staying, snapshot.step, &CommittedCheckpoint::step); same != staying.end()) {
     // Its bytes are as good; to write over the only good file would be the one way to lose it.
-    CommittedCheckpoint& known = staying[static_cast<std::size_t>(same - committed_.begin())];
-    if (!validation_loss || known.validation_loss == validation_loss) return known;
-    known.validation_loss = validation_loss;
+    if (!validation_loss || same->validation_loss == validation_loss) return *same;
+    same->validation_loss = validation_loss;
+    const CommittedCheckpoint known = *same;
     publish(std::move(staying));
-    return committed_[static_cast<std::size_t>(same - committed_.begin())];
+    return known;
   }
   const std::vector<std::byte> image = build_image(snapshot);
   CommittedCheckpoint checkpoint{.file = fmt::format("step-{:08}.h5", snapshot.step),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,8 +22,8 @@ class Commits {
   Commits(const std::string& directory, const Retention& retention, MetricsFile& metrics, IoThread& io)
       : store_(directory, retention), metrics_(metrics), io_(io) {}
 
-  /// Hands a snapshot over; waits where the I/O thread is far behind. Metrics written before are on the disk before
-  /// the checkpoint is committed.
+  /// Hands a snapshot over; waits while two are on their way. Metrics written before are on the disk before the
+  /// checkpoint is committed, as far as the disk had room for them.
   void submit(std::shared_ptr<const Snapshot> snapshot, std::optional<double> validation_loss);
 
   /// Sentences on commits that failed since the last call.
@@ -36,13 +37,19 @@ class Commits {
 
  private:
   void commit(const Snapshot& snapshot, std::optional<double> validation_loss);
+  void count_down();
+
+  static constexpr int kMostInFlight = 2;
 
   CheckpointStore store_;  // touched by the I/O thread only, until it is drained
   MetricsFile& metrics_;
   IoThread& io_;
   std::optional<UserError> last_failure_;
   std::mutex mutex_;
-  std::vector<std::string> failures_;  ///< guarded by mutex_
+  // Guarded by mutex_:
+  std::condition_variable committed_;
+  int in_flight_ = 0;
+  std::vector<std::string> failures_;
 };
 
 }  // namespace backplane

@@ -75,9 +75,14 @@ void MetricsFile::sync() const {
 void cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_of_epoch) {
   if (!std::filesystem::exists(path)) return;
   std::ifstream file(path);
+  const auto require_readable = [&](bool is_fine) {
+    if (!is_fine) throw UserError(ExitCode::io, path + ": cannot be read", "check permissions and the disk");
+  };
+  require_readable(file.is_open());
   std::string kept;
   for (std::string line; std::getline(file, line) && !file.eof();)  // a last line without its end was cut off
     if (stays(line, step, owes_end_of_epoch)) kept += line + '\n';
+  require_readable(!file.bad());
   write_file_atomically(path, kept);
 }
 

@@ -36,9 +36,10 @@ class MetricsFile {
   /// Waits until what was written is on the disk. Throws UserError (io). [any thread]
   void sync() const;
 
- private:
+  /// Tries again what could not be written before.
   void write_waiting();
 
+ private:
   std::string path_;
   int descriptor_;
   std::string waiting_;  ///< lines, or the rest of one

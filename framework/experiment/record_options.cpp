@@ -32,9 +32,10 @@ Schema taps_schema() {
 
 StepRules read_steps(const Node& node) {
   StepRules rules;
+  rules.place = node.place;
   if (const Node* every = node.find("every")) rules.every = config::parse_duration(*every);
   if (const Node* at = node.find("at")) {
-    rules.at_place = at->place;
+    rules.place = at->place;
     for (const Node& step : at->list) rules.at.push_back(step.as_integer());
   }
   if (const Node* first = node.find("first")) rules.first = first->as_integer();

@@ -18,7 +18,7 @@ struct StepRules {
   std::int64_t first = 0;    ///< the first so many
   std::int64_t last = 0;     ///< the last so many of the run, if nothing ends it early
   double exponential = 0.0;  ///< 1, then each at least so many times the one before; 0: no such rule
-  Place at_place;
+  Place place;
 
   bool is_empty() const { return !every && at.empty() && first == 0 && last == 0 && exponential == 0.0; }
 };

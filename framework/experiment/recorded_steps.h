@@ -22,6 +22,7 @@ class RecordedSteps {
 
  private:
   bool is_named(std::int64_t step) const;
+  std::int64_t next_after(std::int64_t step) const;
 
   std::int64_t every_ = 0, first_ = 0, last_from_ = 0, total_ = 0;
   std::vector<std::int64_t> listed_;                      ///< sorted

@@ -72,7 +72,8 @@ class Run {
       restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
       beginning_.checkpoint->snapshot.layers.clear();  // as large as the network
     }
-    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json", "generated.txt"};
+    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
+                                               "generated.txt"};
     remove_dead_temporary_files(directory_.text(), [](const std::string& name) { return ours.contains(name); });
     const std::string path = directory_.path("metrics.jsonl");
     cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
@@ -94,7 +95,7 @@ class Run {
     for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
       for (const std::string& what : *list) progress_.say("warning: " + what);
     for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);
-    if (trace_.broken_off()) progress_.say("warning: " + *trace_.broken_off());
+    if (trace_.flaw()) progress_.say("warning: " + *trace_.flaw());
     progress_.say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
                               directory_.path("checkpoints/" + from.from.file)));
     if (!from.refused.empty()) commits_.forget(from.refused);
@@ -193,13 +194,7 @@ class Run {
     }
     trainer_.end_epoch(validation);
     const Score& train = *trainer_.state().train_score;
-    metrics_.write({.step = trainer_.state().step,
-                    .epoch = epochs(),
-                    .split = "train",
-                    .score = train,
-                    .learning_rate = trainer_.learning_rate(trainer_.state().step),
-                    .samples_per_second = rate,
-                    .digest = model_.network.weights_digest()});
+    write_line("train", train, true, rate);
     if (validation) write_line("validation", *validation, false);
     progress_.epoch(trainer_.state().epoch, train, validation, rate);
     epoch_samples_ = 0;
@@ -229,9 +224,10 @@ class Run {
     if (commits_.last_failure()) throw UserError(*commits_.last_failure());
   }
 
-  void write_line(const char* split, const Score& score, bool with_digest) {
+  void write_line(const char* split, const Score& score, bool with_digest, std::optional<double> rate = {}) {
     MetricsFile::Line line{.step = trainer_.state().step, .epoch = epochs(), .split = split, .score = score};
     line.learning_rate = trainer_.learning_rate(std::max<std::int64_t>(1, trainer_.state().step));
+    line.samples_per_second = rate;
     if (with_digest) line.digest = model_.network.weights_digest();
     if (experiment_.record.has_layer_digests) line.layer_digests = model_.network.layer_digests();
     metrics_.write(line);
@@ -276,8 +272,8 @@ class Run {
     metrics_.require_all_written();
     metrics_.sync();
     if (!summary_.generated.empty()) write_generated();
-    write_summary();  // last: where it says that the run is done, it is
-    if (trace_.has_failed())
+    write_summary();                           // last: where it says that the run is done, it is
+    if (trace_.has_failed() && !was_stopped_)  // else it is not complete: what failed was said when it happened
       throw UserError(ExitCode::io, fmt::format("{}: recording ended before the run", directory_.path("trace.h5")),
                       "training is complete, and its checkpoints stand; what is missing was said when it happened");
     return summary_;

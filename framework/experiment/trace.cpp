@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 #include "files/free_space.h"
 #include "files/isolation.h"
@@ -17,9 +18,8 @@ namespace backplane {
 
 namespace {
 
-int buffers(const std::vector<TraceTensor>& tensors) {
-  return tensors.empty() ? 0 : TracePlan::kRecordsInFlight;
-}
+/// Of numbers: enough that they never wait for a large record that is being written before them.
+constexpr int kSmallRecordsInFlight = 64;
 
 std::uint64_t bytes_of(const TraceRecord& record) {
   std::uint64_t bytes = 0;
@@ -38,11 +38,10 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
       arena_(arena),
       io_(io),
       layout_(plan.layout()),
-      tensors_(layout_.series[TracePlan::kTensors].tensors, buffers(layout_.series[TracePlan::kTensors].tensors)),
+      tensors_(layout_.series[TracePlan::kTensors].tensors, plan.tensors.empty() ? 0 : TracePlan::kRecordsInFlight),
       statistics_(layout_.series[TracePlan::kStatistics].tensors,
-                  buffers(layout_.series[TracePlan::kStatistics].tensors)),
-      curves_(layout_.series[TracePlan::kCurves].tensors, TracePlan::kRecordsInFlight),
-      skips_({}, TracePlan::kRecordsInFlight) {
+                  plan.statistics.empty() ? 0 : TracePlan::kStatisticsInFlight),
+      curves_(layout_.series[TracePlan::kCurves].tensors, kSmallRecordsInFlight) {
   if (plan_.is_empty()) return;
   std::size_t column = 0;
   for (std::size_t i = 0; i < plan_.statistics.size(); ++i) {
@@ -62,30 +61,58 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
 /// Copies the earlier records out of a trace that a process left as it died. Whether `copy` holds them now.
 bool Trace::take_over(const std::string& copy) {
   namespace fs = std::filesystem;
-  if (trainer_.state().step == 0 || !fs::exists(path_)) return false;
+  const std::int64_t resumed_at = trainer_.state().step;
+  if (resumed_at == 0 || !fs::exists(path_)) return false;
+  require_free_space(path_, fs::file_size(path_));
   const ChildLimits limits{.memory = std::int64_t{2} << 30, .most_sent = 1 << 20, .patience = std::chrono::hours(1)};
+  std::int64_t last_steps[TracePlan::kSkipped + 1] = {};
   try {
     run_in_child(
         path_, limits,
-        [&](ChildOutput&) {
+        [&](ChildOutput& sent) {
           TraceFile file(copy, layout_, plan_.compression);
-          file.copy_records(path_, trainer_.state().step);
+          for (const std::int64_t step : file.copy_records(path_, resumed_at)) sent.number(step);
+          sent.flush();
         },
-        [](ChildInput&) {});
-    return true;
+        [&](ChildInput& received) {
+          for (std::int64_t& step : last_steps) step = received.number<std::int64_t>();
+        });
   } catch (const UserError& error) {
     std::error_code ignored;
     fs::remove(copy, ignored);
-    const std::string aside = fmt::format("{}.until-{:08}", path_, trainer_.state().step);
-    fs::rename(path_, aside);
-    broken_off_ = fmt::format("the earlier trace cannot be gone on with, and was moved to {}: {}", aside,
-                              error.diagnostics().front().what);
+    if (error.code() == ExitCode::io) throw;
+    std::string aside = fmt::format("{}.until-{:08}", path_, resumed_at);
+    for (int number = 1; fs::exists(aside); ++number)
+      aside = fmt::format("{}.until-{:08}.{}", path_, resumed_at, number);
+    std::error_code failed;
+    fs::rename(path_, aside, failed);
+    if (failed)
+      throw UserError(ExitCode::io, fmt::format("{}: cannot be moved to {}: {}", path_, aside, failed.message()));
+    flaw_ = fmt::format("the earlier trace cannot be gone on with, and was moved to {}: {}", aside,
+                        error.diagnostics().front().what);
     return false;
   }
+  look_for_gap(last_steps[TracePlan::kTensors], last_steps[TracePlan::kStatistics], resumed_at);
+  return true;
+}
+
+/// Recording may have ended before the checkpoint did not: the disk was full, or the power went.
+void Trace::look_for_gap(std::int64_t last_tensors, std::int64_t last_statistics, std::int64_t end) {
+  const auto find = [&](const RecordedSteps& steps, std::int64_t last) {
+    while (++last <= end && !steps.contains(last)) {
+    }
+    if (last <= end && !flaw_) flaw_ = fmt::format("{}: records from step {} to {} are missing", path_, last, end);
+  };
+  if (!plan_.tensors.empty() && plan_.when_busy == WhenBusy::wait) find(plan_.tensor_steps, last_tensors);
+  if (!plan_.statistics.empty()) find(plan_.statistics_steps, last_statistics);
 }
 
 Trace::~Trace() {
   try {
+    if (!skipped_.empty() && !has_failed_)
+      io_.submit([this] {
+        for (const std::int64_t step : skipped_) file_->append(TracePlan::kSkipped, {.step = step, .tensors = {}});
+      });
     io_.drain();
   } catch (const std::exception&) {  // of another's job, who is told where he asks
   }
@@ -109,10 +136,7 @@ void Trace::copy_before_update(const Batch& batch) {
       std::fill(samples + rows, samples + plan_.samples, -1);
       copy_tensors(false);
     } else {
-      ++skipped_;
-      std::unique_ptr<TraceRecord> skip = skips_.take();
-      skip->step = step;
-      write(TracePlan::kSkipped, skips_, std::move(skip));
+      skipped_.push_back(step);
     }
   }
   if (!plan_.statistics.empty() && plan_.statistics_steps.contains(step)) {
@@ -152,17 +176,19 @@ std::optional<std::string> Trace::take_failure() {
 
 /// HDF5 must not meet a full disk: it cannot be trusted with the file, or with itself, after that.
 void Trace::write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record) {
-  io_.submit([this, series, &pool, record = std::make_shared<std::unique_ptr<TraceRecord>>(std::move(record))] {
+  io_.submit([this, series, &pool, skipped = std::exchange(skipped_, {}),
+              handed_over = std::make_shared<std::unique_ptr<TraceRecord>>(std::move(record))] {
+    const std::shared_ptr<void> done(nullptr, [&](void*) { pool.give_back(std::move(*handed_over)); });
+    const TraceRecord& written = **handed_over;
+    if (has_failed_) return;
     try {
-      if (!has_failed_) {
-        require_free_space(path_, bytes_of(**record) * 5 / 4);
-        file_->append(series, **record);
-      }
+      require_free_space(path_, bytes_of(written) * 5 / 4);
+      for (const std::int64_t step : skipped) file_->append(TracePlan::kSkipped, {.step = step, .tensors = {}});
+      file_->append(series, written);
     } catch (const UserError& error) {
       failure_ = error.diagnostics().front().what;
       has_failed_ = true;
     }
-    pool.give_back(std::move(*record));
   });
 }
 

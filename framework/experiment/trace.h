@@ -36,16 +36,15 @@ class Trace {
   /// A point of the curves.
   void add_to_curves(std::int64_t step, const Score& score, double learning_rate);
 
-  /// Records that were due and left out, since all buffers were on their way (`when_busy: thin`).
-  std::int64_t skipped() const { return skipped_; }
-  /// Why the trace of an earlier process is not gone on with, where it is not.
-  const std::optional<std::string>& broken_off() const { return broken_off_; }
+  /// What is wrong with the trace of an earlier process: it is not gone on with, or lacks records.
+  const std::optional<std::string>& flaw() const { return flaw_; }
   /// Why recording has ended before the run, where it has; once. Training goes on.
   std::optional<std::string> take_failure();
   bool has_failed() const { return has_failed_; }
 
  private:
   bool take_over(const std::string& copy);
+  void look_for_gap(std::int64_t last_tensors, std::int64_t last_statistics, std::int64_t end);
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
   void copy(const TapSource& source, void* to) const;
@@ -58,13 +57,13 @@ class Trace {
   Arena& arena_;
   IoThread& io_;
   const TraceLayout layout_;
-  RecordPool tensors_, statistics_, curves_, skips_;
+  RecordPool tensors_, statistics_, curves_;
   std::vector<TensorStatistics> computed_;                   ///< one for each of plan_.statistics
   std::vector<std::size_t> first_column_;                    ///< of each in a record
   std::unique_ptr<TraceRecord> record_, statistics_record_;  ///< of the step that runs; empty where nothing is due
   std::int64_t rows_ = 0;                                    ///< of that step's batch
-  std::int64_t skipped_ = 0;
-  std::optional<std::string> broken_off_;
+  std::vector<std::int64_t> skipped_;  ///< steps left out since the last record was handed over (`when_busy: thin`)
+  std::optional<std::string> flaw_;
   std::unique_ptr<TraceFile> file_;  ///< the I/O thread's
   std::string failure_;              ///< written before has_failed_, read after
   std::atomic<bool> has_failed_ = false;

@@ -19,12 +19,18 @@ std::uint64_t bytes_of(const TraceSeries& series) {
 }
 
 /// A step that lies beyond the end is never recorded.
-void check_steps(const StepRules& rules, std::int64_t total_steps, const char* path) {
+void check_steps(const StepRules& rules, std::int64_t steps_per_epoch, std::int64_t total_steps, const char* path) {
+  if (!rules.is_empty() && RecordedSteps(rules, steps_per_epoch, total_steps).count() == 0)
+    throw UserError(ExitCode::bad_config,
+                    Diagnostic{.place = rules.place,
+                               .what = fmt::format("no step of the run is recorded: it has {} steps", total_steps),
+                               .path = path,
+                               .hint = "record more often, or train longer"});
   for (const std::int64_t step : rules.at)
     if (step > total_steps)
       throw UserError(
           ExitCode::bad_config,
-          Diagnostic{.place = rules.at_place,
+          Diagnostic{.place = rules.place,
                      .what = fmt::format("step {} is never reached: the run has {} steps", step, total_steps),
                      .path = path,
                      .hint = "leave it out, or train longer"});
@@ -44,8 +50,8 @@ TracePlan::TracePlan(const Experiment& experiment, const Network& network, const
   statistics = find_taps(network, record.statistics.taps, "record.statistics.taps");
   statistics_of = record.statistics.of;
   choose_time_steps(record);
-  check_steps(record.steps, length.total_steps, "record.at");
-  check_steps(record.statistics.steps, length.total_steps, "record.statistics.at");
+  check_steps(record.steps, length.steps_per_epoch, length.total_steps, "record");
+  check_steps(record.statistics.steps, length.steps_per_epoch, length.total_steps, "record.statistics");
   tensor_steps = RecordedSteps(record.steps, length.steps_per_epoch, length.total_steps);
   statistics_steps = RecordedSteps(record.statistics.steps, length.steps_per_epoch, length.total_steps);
   if (record.steps.is_empty()) tensors.clear();
@@ -170,7 +176,7 @@ std::uint64_t TracePlan::statistics_bytes() const {
 }
 
 std::uint64_t TracePlan::buffer_bytes() const {
-  return kRecordsInFlight * (tensor_bytes() + statistics_bytes());
+  return kRecordsInFlight * tensor_bytes() + kStatisticsInFlight * statistics_bytes();
 }
 
 std::uint64_t TracePlan::total_bytes() const {
@@ -187,17 +193,21 @@ void TracePlan::fit(std::uint64_t budget, const Place& place) {
                                .what = fmt::format("one record takes {} bytes, the budget is {}", least, budget),
                                .path = "record.budget",
                                .hint = "raise it, or record fewer samples, taps or statistics"});
-  const std::uint64_t wanted = total_bytes();
-  if (wanted <= budget) return;
-  const RecordedSteps all_tensor_steps = tensor_steps, all_statistics_steps = statistics_steps;
-  // Each series keeps its first record, which may be one more than its share of the budget.
-  for (stride = static_cast<std::int64_t>(wanted / budget); total_bytes() > budget;) {
-    ++stride;
-    tensor_steps = all_tensor_steps;
-    statistics_steps = all_statistics_steps;
-    tensor_steps.thin_out(stride);
-    statistics_steps.thin_out(stride);
+  const auto tensor_records = static_cast<std::uint64_t>(tensors.empty() ? 0 : tensor_steps.count());
+  const auto statistics_records = static_cast<std::uint64_t>(statistics.empty() ? 0 : statistics_steps.count());
+  const auto fits = [&](std::uint64_t every) {
+    const auto left = [&](std::uint64_t records) { return (records + every - 1) / every; };
+    return left(tensor_records) * tensor_bytes() + left(statistics_records) * statistics_bytes() <= budget;
+  };
+  if (fits(1)) return;
+  std::uint64_t too_often = 1, seldom = std::max(tensor_records, statistics_records);  // one record of each fits
+  while (seldom - too_often > 1) {
+    const std::uint64_t middle = too_often + (seldom - too_often) / 2;
+    (fits(middle) ? seldom : too_often) = middle;
   }
+  stride = static_cast<std::int64_t>(seldom);
+  tensor_steps.thin_out(stride);
+  statistics_steps.thin_out(stride);
 }
 
 }  // namespace backplane

@@ -30,7 +30,7 @@ class TracePlan {
   std::uint64_t total_bytes() const;
   /// Of the buffers that hold records on their way to the file.
   std::uint64_t buffer_bytes() const;
-  static constexpr int kRecordsInFlight = 3;
+  static constexpr int kRecordsInFlight = 3, kStatisticsInFlight = 16;
 
   std::vector<TapSource> tensors;     ///< recorded whole
   std::vector<TapSource> statistics;  ///< of which statistics are recorded

@@ -30,7 +30,7 @@ class IoThread {
   void run();
   void rethrow_failure();  ///< REQUIRES: mutex_ is held
 
-  static constexpr std::size_t kLongestQueue = 4;
+  static constexpr std::size_t kLongestQueue = 256;  // jobs are small: who hands over memory bounds it
 
   std::mutex mutex_;
   // Guarded by mutex_:

@@ -1,11 +1,13 @@
 #include "recorder/trace_file.h"
 
+#include <fmt/format.h>
 #include <hdf5_hl.h>
 
 #include <algorithm>
 #include <filesystem>
 
 #include "files/atomic_write.h"
+#include "files/digest.h"
 #include "files/hdf5_read.h"
 
 namespace backplane {
@@ -74,6 +76,18 @@ void write_names(const Handle& file, const std::string& path, const std::vector<
   check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "write names");
 }
 
+/// Equal where all data sets, and how they are stored, are.
+std::string digest_of(const TraceLayout& layout, Compression compression) {
+  std::string text = fmt::format("{}\n", static_cast<int>(compression));
+  for (const TraceSeries& series : layout.series) {
+    text += series.step_path + "\n";
+    for (const TraceTensor& tensor : series.tensors)
+      text += fmt::format("{} {} {}\n", tensor.path, to_string(tensor.shape), static_cast<int>(tensor.element));
+  }
+  for (const TraceScale& scale : layout.scales) text += fmt::format("{} {}\n", scale.path, to_string(scale.values));
+  return sha256_of(text.data(), text.size());
+}
+
 TraceTensor steps_of(const TraceSeries& series) {
   return {.path = series.step_path, .shape = {}, .axes = {}, .element = TraceType::int64, .attributes = {}};
 }
@@ -94,21 +108,33 @@ TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compres
       compression_(compression),
       encoder_(compression == Compression::gzip ? ChunkEncoder::Filters::deflate : ChunkEncoder::Filters::fletcher32) {
   h5::make_quiet_and_safe();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
-  check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
-  if (begin == Begin::anew) {
-    file_ = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
-    make(layout);
-  } else {
-    file_ = Handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
-    open(layout);
-  }
+  const auto prepare = [&] {
+    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
+    check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
+    if (begin == Begin::anew) {
+      file_ = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
+      make(layout);
+    } else {
+      file_ = Handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
+      open(layout);
+    }
+  };
+  write_or_say_why(prepare);
 }
 
 void TraceFile::let_readers_in(const std::string& path) {
-  check(H5Fstart_swmr_write(file_.id()), "let readers in");
+  write_or_say_why([&] { check(H5Fstart_swmr_write(file_.id()), "let readers in"); });
   replace_file_durably(path_, path);
   path_ = path;
+}
+
+template <class Work>
+void TraceFile::write_or_say_why(const Work& work) {
+  try {
+    work();
+  } catch (const InternalError& error) {
+    throw UserError(ExitCode::io, path_ + ": cannot be written", std::string("is the disk full? ") + error.what());
+  }
 }
 
 void TraceFile::make(const TraceLayout& layout) {
@@ -117,6 +143,7 @@ void TraceFile::make(const TraceLayout& layout) {
   set_text(root, "dim_order", h5::kDimOrder);
   const long long version = 1;
   check(H5LTset_attribute_long_long(root.id(), ".", "format_version", &version, 1), "write an attribute");
+  set_text(root, "layout_sha256", digest_of(layout, compression_));
   write_names(file_, "/layer_names", layout.layer_names);
   std::vector<Handle> scales;
   for (const TraceScale& scale : layout.scales) scales.push_back(make_scale(file_, scale));
@@ -203,8 +230,12 @@ void TraceFile::open(const TraceLayout& layout) {
   }
 }
 
-void TraceFile::copy_records(const std::string& from, std::int64_t last_step) {
+std::vector<std::int64_t> TraceFile::copy_records(const std::string& from, std::int64_t last_step) {
   const Handle file = h5::open_file(from).handle;
+  if (H5Aexists(file.id(), "layout_sha256") <= 0 ||
+      h5::read_text_attribute(file.id(), "layout_sha256") != digest_of(layout_, compression_))
+    throw InternalError("it records other tensors, or stores them otherwise");
+  std::vector<std::int64_t> last_steps(series_.size(), 0);
   for (std::size_t i = 0; i < series_.size(); ++i) {
     const TraceSeries& series = layout_.series[i];
     if (series.step_path.empty()) continue;
@@ -214,16 +245,20 @@ void TraceFile::copy_records(const std::string& from, std::int64_t last_step) {
       copy_column(series_[i].tensors[t], h5::open_dataset(file.id(), series.tensors[t].path), kept);
     copy_column(series_[i].steps, h5::open_dataset(file.id(), series.step_path), kept);
     series_[i].records = kept;
+    if (kept > 0) last_steps[i] = steps[kept - 1];
   }
+  check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "write the copy");
+  return last_steps;
 }
 
 void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t records) {
   const std::vector<std::int64_t> shape = h5::shape_of(from.id());
   const Handle type(H5Dget_type(from.id()), H5Tclose, "get a type"), wanted = file_type(to.element);
+  // The layouts are the same; the file may be damaged all the same.
   if (shape.empty() || shape[0] < static_cast<std::int64_t>(records) ||
       !std::equal(shape.begin() + 1, shape.end(), to.shape.begin(), to.shape.end()) ||
       H5Tequal(type.id(), wanted.id()) <= 0 || chunk_of(from) != chunk_of(to.dataset))
-    throw InternalError("it records other tensors");
+    throw InternalError("its data sets are not what its layout says");
   std::vector<hsize_t> dims(shape.begin(), shape.end());
   dims[0] = records;
   check(H5Dset_extent(to.dataset.id(), dims.data()), "extend a data set of the trace");
@@ -252,14 +287,14 @@ void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t record
     });
 }
 
-void TraceFile::append(std::size_t index, const TraceRecord& record) try {
-  Series& series = series_[index];
-  for (std::size_t i = 0; i < series.tensors.size(); ++i)
-    write(series.tensors[i], series.records, record.tensors[i].data());
-  write(series.steps, series.records, &record.step);  // last: its length says how many records are whole
-  ++series.records;
-} catch (const InternalError& error) {
-  throw UserError(ExitCode::io, path_ + ": cannot be written", std::string("is the disk full? ") + error.what());
+void TraceFile::append(std::size_t index, const TraceRecord& record) {
+  write_or_say_why([&] {
+    Series& series = series_[index];
+    for (std::size_t i = 0; i < series.tensors.size(); ++i)
+      write(series.tensors[i], series.records, record.tensors[i].data());
+    write(series.steps, series.records, &record.step);  // last: its length says how many records are whole
+    ++series.records;
+  });
 }
 
 void TraceFile::write(const Column& column, hsize_t record, const void* data) {

@@ -64,12 +64,14 @@ class TraceFile {
   TraceFile(const std::string& path, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
 
   /// Copies the records up to a step from a trace that its writer may have left in any state, chunk by chunk as they
-  /// are. Before `let_readers_in`. Throws InternalError where it cannot be read or records other tensors. What it reads
-  /// may be damaged, so call it in a child (run_in_child).
-  void copy_records(const std::string& from, std::int64_t last_step);
+  /// are, and flushes them. Before `let_readers_in`. Returns the last step that each series has then; 0: none. Throws
+  /// InternalError where it cannot be read, or is laid out otherwise. What it reads may be damaged, so call it in a
+  /// child (run_in_child).
+  std::vector<std::int64_t> copy_records(const std::string& from, std::int64_t last_step);
 
   /// Moves the file to the path where readers look for it, in place of an earlier one; from now on they see each record
-  /// as soon as it is complete. Until then it must stand elsewhere: a reader who opens it too early locks the writer out.
+  /// as soon as it is complete. Until then it must stand elsewhere: a reader who opens it too early locks the writer
+  /// out.
   void let_readers_in(const std::string& path);
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
@@ -90,6 +92,9 @@ class TraceFile {
     hsize_t records = 0;
   };
 
+  /// Runs work of HDF5; its failure is that of the disk.
+  template <class Work>
+  void write_or_say_why(const Work& work);
   void make(const TraceLayout& layout);
   Series make(const TraceSeries& series);
   Column make(const TraceTensor& tensor);

@@ -162,8 +162,9 @@ void Trainer::end_epoch(const std::optional<Score>& validation) {
   if (!options_.early_stopping || !validation) return;
   const EarlyStopping& rule = *options_.early_stopping;
   const double value = rule.by_accuracy ? validation->accuracy.value_or(0.0) : validation->loss;
-  const bool is_better = !state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
-                                                           : value < *state_.best - rule.min_delta);
+  const bool is_better =
+      std::isfinite(value) && (!state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
+                                                                 : value < *state_.best - rule.min_delta));
   if (is_better) {
     state_.best = value;
     state_.best_step = state_.step;
