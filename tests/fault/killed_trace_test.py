@@ -30,7 +30,7 @@ network:
     - dense: {name: early, units: 2}
   loss: softmax_cross_entropy
 train: {steps: 100000000, batch_size: 8, optimizer: {sgd: {lr: 0.01}}}
-record: {every: 1, taps: [activation, delta, weights], samples: 4, compression: COMPRESSION}
+record: {every: 1, taps: [activation, delta, weights], samples: 4, statistics: {every: 2}, compression: COMPRESSION}
 """
 
 
@@ -86,6 +86,14 @@ class KilledTrace(unittest.TestCase):
         wanted = contents(self.trace, swmr=True)
         original = self.folder / "original.h5"
         shutil.copy(self.trace, original)
+
+        lock = self.folder / "run/run.lock"
+        lock.rename(self.folder / "lock")
+        lock.symlink_to("run.lock")
+        unknown = backplane("inspect", self.trace, "--repair")
+        self.assertEqual(unknown.returncode, 74)
+        self.assertIn("run.lock cannot be opened", unknown.stderr)
+        (self.folder / "lock").rename(lock)
 
         repaired = backplane("inspect", self.folder / "run", "--repair")
         self.assertEqual(repaired.returncode, 0, repaired.stderr)
