@@ -114,7 +114,8 @@ class KilledTrace(unittest.TestCase):
             self.assertTrue(np.isfinite(delta[:]).all())
         said = json.loads(backplane("inspect", self.trace, "--json").stdout)
         self.assertEqual([layer["name"] for layer in said["layers"]], ["late", "early"])
-        self.assertEqual(backplane("diff", original, self.trace).returncode, 0)
+        same = backplane("diff", original, self.trace)
+        self.assertEqual(same.returncode, 0, same.stderr)
         self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
 
         closed = self.trace.read_bytes()
