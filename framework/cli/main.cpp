@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
 
@@ -13,7 +14,8 @@ namespace {
 constexpr const char* kFooter =
     "Results go to stdout, messages and progress to stderr.\n"
     "Exit codes: 0 ok, 1 what was compared differs, 64 usage, 65 bad data or checkpoint, 66 missing input,\n"
-    "70 plug-in or internal fault, 74 I/O, 75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite,\n"
+    "70 plug-in or internal fault, 74 I/O, 75 stopped by a signal with a checkpoint, 76 the loss became NaN or "
+    "infinite,\n"
     "78 bad configuration.";
 
 int exit_with(ExitCode code) {
@@ -80,7 +82,7 @@ int main(int argc, char** argv) {
   try {
     return backplane::cli::run(argc, argv);
   } catch (const backplane::UserError& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    fmt::print(stderr, "{}\n", backplane::printable(error.what(), /*lines=*/true));  // names come from files
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
@@ -89,7 +91,7 @@ int main(int argc, char** argv) {
     fmt::print(
         stderr,
         "internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
-        error.what());
+        backplane::printable(error.what(), true));
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -4,8 +4,10 @@
 
 #include <memory>
 
+#include "base/printable.h"
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
+#include "tensor/ulps.h"
 
 namespace backplane::cli {
 
@@ -26,7 +28,7 @@ std::string position(std::int64_t element, const Shape& shape) {
 std::string verdict(const ReplayedTensor& tensor) {
   if (!tensor.why_not.empty()) return "not compared: " + tensor.why_not;
   if (tensor.different == 0) return "same bits";
-  const bool has_nan = tensor.worst_ulps == ~std::uint64_t{0};
+  const bool has_nan = tensor.worst_ulps == kNoUlps;
   return fmt::format("DIFFERS in {} of {} elements, {}; farthest {}: stored {:.9g}, replayed {:.9g}", tensor.different,
                      tensor.elements, has_nan ? "some NaN" : fmt::format("by up to {} ULP", tensor.worst_ulps),
                      position(tensor.worst_element, tensor.shape), tensor.stored, tensor.replayed);
@@ -34,13 +36,14 @@ std::string verdict(const ReplayedTensor& tensor) {
 
 void print(const ReplayedLayer& layer) {
   const bool is_same_build = layer.sha256 == layer.stored_sha256;
-  fmt::print("\nlayer {}   {}, activation {}   (plug-in {} {}, {})\n", layer.name, layer.type, layer.activation,
-             layer.plugin, layer.version,
-             is_same_build ? "the build that wrote this checkpoint"
-                           : fmt::format("not the build that wrote this checkpoint, {} sha256 {:.12}…",
-                                         layer.stored_version, layer.stored_sha256));
+  fmt::print("\nlayer {}   {}, activation {}   (plug-in {} {}, {})\n", printable(layer.name), printable(layer.type),
+             printable(layer.activation), printable(layer.plugin), printable(layer.version),
+             is_same_build
+                 ? "the build that wrote this checkpoint"
+                 : fmt::format("not the build that wrote this checkpoint, {} sha256 {}…",
+                               printable(layer.stored_version), printable(layer.stored_sha256).substr(0, 12)));
   for (const ReplayedTensor& tensor : layer.tensors)
-    fmt::print("  {:<34} {:<18} {}\n", tensor.name, to_string(tensor.shape), verdict(tensor));
+    fmt::print("  {:<34} {:<18} {}\n", printable(tensor.name), to_string(tensor.shape), printable(verdict(tensor)));
 }
 
 ExitCode replay_layers(const ReplayWords& words) {

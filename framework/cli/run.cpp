@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "experiment/describe.h"
 #include "experiment/signals.h"
@@ -40,22 +41,10 @@ void print_summary(const RunSummary& summary) {
   fmt::print("look inside  backplane inspect {}\n", summary.last_checkpoint);
 }
 
-/// Control characters would move the terminal's cursor about.
-std::string printable(const std::string& text) {
-  std::string shown;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool is_c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    const bool is_control = (c < ' ' && c != '\n' && c != '\t') || c == 0x7F || is_c1;
-    shown += is_control ? '?' : text[i];
-    if (is_c1) ++i;  // U+0080 to U+009F are two bytes
-  }
-  return shown;
-}
-
 void print_generated(const std::vector<GeneratedText>& texts) {
   for (const GeneratedText& sample : texts)
-    fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt), printable(sample.text));
+    fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt, true),
+               printable(sample.text, true));
 }
 
 void look_ahead(const Experiment& experiment, const Registry& registry, int threads) {

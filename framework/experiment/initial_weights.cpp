@@ -7,7 +7,10 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <tuple>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "exchange/torch_names.h"
 #include "exchange/weight_file.h"
@@ -110,15 +113,23 @@ std::string module_of(const std::string& name) {
   return dot == std::string::npos ? "" : name.substr(0, dot);
 }
 
-/// "2.weight" before "10.weight".
+/// "layers.2" before "layers.10": part by part, numbers by their value and before words.
 bool comes_before(const std::string& a, const std::string& b) {
-  const auto number = [](const std::string& text) {
-    return !text.empty() && text.size() < 9 && text.find_first_not_of("0123456789") == std::string::npos
-               ? std::stoi(text)
-               : -1;
+  using Part = std::tuple<bool, std::size_t, std::string_view>;  // a word; digits of a number; they or the word
+  const auto parts = [](std::string_view text) {
+    std::vector<Part> found;
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find('.', begin), text.size());
+      std::string_view part = text.substr(begin, end - begin);
+      const bool is_word = part.empty() || part.find_first_not_of("0123456789") != std::string_view::npos;
+      if (!is_word) part.remove_prefix(std::min(part.find_first_not_of('0'), part.size() - 1));
+      found.emplace_back(is_word, is_word ? 0 : part.size(), part);
+      begin = end + 1;
+    }
+    return found;
   };
-  if (number(a) >= 0 && number(b) >= 0) return number(a) < number(b);
-  return a < b;
+  const std::vector<Part> parts_a = parts(a), parts_b = parts(b);
+  return parts_a != parts_b ? parts_a < parts_b : a < b;  // "01" and "1" are two modules
 }
 
 /// Renames by which every tensor of the file would find its place, if modules stand in the order of the layers and
@@ -264,6 +275,7 @@ std::vector<std::string> load_initial_weights(const InitialWeights& initial, Net
   if (!kept.empty()) notes.push_back(fmt::format("not in that file, as initialised: {}", fmt::join(kept, ", ")));
   if (!matching.passed_over().empty())
     notes.push_back(fmt::format("in that file, of no use here: {}", fmt::join(matching.passed_over(), ", ")));
+  for (std::string& note : notes) note = printable(note);  // names come from the file
   return notes;
 }
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "base/suggest.h"
@@ -13,6 +11,7 @@
 #include "parallel/arena.h"
 #include "parallel/tree_sum.h"
 #include "random/philox.h"
+#include "tensor/ulps.h"
 #include "trainer/call_frame.h"
 #include "trainer/slice.h"
 #include "trainer/tile.h"
@@ -39,22 +38,6 @@ const StoredTensor& require(const StoredLayer& layer, const std::string& name, c
     fail_foreign(layer.name, fmt::format("{} has shape {} in the checkpoint, the layer now wants {}", name,
                                          to_string(tensor->shape), to_string(shape)));
   return *tensor;
-}
-
-/// Numbers in the order of the real line: neighbours differ by 1, −0 and +0 are one step apart.
-template <class T>
-std::int64_t rank_of(T value) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  const Bits bits = std::bit_cast<Bits>(value);
-  return bits >= 0 ? bits : static_cast<std::int64_t>(std::numeric_limits<Bits>::min()) - bits - 1;
-}
-
-template <class T>
-std::uint64_t ulps_between(T a, T b) {
-  if (std::isnan(a) || std::isnan(b)) return ~std::uint64_t{0};
-  const std::int64_t x = rank_of(a), y = rank_of(b);
-  return x > y ? static_cast<std::uint64_t>(x) - static_cast<std::uint64_t>(y)
-               : static_cast<std::uint64_t>(y) - static_cast<std::uint64_t>(x);
 }
 
 template <class T>
@@ -461,6 +444,39 @@ void check_layers(const Snapshot& snapshot, const Network& network, const std::s
     throw UserError(ExitCode::bad_data, "the checkpoint's layers are not those of its /config");
 }
 
+/// What nobody but the file vouches for, before memory is laid out by it.
+void check_numbers(const Snapshot& snapshot, const std::string& source, const Experiment& experiment,
+                   const Network& network) {
+  const auto require_of_file = [&](bool condition, const std::string& what) {
+    if (!condition) throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = source}, .what = what});
+  };
+  const auto stored = static_cast<std::int64_t>(snapshot.sample_indices.size());
+  const std::int64_t batch = snapshot.integers.at("batch_size");
+  require_of_file(1 <= stored && stored <= batch && batch <= experiment.train.batch_size,
+                  fmt::format("{} samples of a batch of {} are stored, where train.batch_size is {}", stored, batch,
+                              experiment.train.batch_size));
+  const Shape& input = snapshot.input.shape;
+  const std::int64_t time = input.size() > 1 ? input[1] : 0;
+  const auto is_length = [&](std::int64_t length) { return 0 <= length && length <= time; };
+  require_of_file(snapshot.lengths.empty() ||
+                      (std::ssize(snapshot.lengths) == stored && std::ranges::all_of(snapshot.lengths, is_length)),
+                  fmt::format("/probe/length is no list of {} numbers from 0 to {}", stored, time));
+  const LayerNode& last = network.output();
+  require_of_file(snapshot.target.shape == with_batch(stored, last.plan.output) ||
+                      snapshot.target.shape == Shape{stored, last.output_size},
+                  fmt::format("/probe/target has shape {}, the last layer gives {}", to_string(snapshot.target.shape),
+                              to_string(with_batch(stored, last.plan.output))));
+  const auto require_type = [&](const StoredTensor& tensor, const std::string& name) {
+    require_of_file(tensor.dtype == network.dtype(), fmt::format("{} is {}, the network computes in {}", name,
+                                                                 name_of(tensor.dtype), name_of(network.dtype())));
+  };
+  require_type(snapshot.input, "/probe/input");
+  require_type(snapshot.target, "/probe/target");
+  for (const StoredLayer& layer : snapshot.layers)
+    for (const auto& [name, tensor] : layer.tensors)
+      if (!name.starts_with("optimizer/")) require_type(tensor, fmt::format("/layers/{}/{}", layer.name, name));
+}
+
 }  // namespace
 
 Replay replay(const Snapshot& snapshot, const std::string& source, const Registry& registry, const std::string& only) {
@@ -468,6 +484,7 @@ Replay replay(const Snapshot& snapshot, const std::string& source, const Registr
   Network network(experiment.network, registry, Shape(snapshot.input.shape.begin() + 1, snapshot.input.shape.end()),
                   experiment.dtype, experiment.seed, experiment.train.l1, experiment.train.l2);
   check_layers(snapshot, network, only);
+  check_numbers(snapshot, source, experiment, network);
   const Loss loss(experiment.network, network, data_of(snapshot, network));
   const Context context{
       .snapshot = snapshot,

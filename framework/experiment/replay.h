@@ -15,7 +15,7 @@ struct ReplayedTensor {
   Shape shape;          ///< of what is compared
   std::string why_not;  ///< why it was not computed or compared; empty: it was
   std::int64_t elements = 0, different = 0;  ///< in bits
-  /// The element that is farthest off, and by how many representable numbers; the largest uint64 where one of the two
+  /// The element that is farthest off, and by how many ULPs (tensor/ulps.h); kNoUlps where one of the two
   /// is NaN.
   std::int64_t worst_element = 0;
   std::uint64_t worst_ulps = 0;
@@ -45,7 +45,8 @@ struct Replay {
 /// statistics) needs all of its rows stored, else `why_not` says so; likewise ∂C/∂a that several layers add to.
 ///
 /// `only`: the layer; empty: all. Throws UserError: bad_config as read_experiment (a plug-in that is missing), usage
-/// where there is no such layer, bad_data where the plug-in plans other parameters than the checkpoint holds.
+/// where there is no such layer, bad_data where the plug-in plans other parameters than the checkpoint holds,
+/// or where its numbers do not fit each other.
 Replay replay(const Snapshot& snapshot, const std::string& source, const Registry& registry, const std::string& only);
 
 }  // namespace backplane

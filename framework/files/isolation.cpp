@@ -64,9 +64,12 @@ void bound(decltype(RLIMIT_AS) resource, rlim_t soft, rlim_t hard) {
 }
 
 /// Makes the child die with its parent, quietly, without core file and without the program's own signal handlers.
-void become_child(const ChildLimits& limits) {
+/// What a terminal sends to both is the parent's to answer.
+void become_child(const ChildLimits& limits, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGINT}) std::signal(crash, SIG_DFL);
+  if (getppid() != parent) _exit(1);  // it died before it could be watched
+  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(crash, SIG_DFL);
+  for (const int request : {SIGINT, SIGTERM, SIGHUP}) std::signal(request, SIG_IGN);
   bound(RLIMIT_CORE, 0, 0);
   if (const int null = open("/dev/null", O_WRONLY); null >= 0) dup2(null, STDERR_FILENO);
   if (kIsSanitized) return;
@@ -78,9 +81,9 @@ void become_child(const ChildLimits& limits) {
   if (seconds > 0) bound(RLIMIT_CPU, seconds, seconds + 1);
 }
 
-[[noreturn]] void run_child(int fd, const std::string& file, const ChildLimits& limits,
+[[noreturn]] void run_child(int fd, pid_t parent, const std::string& file, const ChildLimits& limits,
                             const std::function<void(ChildOutput&)>& work) {
-  become_child(limits);
+  become_child(limits, parent);
   const auto fail = [&](const char* why) {
     send_error(fd, ExitCode::bad_data, {.place = {.source = file}, .what = why});
   };
@@ -108,11 +111,20 @@ class Child : public ChildInput {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) fail_to_start();
     std::fflush(nullptr);
+    const pid_t parent = getpid();
     pid_ = fork();
-    if (pid_ == 0) run_child(ends[1], file, limits, work);
+    if (pid_ == 0) {
+      close(ends[0]);  // so that writing fails where the parent has gone
+      run_child(ends[1], parent, file, limits, work);
+    }
+    if (pid_ < 0) {
+      const int reason = errno;
+      for (const int end : ends) close(end);
+      errno = reason;
+      fail_to_start();
+    }
     close(ends[1]);
     fd_ = ends[0];
-    if (pid_ < 0) fail_to_start();
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -177,10 +189,16 @@ class Child : public ChildInput {
   /// The pipe ended too early: the child died.
   [[noreturn]] void fail_crashed() {
     siginfo_t info{};
-    waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+    while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
     const int status = end();
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       fail(fmt::format("reading it takes more than {} s of computing: the file is damaged", limits_.cpu.count()));
+    // Nothing that a file makes its reader do: somebody, or the kernel short of memory, ended it.
+    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGINT))
+      throw UserError(ExitCode::io, Diagnostic{.place = {.source = file_},
+                                               .what = fmt::format("the process that read it was killed (SIG{})",
+                                                                   sigabbrev_np(WTERMSIG(status)))});
     const std::string how = WIFSIGNALED(status) ? fmt::format("signal SIG{}", sigabbrev_np(WTERMSIG(status)))
                                                 : fmt::format("exit status {}", WEXITSTATUS(status));
     fail(fmt::format("the HDF5 library crashed on it ({}): the file is damaged", how));

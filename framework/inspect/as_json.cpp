@@ -69,10 +69,9 @@ Json head(const TensorFile& file) {
 Json overview_as_json(const TensorFile& file, const std::string& layer) {
   Json json = head(file);
   json["layers"] = Json::array();
-  if (!layer.empty())
-    json["layers"].push_back(as_json(file, find_layer(file, layer)));
-  else
-    for (const FileLayer& each : file.layers()) json["layers"].push_back(as_json(file, each));
+  if (!layer.empty() && !file.is_trace()) find_layer(file, layer);
+  for (const FileLayer& each : file.layers())
+    if (layer.empty() || each.name == layer) json["layers"].push_back(as_json(file, each));
   return json;
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/printable.h"
 #include "inspect/overview.h"
 #include "inspect/text_table.h"
 
@@ -37,6 +38,12 @@ Phase phase_of(const std::string& name) {
 
 std::string shape_and_type(const FileTensor& tensor) {
   return fmt::format("{} {}", labelled_shape(tensor), tensor.stored);
+}
+
+ElementRules rules_of(const FileTensor& tensor) {
+  return {.is_half = tensor.stored == "float16",
+          .is_whole = tensor.stored == "int64",
+          .may_lack = tensor.place.starts_with("/statistics/") && tensor.name.ends_with("/cosine")};
 }
 
 class Comparison {
@@ -150,7 +157,7 @@ class Comparison {
       TensorDifference here;
       TensorFile::for_each_piece(*pair.a, [&](const TensorFile::Piece& piece) {
         here.add(compare(a_.read(*pair.a, record_a, piece), b_.read(*pair.b, record_b, piece), pair.a->dtype,
-                         piece.first, piece.count, tolerance_));
+                         piece.first, piece.count, tolerance_, rules_of(*pair.a)));
       });
       if (here.differing > 0) {
         is_equal_ = false;
@@ -181,9 +188,12 @@ class Comparison {
     table.add({"A", fmt::format("{:.{}g}", first.a, digits), fmt::format("0x{:0{}x}", first.bits_a, hex)});
     table.add({"B", fmt::format("{:.{}g}", first.b, digits), fmt::format("0x{:0{}x}", first.bits_b, hex)});
     text += table.text();
-    text += first.ulps == kNoUlps ? std::string("  no distance: not a number\n")
-                                  : fmt::format("  {} ULP{} apart{}\n", first.ulps, first.ulps == 1 ? "" : "s",
-                                                first.ulps == 0 ? ": zeros of other signs" : "");
+    if (rules_of(*pair.a).is_whole)
+      text += fmt::format("  {:.0f} apart\n", std::abs(first.a - first.b));
+    else
+      text += first.ulps == kNoUlps ? std::string("  no distance: not a number\n")
+                                    : fmt::format("  {} ULP{} apart{}\n", first.ulps, first.ulps == 1 ? "" : "s",
+                                                  first.ulps == 0 ? ": zeros of other signs" : "");
     if (!index.empty() && pair.a->axes[0] == "sample")
       text += fmt::format("  sample {}: index {} of the training split\n", index[0],
                           a_.samples()[record][static_cast<std::size_t>(index[0])]);
@@ -219,7 +229,8 @@ class Comparison {
           table.add({printable(pair.layer + "/" + pair.a->name), fmt::format("{}", *pair.first_step),
                      fmt::format("{}", d.differing), fmt::format("{}", d.elements),
                      fmt::format("{:.4g}", d.most_absolute), fmt::format("{:.4g}", d.most_relative),
-                     fmt::format("{}", d.most_ulps), fmt::format("{}", d.without_distance)});
+                     rules_of(*pair.a).is_whole ? "-" : fmt::format("{}", d.most_ulps),
+                     fmt::format("{}", d.without_distance)});
       print_(table.text());
     }
     const std::string how = tolerance_ ? fmt::format("within {} ULPs", *tolerance_) : "bit for bit";
@@ -238,15 +249,24 @@ class Comparison {
   bool has_said_first_ = false;
 };
 
+/// In the format in which the numbers are stored.
+template <class T>
+std::uint64_t stored_ulps_between(T a, T b, const ElementRules& rules) {
+  if (rules.is_whole) return 0;
+  if (rules.is_half) return ulps_between(static_cast<_Float16>(a), static_cast<_Float16>(b));
+  return ulps_between(a, b);
+}
+
 template <class T>
 TensorDifference compare_as(const T* a, const T* b, std::int64_t first, std::int64_t count,
-                            const std::optional<std::uint64_t>& tolerance) {
+                            const std::optional<std::uint64_t>& tolerance, const ElementRules& rules) {
   TensorDifference found{.elements = count};
   for (std::int64_t i = 0; i < count; ++i) {
     const auto bits_a = std::bit_cast<BitsOf<T>>(a[i]), bits_b = std::bit_cast<BitsOf<T>>(b[i]);
     if (bits_a == bits_b) continue;
-    const std::uint64_t ulps = ulps_between(a[i], b[i]);
-    if (tolerance && ulps != kNoUlps && ulps <= *tolerance) continue;
+    if (rules.may_lack && std::isnan(a[i]) != std::isnan(b[i])) continue;
+    const std::uint64_t ulps = stored_ulps_between(a[i], b[i], rules);
+    if (tolerance && !rules.is_whole && ulps != kNoUlps && ulps <= *tolerance) continue;
     ++found.differing;
     const auto value_a = static_cast<double>(a[i]), value_b = static_cast<double>(b[i]);
     if (!found.first) found.first = {first + i, value_a, value_b, bits_a, bits_b, ulps};
@@ -276,8 +296,8 @@ void TensorDifference::add(const TensorDifference& other) {
 }
 
 TensorDifference compare(const Buffer& a, const Buffer& b, DType dtype, std::int64_t first, std::int64_t count,
-                         const std::optional<std::uint64_t>& tolerance) {
-  return dispatch(dtype, [&]<class T>(T) { return compare_as(a.as<T>(), b.as<T>(), first, count, tolerance); });
+                         const std::optional<std::uint64_t>& tolerance, const ElementRules& rules) {
+  return dispatch(dtype, [&]<class T>(T) { return compare_as(a.as<T>(), b.as<T>(), first, count, tolerance, rules); });
 }
 
 bool compare_files(const TensorFile& a, const TensorFile& b, const std::optional<std::uint64_t>& tolerance,

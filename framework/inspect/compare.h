@@ -6,7 +6,7 @@
 
 #include "inspect/print_in_child.h"
 #include "inspect/tensor_file.h"
-#include "inspect/ulps.h"
+#include "tensor/ulps.h"
 
 namespace backplane {
 
@@ -30,10 +30,18 @@ struct TensorDifference {
   void add(const TensorDifference& other);
 };
 
+/// What the comparison has to know of elements, other than how they are read.
+struct ElementRules {
+  bool is_half = false;   ///< float16 read as float32: ULPs are those of float16
+  bool is_whole = false;  ///< whole numbers read as float64: no tolerance holds, ULPs are 0
+  bool may_lack =
+      false;  ///< NaN says that there was nothing to compute it from: where one alone is NaN, it is left out
+};
+
 /// Compares a run of elements, the first of which has index `first`. Two elements differ where their bits do; with a
 /// tolerance, where they are more than so many ULPs apart.
 TensorDifference compare(const Buffer& a, const Buffer& b, DType dtype, std::int64_t first, std::int64_t count,
-                         const std::optional<std::uint64_t>& tolerance);
+                         const std::optional<std::uint64_t>& tolerance, const ElementRules& rules = {});
 
 /// Says what differs between two checkpoints or two traces: the first element, in the order in which it was computed
 /// (step by step; forward through the layers, then back), then every tensor. Returns whether they are equal. Throws

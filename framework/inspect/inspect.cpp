@@ -20,6 +20,8 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
     const auto [file, is_vouched_for] = open_target(path);
     const auto part = [&](TensorFile::Part which) { return TensorFile(path, which); };
     const bool wants_parts = file.is_trace() && request.selection.tensor.empty();
+    if (wants_parts && !request.selection.layer.empty())
+      require_layer(file, part(TensorFile::Part::statistics), request.selection.layer);
     if (request.json && request.selection.tensor.empty()) {
       Json overview = overview_as_json(file, request.selection.layer);
       if (wants_parts) {

@@ -5,9 +5,10 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
-#include "inspect/text_table.h"
+#include "base/printable.h"
 
 namespace backplane {
 
@@ -20,11 +21,11 @@ class Lines {
  public:
   explicit Lines(const std::string& path) : path_(path), file_(path) {}
 
-  /// An empty object behind the last line. A line that its writer is still writing does not count.
-  Json next() {
+  /// None behind the last line. A line that its writer is still writing does not count.
+  std::optional<Json> next() {
     std::string line;
     ++number_;
-    if (!std::getline(file_, line) || file_.eof()) return Json::object();
+    if (!std::getline(file_, line) || file_.eof()) return std::nullopt;
     const Json all = Json::parse(line, nullptr, false);
     if (!all.is_object())
       throw UserError(ExitCode::bad_data,
@@ -48,20 +49,21 @@ class Lines {
 bool compare_metrics(const std::string& a, const std::string& b, const Print& print) {
   Lines lines_a(a), lines_b(b);
   for (std::int64_t count = 0;; ++count) {
-    const Json line_a = lines_a.next(), line_b = lines_b.next();
-    if (line_a.empty() && line_b.empty()) {
+    const std::optional<Json> line_a = lines_a.next(), line_b = lines_b.next();
+    if (!line_a && !line_b) {
       print(fmt::format("all {} lines are equal\n", count));
       return true;
     }
     if (line_a == line_b) continue;
-    if (line_a.empty() || line_b.empty()) {
-      print(fmt::format("{} ends after {} equal lines\n", printable(line_a.empty() ? a : b), count));
+    if (!line_a || !line_b) {
+      print(fmt::format("{} ends after {} equal lines\n", printable(line_a ? b : a), count));
       return false;
     }
     const auto text = [](const Json& line) {
       return printable(line.dump(-1, ' ', true, Json::error_handler_t::replace));
     };
-    print(fmt::format("line {} is the first that differs\n  A  {}\n  B  {}\n", count + 1, text(line_a), text(line_b)));
+    print(
+        fmt::format("line {} is the first that differs\n  A  {}\n  B  {}\n", count + 1, text(*line_a), text(*line_b)));
     return false;
   }
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "inspect/statistics.h"
 #include "inspect/text_table.h"
@@ -105,6 +106,23 @@ void print_layer(const TensorFile& file, const FileLayer& layer, bool all, std::
   }
 }
 
+std::vector<std::string> names_of(const TensorFile& file) {
+  std::vector<std::string> names;
+  for (const FileLayer& layer : file.layers()) names.push_back(layer.name);
+  return names;
+}
+
+bool has_layer(const TensorFile& file, const std::string& name) {
+  return std::ranges::find(file.layers(), name, &FileLayer::name) != file.layers().end();
+}
+
+[[noreturn]] void refuse_layer(const TensorFile& file, const std::string& name, const std::vector<std::string>& known) {
+  throw UserError(ExitCode::usage, Diagnostic{.place = {.source = file.path()},
+                                              .what = fmt::format("it has no layer '{}'", name),
+                                              .nearest = nearest_name(name, known),
+                                              .known = known});
+}
+
 }  // namespace
 
 std::string labelled_shape(const FileTensor& tensor) {
@@ -122,15 +140,17 @@ std::vector<std::size_t> thinned(std::size_t count, std::size_t most) {
   return chosen;
 }
 
+void require_layer(const TensorFile& tensors, const TensorFile& statistics, const std::string& name) {
+  std::vector<std::string> names = names_of(tensors);
+  for (std::string& each : names_of(statistics))
+    if (std::ranges::find(names, each) == names.end()) names.push_back(std::move(each));
+  if (std::ranges::find(names, name) == names.end()) refuse_layer(tensors, name, names);
+}
+
 const FileLayer& find_layer(const TensorFile& file, const std::string& name) {
   const auto found = std::ranges::find(file.layers(), name, &FileLayer::name);
-  if (found != file.layers().end()) return *found;
-  std::vector<std::string> names;
-  for (const FileLayer& layer : file.layers()) names.push_back(layer.name);
-  throw UserError(ExitCode::usage, Diagnostic{.place = {.source = file.path()},
-                                              .what = fmt::format("it has no layer '{}'", name),
-                                              .nearest = nearest_name(name, names),
-                                              .known = names});
+  if (found == file.layers().end()) refuse_layer(file, name, names_of(file));
+  return *found;
 }
 
 void print_recorded_statistics(const TensorFile& file, const std::string& layer, bool all, const Print& print) {
@@ -167,9 +187,9 @@ void print_overview(const TensorFile& file, const std::string& layer, bool all, 
   std::vector<const FileLayer*> layers;
   if (layer.empty())
     for (const FileLayer& each : file.layers()) layers.push_back(&each);
-  else
+  else if (!file.is_trace() || has_layer(file, layer))
     layers.push_back(&find_layer(file, layer));
-  if (file.is_trace() && layers.empty()) return;  // statistics alone are recorded
+  if (file.is_trace() && layers.empty()) return;  // of them, statistics alone are recorded
   print(file.is_trace() ? trace_head(file) : checkpoint_head(file));
   print(definitions(layers));
   if (!file.is_trace()) print(worked_samples(file));

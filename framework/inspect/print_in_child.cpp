@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "files/isolation.h"
-#include "inspect/text_table.h"
 
 namespace backplane {
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
@@ -29,12 +30,19 @@ namespace {
                   "`backplane inspect` reads it meanwhile; repair it when the run has ended");
 }
 
+/// Whether a run holds the lock cannot be asked.
+[[noreturn]] void refuse_unknown(const std::string& path) {
+  throw UserError(ExitCode::io, fmt::format("{} cannot be opened: {}", path, std::strerror(errno)),
+                  "repair it as the user who ran it");
+}
+
 /// The lock that the run holds as long as it lives, for as long as the repair lasts.
 class RunLock {
  public:
   explicit RunLock(const std::string& trace) {
     const fs::path path = fs::path(trace).parent_path() / "run.lock";
-    descriptor_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ < 0 && errno != ENOENT) refuse_unknown(path.string());
     if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
       ::close(descriptor_);
       refuse_living(trace);
@@ -54,7 +62,8 @@ class RunLock {
 /// writing. File systems without leases say nothing.
 void require_no_writer(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return;
+  if (descriptor < 0 && errno == ENOENT) return;
+  if (descriptor < 0) refuse_unknown(path);
   std::signal(SIGIO, SIG_IGN);  // a writer that comes while the lease is held
   const bool is_open = ::fcntl(descriptor, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
   ::close(descriptor);
@@ -105,7 +114,7 @@ herr_t add_scale(hid_t, unsigned, hid_t scale, void* names) {
 }
 
 void find_attachments(hid_t file, const std::string& group, int depth, std::vector<Attachment>& found) {
-  h5::require(depth < 5, group + " holds groups in groups in groups");
+  h5::require(depth < 7, group + " holds groups in groups in groups");
   for (const h5::Child& child : h5::children(file, group)) {
     const std::string path = (group == "/" ? "" : group) + "/" + child.name;
     if (child.is_group) {

@@ -21,8 +21,12 @@ namespace {
 
 std::vector<CommittedCheckpoint> listed_in(const fs::path& directory) {
   constexpr std::uintmax_t kLargest = 64 << 20;
-  const fs::path path = directory / "MANIFEST.json";
-  if (fs::file_size(path) > kLargest) refuse(path.string(), "is damaged");
+  for (const char* name : {"MANIFEST.json", "MANIFEST.copy.json"}) {
+    const fs::path path = directory / name;
+    std::error_code missing;
+    const std::uintmax_t bytes = fs::file_size(path, missing);
+    if (!missing && bytes > kLargest) refuse(path.string(), "is damaged");
+  }
   return read_manifest(directory.string()).checkpoints;
 }
 
@@ -35,7 +39,7 @@ enum class Standing { verified, unlisted, without_manifest };
 
 Standing standing_of(const std::string& path) {
   const fs::path directory = directory_of(path);
-  if (!fs::exists(directory / "MANIFEST.json")) return Standing::without_manifest;
+  if (!has_manifest(directory.string())) return Standing::without_manifest;
   for (const CommittedCheckpoint& listed : listed_in(directory)) {
     if (listed.file != fs::path(path).filename().string()) continue;
     const std::uintmax_t bytes = fs::file_size(path);
@@ -67,7 +71,7 @@ Target find_target(const std::string& path) {
   target.trace = find("trace.h5");
   target.metrics = find("metrics.jsonl");
   target.summary = find("summary.json");
-  if (find("checkpoints/MANIFEST.json"))
+  if (has_manifest((fs::path(path) / "checkpoints").string()))
     for (const CommittedCheckpoint& listed : listed_in(fs::path(path) / "checkpoints"))
       target.checkpoints.push_back({listed.step, (fs::path(path) / "checkpoints" / listed.file).string()});
   std::ranges::sort(target.checkpoints, {}, &RunCheckpoint::step);

@@ -18,9 +18,10 @@ constexpr std::size_t kMostTensors = 1 << 12;  // of one layer
 
 /// Where a tensor stands in one step: parameters, what goes forward, what comes back, what is kept for later.
 int order_of(const std::string& name) {
-  const std::string first = name.substr(0, name.find('/'));
-  const std::vector<std::string> order{"weights", "state",     "z",        "", "activation", "activation_gradient",
-                                       "delta",   "gradients", "optimizer"};
+  std::string first = name.substr(0, name.find('/'));
+  if (first.starts_with("delta_")) first = "delta_*";  // made of delta
+  const std::vector<std::string> order{
+      "weights", "state", "z", "", "activation", "activation_gradient", "delta", "delta_*", "gradients", "optimizer"};
   const auto found = std::ranges::find(order, first);
   return static_cast<int>((found == order.end() ? order.begin() + 3 : found) - order.begin());
 }
@@ -103,6 +104,10 @@ void TensorFile::read_checkpoint_head() {
 
 void TensorFile::read_trace_head() {
   kind_ = Kind::trace;
+  // Those of the first version may have none.
+  const std::int64_t version =
+      H5Aexists(id(), "format_version") > 0 ? h5::read_integer_attribute(id(), "format_version") : 1;
+  require(version == 1, fmt::format("it has format version {}, this program reads version 1", version));
   const std::string place = part_ == Part::tensors      ? "/scales/step"
                             : part_ == Part::statistics ? "/statistics/scales/step"
                                                         : "/curves/step";

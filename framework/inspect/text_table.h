@@ -22,8 +22,4 @@ class TextTable {
 /// Number of characters that UTF-8 text shows.
 std::size_t width_of(std::string_view text);
 
-/// What a file says, safe for a terminal: control characters, escapes, marks that turn the writing direction round and
-/// what is no UTF-8 become \xNN. Line ends stay where `lines` is set.
-std::string printable(std::string_view text, bool lines = false);
-
 }  // namespace backplane

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "inspect/overview.h"
 #include "inspect/text_table.h"

@@ -198,10 +198,13 @@ def bomb(file):
     data[...] = 0
 
 
-def of(dtype):
+def of(dtype, value=1):
+    """Numbers, or what else, that are all there: the type alone is at fault."""
     def make(file):
         shape = file["layers/hidden/activation"].shape
-        replace(file, "layers/hidden/activation", shape=shape, dtype=dtype)
+        data = replace(file, "layers/hidden/activation", shape=shape, dtype=dtype)
+        for place in np.ndindex(shape):
+            data[place] = file.ref if isinstance(value, str) and value == "reference" else value
     return make
 
 
@@ -273,16 +276,17 @@ CASES = {
     "hard links in a cycle": hard_cycle,
     "external storage": external_storage,
     "virtual data set": virtual,
-    "numbers of any length": of(h5py.vlen_dtype(np.float32)),
-    "texts of any length": of(h5py.string_dtype()),
-    "compound": of(np.dtype([("x", "<f4"), ("y", "<f4")])),
-    "references": of(h5py.ref_dtype),
+    "numbers of any length": of(h5py.vlen_dtype(np.float32), np.ones(2, "<f4")),
+    "texts of any length": of(h5py.string_dtype(), "text"),
+    "compound": of(np.dtype([("x", "<f4"), ("y", "<f4")]), (1, 2)),
+    "references": of(h5py.ref_dtype, "reference"),
     "whole numbers": of("<i4"),
     "big-endian": of(">f4"),
     "float16": of("<f2"),
     "long double": of(np.longdouble),
     "product that overflows": lambda file: low_level(file, ACTIVATION, (1 << 33, 1 << 33), (1, 1)),
     "product that becomes 0": lambda file: low_level(file, ACTIVATION, (1 << 32, 1 << 32), (1, 1)),
+    "product beside an extent of 0": lambda file: low_level(file, ACTIVATION, (1 << 47, 1 << 47, 0)),
     "extent of 2^63": lambda file: low_level(file, ACTIVATION, (4, MARK)),
     "extent of 2^64 - 1": lambda file: low_level(file, ACTIVATION, (4, MARK)),
     "32 axes": lambda file: low_level(file, ACTIVATION, (4,) * 32, (1,) * 32),
@@ -322,13 +326,14 @@ OF_CHECKPOINTS = {
     "samples of another count": lambda file: replace(file, "scales/sample", data=np.zeros(3, "<i8")),
 }
 OF_TRACES = {
+    "format of the future": lambda file: file.attrs.create("format_version", 99),
     "fewer records than steps": lambda file: replace(file, "scales/step", data=np.arange(1000)),
     "steps as text": lambda file: replace(file, "scales/step", data=np.array([b"a", b"b"])),
     "steps of two axes": lambda file: replace(file, "scales/step", data=np.zeros((1, 2), "<i8")),
     "samples of one axis": lambda file: replace(file, "scales/sample", data=np.zeros(2, "<i8")),
 }
 # Read as they are, made safe for a terminal, or refused; all else is refused.
-MAY_BE_READ = {"label with escapes", "names with escapes", "1 GiB of zeros"}
+MAY_BE_READ = {"float16", "label with escapes", "names with escapes", "1 GiB of zeros"}
 
 
 class Hostile(unittest.TestCase):

@@ -30,7 +30,7 @@ network:
     - dense: {name: early, units: 2}
   loss: softmax_cross_entropy
 train: {steps: 100000000, batch_size: 8, optimizer: {sgd: {lr: 0.01}}}
-record: {every: 1, taps: [activation, delta, weights], samples: 4, compression: COMPRESSION}
+record: {every: 1, taps: [activation, delta, weights], samples: 4, statistics: {every: 2}, compression: COMPRESSION}
 """
 
 
@@ -87,6 +87,14 @@ class KilledTrace(unittest.TestCase):
         original = self.folder / "original.h5"
         shutil.copy(self.trace, original)
 
+        lock = self.folder / "run/run.lock"
+        lock.rename(self.folder / "lock")
+        lock.symlink_to("run.lock")
+        unknown = backplane("inspect", self.trace, "--repair")
+        self.assertEqual(unknown.returncode, 74)
+        self.assertIn("run.lock cannot be opened", unknown.stderr)
+        (self.folder / "lock").rename(lock)
+
         repaired = backplane("inspect", self.folder / "run", "--repair")
         self.assertEqual(repaired.returncode, 0, repaired.stderr)
         records = len(wanted["scales/step"])
@@ -106,7 +114,8 @@ class KilledTrace(unittest.TestCase):
             self.assertTrue(np.isfinite(delta[:]).all())
         said = json.loads(backplane("inspect", self.trace, "--json").stdout)
         self.assertEqual([layer["name"] for layer in said["layers"]], ["late", "early"])
-        self.assertEqual(backplane("diff", original, self.trace).returncode, 0)
+        same = backplane("diff", original, self.trace)
+        self.assertEqual(same.returncode, 0, same.stderr)
         self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
 
         closed = self.trace.read_bytes()

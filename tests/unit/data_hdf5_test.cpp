@@ -270,6 +270,8 @@ TEST(DataIsolation, ReportsHowTheChildDied) {
             "65 file.h5: error: the HDF5 library crashed on it (signal SIGABRT): the file is damaged");
   EXPECT_EQ(error([]() -> std::vector<Table> { _exit(3); }),
             "65 file.h5: error: the HDF5 library crashed on it (exit status 3): the file is damaged");
+  EXPECT_EQ(error([]() -> std::vector<Table> { std::exit(raise(SIGKILL)); }),
+            "74 file.h5: error: the process that read it was killed (SIGKILL)");
   EXPECT_EQ(error([]() -> std::vector<Table> {
               while (true) pause();
             }),
@@ -279,6 +281,14 @@ TEST(DataIsolation, ReportsHowTheChildDied) {
   EXPECT_EQ(error([]() -> std::vector<Table> { throw std::runtime_error("reason"); }), "65 file.h5: error: reason");
   EXPECT_EQ(error([]() -> std::vector<Table> { throw UserError(ExitCode::no_input, "what", "hint"); }),
             "66 file.h5: error: what\n  hint: hint");
+}
+
+TEST(DataIsolation, LeavesWhatATerminalSendsToTheParent) {
+  const std::vector<Table> tables = read_in_child("file.h5", [] {
+    for (const int request : {SIGINT, SIGTERM, SIGHUP}) raise(request);
+    return std::vector<Table>{{{1}, std::vector<float>{2.5f}, {}}};
+  });
+  EXPECT_EQ(tables.size(), 1u);
 }
 
 TEST(DataIsolation, BringsEveryTypeBack) {

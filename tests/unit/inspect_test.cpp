@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/printable.h"
 #include "inspect/compare.h"
 #include "inspect/overview.h"
 #include "inspect/print_in_child.h"
@@ -86,6 +87,30 @@ TEST(Compare, TakesCloseNumbersForEqualWithinTheTolerance) {
   EXPECT_EQ(compared({1.0f, 0.0f, 1.0f}, {next, -0.0f, over_next}, 1).differing, 1);
   EXPECT_EQ(compared({1.0f, 0.0f, 1.0f}, {next, -0.0f, over_next}, 2).differing, 0);
   EXPECT_EQ(compared({kNan}, {1.0f}, std::numeric_limits<std::uint64_t>::max()).differing, 1);
+}
+
+TEST(Compare, CountsTheStepsOfTheStoredFormat) {
+  const auto halves = [](float a, float b, std::optional<std::uint64_t> tolerance) {
+    return compare(buffer_of<float>({a}), buffer_of<float>({b}), DType::float32, 0, 1, tolerance, {.is_half = true});
+  };
+  EXPECT_EQ(halves(1.0f, 1.0f + 0x1p-10f, {}).most_ulps, 1u);
+  EXPECT_EQ(halves(0.0f, 0x1p-24f, {}).most_ulps, 1u);  // the smallest half
+  EXPECT_EQ(halves(1.0f, 1.0f + 0x1p-10f, 1).differing, 0);
+  EXPECT_EQ(halves(-1.0f, 2.0f, 1).differing, 1);
+}
+
+TEST(Compare, GivesWholeNumbersNoTolerance) {
+  const TensorDifference found =
+      compare(buffer_of<double>({7, 8}), buffer_of<double>({7, 9}), DType::float64, 0, 2, 1u << 30, {.is_whole = true});
+  EXPECT_EQ(found.differing, 1);
+  EXPECT_EQ(found.most_absolute, 1.0);
+}
+
+TEST(Compare, LeavesOutWhatOneSideCouldNotCompute) {
+  const TensorDifference found = compare(buffer_of<float>({kNan, kNan, 1.0f}), buffer_of<float>({0.5f, kNan, 2.0f}),
+                                         DType::float32, 0, 3, {}, {.may_lack = true});
+  EXPECT_EQ(found.differing, 1);
+  EXPECT_EQ(found.first->index, 2);
 }
 
 TEST(Statistics, LeaveOutWhatIsNoNumber) {

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace backplane {
+
+/// What a file says, safe for a terminal: control characters, escapes, marks that turn the writing direction round and
+/// what is no UTF-8 become \xNN. Line ends stay where `lines` is set.
+std::string printable(std::string_view text, bool lines = false);
+
+}  // namespace backplane
