@@ -33,6 +33,7 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
       newest.from = checkpoint;
       return newest;
     } catch (const UserError& error) {  // missing, damaged, or of another version: an older one may do
+      if (error.code() == ExitCode::io) throw;  // nothing is known of it
       newest.refused.push_back({.file = checkpoint.file, .why = error.diagnostics().front().what});
     }
   std::string reasons;
