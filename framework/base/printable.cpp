@@ -45,7 +45,7 @@ std::string printable(std::string_view text, bool lines) {
     unsigned code = 0;
     const std::size_t size = character(text, code);
     const std::size_t step = std::max<std::size_t>(size, 1);
-    if (size > 0 && (is_shown(code) || (lines && code == '\n')))
+    if (size > 0 && (is_shown(code) || (lines && (code == '\n' || code == '\t'))))
       shown += text.substr(0, size);
     else
       for (std::size_t i = 0; i < step; ++i) shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));

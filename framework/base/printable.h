@@ -6,7 +6,7 @@
 namespace backplane {
 
 /// What a file says, safe for a terminal: control characters, escapes, marks that turn the writing direction round and
-/// what is no UTF-8 become \xNN. Line ends stay where `lines` is set.
+/// what is no UTF-8 become \xNN. Line ends and tabs stay where `lines` is set.
 std::string printable(std::string_view text, bool lines = false);
 
 }  // namespace backplane

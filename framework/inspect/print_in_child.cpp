@@ -18,8 +18,9 @@ namespace {
 
 // What is read goes through pieces of 4 MiB; HDF5's caches and the chunks of files that are not ours need the rest.
 constexpr std::int64_t kMemory = std::int64_t{512} << 20;
-// A second suffices for 100 MiB that are unpacked and counted; damage that sends HDF5 into an endless loop costs this.
-constexpr std::int64_t kSeconds = 2, kBytesPerSecond = 8 << 20;
+// A second suffices for 100 MiB of large records that are unpacked and counted, or for 2 MiB of records that are a number
+// each; damage that sends HDF5 into an endless loop costs this.
+constexpr std::int64_t kSeconds = 2, kBytesPerSecond = 512 << 10;
 
 ChildLimits limits_for(const std::vector<std::string>& files) {
   std::int64_t bytes = 0;

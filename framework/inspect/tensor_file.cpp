@@ -239,18 +239,24 @@ TensorFile::Piece TensorFile::row(const FileTensor& tensor, std::int64_t row) {
   return piece;
 }
 
+hid_t TensorFile::dataset_at(const std::string& place) const {
+  auto found = datasets_.find(place);
+  if (found == datasets_.end()) found = datasets_.emplace(place, h5::open_dataset(id(), place)).first;
+  return found->second.id();
+}
+
 Buffer TensorFile::read(const FileTensor& tensor, std::size_t record, const Piece& piece) const try {
   Buffer buffer(static_cast<std::size_t>(piece.count) * size_of(tensor.dtype));
-  const Handle dataset = h5::open_dataset(id(), tensor.place);
+  const hid_t dataset = dataset_at(tensor.place);
   std::vector<hsize_t> start(piece.start.begin(), piece.start.end()), extent(piece.extent.begin(), piece.extent.end());
   if (is_trace()) start.insert(start.begin(), record), extent.insert(extent.begin(), 1);
-  const Handle there(H5Dget_space(dataset.id()), H5Sclose, "get a data space");
+  const Handle there(H5Dget_space(dataset), H5Sclose, "get a data space");
   const hsize_t count = static_cast<hsize_t>(piece.count);
   const Handle here(H5Screate_simple(1, &count, nullptr), H5Sclose, "make a data space");
   if (!start.empty())
     check(H5Sselect_hyperslab(there.id(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr),
           "select a part of a tensor");
-  check(H5Dread(dataset.id(), tensor.dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, here.id(),
+  check(H5Dread(dataset, tensor.dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, here.id(),
                 there.id(), H5P_DEFAULT, buffer.data()),
         "read a tensor");
   return buffer;

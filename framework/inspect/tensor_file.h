@@ -86,11 +86,14 @@ class TensorFile {
   std::string layers_place() const { return part_ == Part::statistics ? "/statistics/layers" : "/layers"; }
   FileTensor describe(const std::string& place, const std::string& name) const;
   hid_t id() const { return file_.id(); }
+  /// Opened once: records are read one by one.
+  hid_t dataset_at(const std::string& place) const;
 
   std::string path_;
   Part part_;
   std::string steps_place_;
   h5::Handle file_;
+  mutable std::map<std::string, h5::Handle> datasets_;  ///< closed before file_
   bool is_being_written_ = false;
   Kind kind_ = Kind::checkpoint;
   std::vector<std::int64_t> steps_;

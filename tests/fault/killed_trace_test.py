@@ -41,9 +41,14 @@ def backplane(*words):
 def contents(path, **how):
     """Every tensor of the complete records, by name."""
     with h5py.File(path, "r", **how) as file:
-        records = file["scales/step"].shape[0]
+        complete = {scale: file[scale].shape[0] for scale in ("scales/step", "statistics/scales/step", "curves/step")}
+
+        def records(name):
+            return complete[next(s for s in reversed(complete) if s == "scales/step" or name.startswith(s.split("/")[0]))]
+
         found = {}
-        file.visititems(lambda name, item: found.update({name: item[:records]}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(lambda name, item: found.update({name: item[:records(name)]})
+                        if isinstance(item, h5py.Dataset) else None)
     return found
 
 
