@@ -5,6 +5,7 @@ version is released, and never again.
     python3 make_formats.py PROGRAM            all of it
     python3 make_formats.py PROGRAM trace      trace.h5 and its values alone
 """
+import hashlib
 import json
 import pathlib
 import shutil
@@ -58,6 +59,25 @@ def values_of(path):
         return found
 
 
+def forget_machine(folder):
+    """Leaves out of /environment where the files were made: paths, CPU and kernel. The manifests vouch for the result."""
+    path = folder / "step-00000002.h5"
+    with h5py.File(path, "r+") as file:
+        text = file["environment"]
+        environment = json.loads(text[()].decode().rstrip("\0"))
+        environment["system"], environment["cpu"] = "Linux x86_64", "x86-64"
+        for plugin in environment["plugins"]:
+            plugin["file"] = "plugins/" + pathlib.Path(plugin["file"]).name
+        size = text.dtype.itemsize
+        text[()] = np.bytes_(json.dumps(environment, indent=2).encode().ljust(size))
+    for name in ("MANIFEST.json", "MANIFEST.copy.json"):
+        manifest = json.loads((folder / name).read_text())
+        manifest.pop("sha256")
+        manifest["checkpoints"][0]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        manifest["sha256"] = hashlib.sha256(json.dumps(manifest, indent=2).encode()).hexdigest()
+        (folder / name).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
 def main():
     program, wanted = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:] or ["checkpoint", "trace"]
     FOLDER.mkdir(exist_ok=True)
@@ -75,6 +95,7 @@ def main():
             shutil.copytree(pathlib.Path(scratch, "run/checkpoints"), FOLDER / "checkpoints", dirs_exist_ok=True)
             for name in ("weights.safetensors", "weights.npz"):
                 shutil.copy(pathlib.Path(scratch, name), FOLDER)
+            forget_machine(FOLDER / "checkpoints")
             values["checkpoint"] = values_of(FOLDER / "checkpoints/step-00000002.h5")
         if "trace" in wanted:
             shutil.copy(pathlib.Path(scratch, "run/trace.h5"), FOLDER)
