@@ -24,6 +24,7 @@
 #include "files/io_thread.h"
 #include "measure.h"
 #include "parallel/tree_sum.h"
+#include "tensor/buffer.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -221,6 +222,7 @@ void register_all(const Registry& registry) {
 
 int main(int argc, char** argv) {
   using namespace backplane;
+  keep_freed_memory();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;
   try {

@@ -115,8 +115,8 @@ void serve(const Words& words) {
   if (!words.data.empty()) write_data(model.data, words.data);
   if (!words.weights.empty()) {
     const std::string environment = describe_environment(registry, model.data, words.threads).dump(2);
-    const auto image = build_image(take_snapshot(experiment, model.network, model.data, trainer, environment));
-    write_file_atomically(words.weights, image.data(), image.size());
+    const Image image(take_snapshot(experiment, model.network, model.data, trainer, environment));
+    write_file_atomically(words.weights, image.bytes().data(), image.bytes().size());
   }
   answer({{"ready", true}, {"data_seconds", data_seconds}, {"train_samples", model.data.train.count}});
   for (std::string line; std::getline(std::cin, line) && line != "quit";) {

@@ -188,14 +188,11 @@ class ImageWriter {
 
   hid_t root() const { return file_.id(); }
 
-  std::vector<std::byte> bytes() {
+  /// The file, with nothing left to write.
+  Handle finish() {
+    scales_.clear();
     check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "flush the image");
-    const ssize_t size = H5Fget_file_image(file_.id(), nullptr, 0);
-    if (size < 0) throw InternalError("HDF5 could not tell the size of the image");
-    std::vector<std::byte> image(static_cast<std::size_t>(size));
-    if (H5Fget_file_image(file_.id(), image.data(), image.size()) != size)
-      throw InternalError("HDF5 could not give the image");
-    return image;
+    return std::move(file_);
   }
 
  private:
@@ -209,6 +206,15 @@ class ImageWriter {
   std::map<std::string, Handle> scales_;  ///< by name
   std::vector<ManifestRow> manifest_;
 };
+
+/// Of a file of the in-memory driver: where it stands, not a copy. Valid until the file is written to or closed.
+std::span<const std::byte> bytes_in_memory(const Handle& file) {
+  void* memory = nullptr;
+  check(H5Fget_vfd_handle(file.id(), H5P_DEFAULT, &memory), "find the image");
+  const ssize_t size = H5Fget_file_image(file.id(), nullptr, 0);
+  if (size < 0) throw InternalError("HDF5 could not tell the size of the image");
+  return {*static_cast<const std::byte**>(memory), static_cast<std::size_t>(size)};
+}
 
 /// What viewers of NeXus files (h5web, NeXpy, silx) show first of a group.
 void mark_as_plot(ImageWriter& writer, hid_t group, const std::string& signal) {
@@ -237,7 +243,7 @@ void write_layer(ImageWriter& writer, const StoredLayer& layer, std::int64_t ind
 
 }  // namespace
 
-std::vector<std::byte> build_image(const Snapshot& snapshot) {
+Image::Image(const Snapshot& snapshot) {
   ImageWriter writer;
   writer.attribute(writer.root(), "format", std::string("backplane-checkpoint"));
   writer.attribute(writer.root(), "format_version", 1);
@@ -274,7 +280,8 @@ std::vector<std::byte> build_image(const Snapshot& snapshot) {
   for (std::size_t i = 0; i < snapshot.layers.size(); ++i)
     write_layer(writer, snapshot.layers[i], static_cast<std::int64_t>(i));
   writer.write_manifest();
-  return writer.bytes();
+  file_ = writer.finish();
+  bytes_ = bytes_in_memory(file_);
 }
 
 }  // namespace backplane

@@ -32,7 +32,7 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
                                                         newest.snapshot.step, checkpoint.step));
       newest.from = checkpoint;
       return newest;
-    } catch (const UserError& error) {  // missing, damaged, or of another version: an older one may do
+    } catch (const UserError& error) {          // missing, damaged, or of another version: an older one may do
       if (error.code() == ExitCode::io) throw;  // nothing is known of it
       newest.refused.push_back({.file = checkpoint.file, .why = error.diagnostics().front().what});
     }
@@ -92,16 +92,17 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
     publish(std::move(staying));
     return known;
   }
-  const std::vector<std::byte> image = build_image(snapshot);
+  const Image image(snapshot);
+  const std::span<const std::byte> bytes = image.bytes();
   CommittedCheckpoint checkpoint{.file = fmt::format("step-{:08}.h5", snapshot.step),
                                  .step = snapshot.step,
-                                 .bytes = image.size(),
-                                 .sha256 = sha256_of(image.data(), image.size()),
+                                 .bytes = bytes.size(),
+                                 .sha256 = sha256_of(bytes.data(), bytes.size()),
                                  .validation_loss = validation_loss};
   const std::string path = (fs::path(directory_) / checkpoint.file).string();
-  require_free_space(path, image.size() + image.size() / 5);
+  require_free_space(path, bytes.size() + bytes.size() / 5);
   try {
-    write_file_atomically(path, image.data(), image.size(), ReadBack::yes);
+    write_file_atomically(path, bytes.data(), bytes.size(), ReadBack::yes);
     staying.insert(std::ranges::upper_bound(staying, checkpoint.step, {}, &CommittedCheckpoint::step), checkpoint);
     const std::vector<CommittedCheckpoint> unkept = take_unkept(staying, retention_);
     publish(std::move(staying), unkept);

@@ -6,6 +6,7 @@
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "tensor/buffer.h"
 
 namespace backplane::cli {
 
@@ -79,6 +80,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using backplane::ExitCode;
+  backplane::keep_freed_memory();
   try {
     return backplane::cli::run(argc, argv);
   } catch (const backplane::UserError& error) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "experiment/restore.h"
 #include "experiment/tensor_names.h"
@@ -14,14 +13,12 @@ namespace {
 
 StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::string> axes,
                   std::map<std::string, std::string> attributes = {}) {
-  StoredTensor tensor{.shape = std::move(shape),
-                      .dtype = dtype,
-                      .data = {},
-                      .axes = std::move(axes),
-                      .attributes = std::move(attributes)};
-  tensor.data = Buffer(static_cast<std::size_t>(element_count(tensor.shape)) * size_of(dtype));
-  if (tensor.data.bytes() > 0) std::memcpy(tensor.data.data(), data, tensor.data.bytes());
-  return tensor;
+  const std::size_t bytes = static_cast<std::size_t>(element_count(shape)) * size_of(dtype);
+  return {.shape = std::move(shape),
+          .dtype = dtype,
+          .data = Buffer::copy_of(data, bytes),
+          .axes = std::move(axes),
+          .attributes = std::move(attributes)};
 }
 
 StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows,
@@ -85,10 +82,7 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
   const Executor& executor = trainer.executor();
   const TrainState& state = trainer.state();
 
-  Snapshot snapshot{.step = state.step,
-                    .config = config::to_yaml(experiment.resolved),
-                    .environment = environment,
-                    .weights_digest = network.weights_digest()};
+  Snapshot snapshot{.step = state.step, .config = config::to_yaml(experiment.resolved), .environment = environment};
   store_state(state, snapshot);
   snapshot.integers["seed"] = static_cast<std::int64_t>(experiment.seed);
   snapshot.integers["batch_size"] = static_cast<std::int64_t>(batch.size());
@@ -107,11 +101,19 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
   if (data.steps > 1 && data.input_shape.size() == 1) input_axes[1] = "time";  // symbols of a text
   snapshot.input = copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), std::move(input_axes));
   snapshot.target = copy(executor.target(), with_batch(rows, target), network.dtype(), sample_axes(target));
-  for (std::size_t i = 0; i < network.nodes().size(); ++i) {
-    const bool is_output_of_fused_loss = i + 1 == network.nodes().size() && trainer.loss().gives_delta();
-    snapshot.layers.push_back(copy_layer(network.nodes()[i], i, trainer, rows, trainer.batch_size(), network.dtype(),
-                                         !is_output_of_fused_loss));
-  }
+  // Training waits for this: the copies and the digest are made side by side.
+  const std::int64_t layers = std::ssize(network.nodes());
+  snapshot.layers.resize(network.nodes().size());
+  trainer.executor().arena().for_each(layers + 1, [&](std::int64_t task) {
+    if (task == 0) {
+      snapshot.weights_digest = network.weights_digest();
+      return;
+    }
+    const auto i = static_cast<std::size_t>(task - 1);
+    const bool is_output_of_fused_loss = task == layers && trainer.loss().gives_delta();
+    snapshot.layers[i] = copy_layer(network.nodes()[i], i, trainer, rows, trainer.batch_size(), network.dtype(),
+                                    !is_output_of_fused_loss);
+  });
   return snapshot;
 }
 

@@ -159,7 +159,9 @@ ChunkGrid::ChunkGrid(const Shape& shape, std::size_t element_bytes)
   for (; cut_axis_ < shape.size(); ++cut_axis_) {
     hsize_t& extent = extents_[cut_axis_];
     row_bytes_ /= extent;
-    extent = std::clamp<hsize_t>(kMostBytes / row_bytes_, 1, extent);
+    const hsize_t rows = extent, most = std::clamp<hsize_t>(kMostBytes / row_bytes_, 1, rows);
+    const hsize_t chunks = (rows + most - 1) / most;
+    extent = (rows + chunks - 1) / chunks;  // as many chunks, with less to pad in the last one
     if (extent > 1 || cut_axis_ + 1 == shape.size()) return;
   }
 }

@@ -1,5 +1,6 @@
 #include "tensor/buffer.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <cstdint>
@@ -44,14 +45,22 @@ void unmap(void* data, std::size_t bytes) {
 
 }  // namespace
 
-Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
-  if (bytes == 0) return;
-  if (bytes >= kMapped) {
-    data_ = map(bytes);
-    return;
-  }
-  data_ = ::operator new (bytes, std::align_val_t{kAlignment});
-  std::memset(data_, 0, bytes);
+Buffer::Buffer(std::size_t bytes) {
+  *this = unset(bytes);
+  if (bytes > 0 && bytes < kMapped) std::memset(data_, 0, bytes);
+}
+
+Buffer Buffer::copy_of(const void* data, std::size_t bytes) {
+  Buffer buffer = unset(bytes);
+  if (bytes > 0) std::memcpy(buffer.data_, data, bytes);
+  return buffer;
+}
+
+Buffer Buffer::unset(std::size_t bytes) {
+  Buffer buffer;
+  if (bytes > 0) buffer.data_ = bytes >= kMapped ? map(bytes) : ::operator new (bytes, std::align_val_t{kAlignment});
+  buffer.bytes_ = bytes;
+  return buffer;
 }
 
 Buffer::~Buffer() {
@@ -59,6 +68,11 @@ Buffer::~Buffer() {
     unmap(data_, bytes_);
   else
     ::operator delete (data_, std::align_val_t{kAlignment});
+}
+
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
 }  // namespace backplane

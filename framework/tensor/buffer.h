@@ -7,13 +7,15 @@
 
 namespace backplane {
 
-/// Owned memory, aligned for the widest vector unit and zero-filled. Movable, not copyable. Throws std::bad_alloc.
+/// Owned memory, aligned for the widest vector unit; zero-filled unless it is a copy. Movable, not copyable. Throws
+/// std::bad_alloc.
 class Buffer {
  public:
   static constexpr std::size_t kAlignment = 64;
 
   Buffer() = default;
   explicit Buffer(std::size_t bytes);
+  static Buffer copy_of(const void* data, std::size_t bytes);
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
@@ -37,8 +39,14 @@ class Buffer {
   }
 
  private:
+  static Buffer unset(std::size_t bytes);
+
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
 };
+
+/// Keeps what is freed for the next allocation, instead of giving it back to the system, which would clear it page by
+/// page when a checkpoint needs it again. Called once, by a program's `main`, before there are threads.
+void keep_freed_memory();
 
 }  // namespace backplane

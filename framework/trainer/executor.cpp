@@ -1,9 +1,6 @@
 #include "trainer/executor.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -30,12 +27,12 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
       element_(size_of(network.dtype())),
       stages_(cut_into_stages(network)),
       scratch_(plan_scratch(network, stages_, slice_rows_, element_)),
+      batch_(network, scratch_, loss.outputs(), capacity, slices(capacity)),
       tiles_(cut_into_tiles(network)) {
   for (std::size_t i = 0; i < network_.nodes().size(); ++i) keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
-  make_tensors();
   make_workers();
   std::vector<std::size_t> prepared;
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+  for (std::size_t i = 0; i < batch_.layers(); ++i) {
     const LayerNode& node = network_.nodes()[i];
     if (node.plan.prepared > 0) prepared.push_back(i);
     if (node.plan.prepared > 0 && !node.is_batch_wide()) layers_prepared_whole_.push_back(i);
@@ -43,48 +40,6 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
     if (node.plan.has_carried_state()) layers_with_carried_state_.push_back(i);
   }
   prepare_whole(prepared);
-}
-
-void Executor::make_tensors() {
-  const auto per_sample = [&](std::int64_t size) {
-    return Buffer(static_cast<std::size_t>(capacity_ * size) * element_);
-  };
-  input_ = per_sample(element_count(network_.input_shape()));
-  target_ = per_sample(loss_.outputs());
-  losses_.resize(static_cast<std::size_t>(capacity_));
-  correct_.resize(static_cast<std::size_t>(capacity_));
-  lengths_.resize(static_cast<std::size_t>(capacity_));
-  const auto slice_count = static_cast<std::size_t>(slices(capacity_));
-  for (const LayerNode& node : network_.nodes()) {
-    Tensors& tensors = tensors_.emplace_back();
-    const std::size_t index = tensors_.size() - 1;
-    if (!scratch_.z[index]) tensors.z = per_sample(node.output_size);
-    if (node.activation) tensors.a = per_sample(node.output_size);
-    if (!scratch_.delta[index]) tensors.delta = per_sample(node.output_size);
-    for (const SavedTensor& saved : node.plan.saved)
-      tensors.saved.push_back(per_sample(element_count(saved.sample_shape)));
-    tensors.forward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.forward_sums)));
-    tensors.backward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.backward_sums)));
-    for (auto& carried : tensors.carried)
-      for (const StateTensor& state : node.plan.state)
-        carried.push_back(state.kind == BP_STATE_CARRIED ? per_sample(element_count(state.shape)) : Buffer());
-    tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
-    for (auto& gradients : tensors.gradients)
-      for (const Parameter& parameter : node.parameters)
-        gradients.emplace_back(node.is_batch_wide() ? 0 : parameter.value.bytes());
-    tensors.parts.resize(node.parameters.size());
-    for (std::size_t p = 0; p < node.parameters.size(); ++p)
-      for (auto& gradients : tensors.gradients) tensors.parts[p].push_back(gradients[p].data());
-    tensors.adds.resize(node.inputs.size());
-  }
-  // Backward visits layers from the last to the first: the last consumer of a tensor is the one that writes it.
-  std::vector<bool> written(tensors_.size(), false);
-  for (std::size_t i = tensors_.size(); i-- > 0;)
-    for (std::size_t k = 0; k < tensors_[i].adds.size(); ++k)
-      if (const int producer = network_.nodes()[i].inputs[k]; producer != LayerNode::kData) {
-        tensors_[i].adds[k] = written[static_cast<std::size_t>(producer)];
-        written[static_cast<std::size_t>(producer)] = true;
-      }
 }
 
 void Executor::make_workers() {
@@ -112,16 +67,7 @@ void Executor::make_workers() {
 }
 
 std::uint64_t Executor::bytes() const {
-  std::uint64_t bytes = input_.bytes() + target_.bytes();
-  const auto add = [&](const std::vector<Buffer>& buffers) {
-    for (const Buffer& buffer : buffers) bytes += buffer.bytes();
-  };
-  for (const Tensors& tensors : tensors_) {
-    bytes += tensors.z.bytes() + tensors.a.bytes() + tensors.delta.bytes() + tensors.d_activation.bytes();
-    add(tensors.saved);
-    for (const auto& gradients : tensors.gradients) add(gradients);
-    for (const auto& carried : tensors.carried) add(carried);
-  }
+  std::uint64_t bytes = batch_.bytes();
   for (const Worker& worker : workers_)
     bytes += worker.workspace.bytes() + worker.d_input.bytes() + worker.gradients.bytes() + worker.passing.bytes();
   return bytes;
@@ -138,14 +84,15 @@ void* Executor::at(void* tensor, std::int64_t row, std::int64_t size) const {
 
 const void* Executor::producer_rows(int producer, Rows rows) const {
   auto& self = const_cast<Executor&>(*this);
-  if (producer == LayerNode::kData) return at(self.input_.data(), rows.begin, element_count(network_.input_shape()));
-  return at(self.tensors_[static_cast<std::size_t>(producer)].activation(), rows.begin,
+  if (producer == LayerNode::kData)
+    return at(self.batch_.input.data(), rows.begin, element_count(network_.input_shape()));
+  return at(self.batch_[static_cast<std::size_t>(producer)].activation(), rows.begin,
             network_.nodes()[static_cast<std::size_t>(producer)].output_size);
 }
 
 bp_call& Executor::start_call(std::size_t index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
-  Tensors& tensors = tensors_[index];
+  LayerTensors& tensors = batch_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
   CallFrame& frame = worker.frames[index];
   bp_call& call = frame.start(rows.begin, rows.count, pass_.step, pass_.mode == Mode::training);
@@ -162,7 +109,7 @@ bp_call& Executor::start_call(std::size_t index, Rows rows) {
   call.workspace_bytes = worker.workspace.bytes();
   call.batch_samples = pass_.rows;
   call.random_key = keys_[index];
-  if (has_lengths_ && node.is_over_time) call.lengths = lengths_.data() + rows.begin;
+  if (has_lengths_ && node.is_over_time) call.lengths = batch_.lengths.data() + rows.begin;
   if (pass_.mode == Mode::training && node.plan.has_batch_sums()) {
     call.forward_sums = tensors.forward_sums[0].data();
     call.backward_sums = tensors.backward_sums[0].data();
@@ -183,30 +130,20 @@ bp_call& Executor::start_backward(std::size_t index, Rows rows) {
 void* Executor::z_rows(std::size_t index, Rows rows) {
   if (scratch_.z[index] && pass_.keep == Keep::no)
     return workers_[static_cast<std::size_t>(Arena::worker())].passing.as<char>() + *scratch_.z[index];
-  return at(tensors_[index].z.data(), rows.begin, network_.nodes()[index].output_size);
+  return at(batch_[index].z.data(), rows.begin, network_.nodes()[index].output_size);
 }
 
 void* Executor::delta_rows(std::size_t index, Rows rows) {
   if (scratch_.delta[index] && pass_.keep == Keep::no)
     return workers_[static_cast<std::size_t>(Arena::worker())].passing.as<char>() + *scratch_.delta[index];
-  return at(tensors_[index].delta.data(), rows.begin, network_.nodes()[index].output_size);
-}
-
-void Executor::make_room_for_kept() {
-  for (std::size_t i = 0; i < tensors_.size(); ++i)
-    for (Buffer* kept : {&tensors_[i].z, &tensors_[i].delta})
-      if (kept->bytes() == 0)
-        *kept = Buffer(static_cast<std::size_t>(capacity_ * network_.nodes()[i].output_size) * element_);
+  return at(batch_[index].delta.data(), rows.begin, network_.nodes()[index].output_size);
 }
 
 void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
   pass_ = {.step = step, .mode = mode, .rows = batch.count, .keep = keep};
-  if (keep == Keep::yes) make_room_for_kept();
+  if (keep == Keep::yes) batch_.make_room_for_kept();
   has_lengths_ = !batch.samples->lengths.empty();
-  if (!batch.is_start) return;
-  for (Tensors& tensors : tensors_)
-    for (Buffer& carried : tensors.carried[static_cast<std::size_t>(mode)])
-      if (carried.bytes() > 0) std::memset(carried.data(), 0, carried.bytes());
+  if (batch.is_start) batch_.clear_carried(static_cast<std::size_t>(mode));
 }
 
 template <class Body>
@@ -220,12 +157,14 @@ void Executor::gather(const Batch& batch, std::int64_t index, Rows rows) {
   dispatch(network_.dtype(), [&]<class T>(T) {
     for (std::int64_t n = rows.begin; n < rows.begin + rows.count; ++n) {
       if (batch.epoch)
-        batch.data->gather_augmented(*batch.samples, batch.indices[n], *batch.epoch, input_.as<T>() + n * input_size);
+        batch.data->gather_augmented(*batch.samples, batch.indices[n], *batch.epoch,
+                                     batch_.input.as<T>() + n * input_size);
       else
-        batch.data->gather_input(*batch.samples, batch.indices[n], input_.as<T>() + n * input_size);
-      gather_target(*batch.samples, batch.indices[n], outputs, target_.as<T>() + n * outputs);
+        batch.data->gather_input(*batch.samples, batch.indices[n], batch_.input.as<T>() + n * input_size);
+      gather_target(*batch.samples, batch.indices[n], outputs, batch_.target.as<T>() + n * outputs);
       if (has_lengths_)
-        lengths_[static_cast<std::size_t>(n)] = batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];
+        batch_.lengths[static_cast<std::size_t>(n)] =
+            batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];
     }
   });
 }
@@ -237,7 +176,7 @@ void Executor::forward_layers(Stage stage, std::int64_t index, Rows rows) {
     bp_call& call = start_call(i, rows);
     node.layer.forward(call);
     if (node.activation)
-      node.activation->forward(call.output.data, at(tensors_[i].a.data(), rows.begin, node.output_size),
+      node.activation->forward(call.output.data, at(batch_[i].a.data(), rows.begin, node.output_size),
                                call.output.count / node.features(), node.features());
   }
 }
@@ -246,7 +185,7 @@ void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.forward_sums == 0) return;
   const TaskLog::Span span(log(), Work::forward, index, slice_index);
-  std::vector<double>& sums = tensors_[index].forward_sums[static_cast<std::size_t>(slice_index)];
+  std::vector<double>& sums = batch_[index].forward_sums[static_cast<std::size_t>(slice_index)];
   std::fill(sums.begin(), sums.end(), 0.0);
   bp_call& call = start_call(index, rows);
   call.forward_sums = sums.data();
@@ -256,7 +195,7 @@ void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows
 void Executor::collect_backward(std::size_t index, std::int64_t slice_index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.backward_sums == 0) return;
-  std::vector<double>& sums = tensors_[index].backward_sums[static_cast<std::size_t>(slice_index)];
+  std::vector<double>& sums = batch_[index].backward_sums[static_cast<std::size_t>(slice_index)];
   std::fill(sums.begin(), sums.end(), 0.0);
   bp_call& call = start_backward(index, rows);
   call.backward_sums = sums.data();
@@ -277,14 +216,14 @@ void Executor::forward_to_last_stage(const Batch& batch) {
       forward_layers(stages_[s], index, rows);
       collect_forward(next, index, rows);
     });
-    total(tensors_[next].forward_sums);
+    total(batch_[next].forward_sums);
   }
 }
 
 void Executor::finish_forward(const Batch& batch, std::int64_t index, Rows rows, bool with_gradient) {
   const bool is_whole = pass_.mode == Mode::evaluation || stages_.size() == 1;
   if (is_whole) gather(batch, index, rows);
-  forward_layers(is_whole ? Stage{0, tensors_.size()} : stages_.back(), index, rows);
+  forward_layers(is_whole ? Stage{0, batch_.layers()} : stages_.back(), index, rows);
   evaluate_loss(index, rows, with_gradient);
 }
 
@@ -292,14 +231,14 @@ void Executor::evaluate_loss(std::int64_t index, Rows rows, bool with_gradient) 
   const TaskLog::Span span(log(), Work::loss, -1, static_cast<std::int32_t>(index));
   const std::int64_t at = rows.begin * loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
-    Tensors& last = tensors_.back();
+    LayerTensors& last = batch_[batch_.layers() - 1];
     loss_.evaluate<T>({.z = last.z.as<T>() + at,
                        .a = static_cast<const T*>(last.activation()) + at,
-                       .target = target_.as<T>() + at,
-                       .lengths = has_lengths_ ? lengths_.data() + rows.begin : nullptr,
+                       .target = batch_.target.as<T>() + at,
+                       .lengths = has_lengths_ ? batch_.lengths.data() + rows.begin : nullptr,
                        .count = rows.count},
-                      losses_.data() + rows.begin, correct_.data() + rows.begin, 1.0 / static_cast<double>(pass_.rows),
-                      with_gradient ? last.delta.as<T>() + at : nullptr);
+                      batch_.losses.data() + rows.begin, batch_.correct.data() + rows.begin,
+                      1.0 / static_cast<double>(pass_.rows), with_gradient ? last.delta.as<T>() + at : nullptr);
   });
 }
 
@@ -314,14 +253,11 @@ BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, G
                                        std::int64_t capture_rows) {
   begin_pass(batch, Mode::training, step, keep);
   capture_rows = std::min(capture_rows, capacity_);
-  if (capture_rows > 0)
-    for (std::size_t i = 0; i < tensors_.size(); ++i)
-      tensors_[i].d_activation =
-          Buffer(static_cast<std::size_t>(capture_rows * network_.nodes()[i].output_size) * element_);
+  if (capture_rows > 0) batch_.make_room_for_d_activation(capture_rows);
   forward_to_last_stage(batch);
   for (std::size_t s = stages_.size(); s-- > 0;) {
     const bool is_last = s + 1 == stages_.size();
-    if (!is_last) total(tensors_[stages_[s].end].backward_sums);
+    if (!is_last) total(batch_[stages_[s].end].backward_sums);
     for_each_slice([&](std::int64_t index, Rows rows) {
       if (is_last) {
         finish_forward(batch, index, rows, true);
@@ -347,8 +283,8 @@ void Executor::backward_layers(Stage stage, std::int64_t index, Rows rows, Gradi
 
 void Executor::make_delta(std::size_t i, Rows rows, std::int64_t capture_rows) {
   const LayerNode& node = network_.nodes()[i];
-  Tensors& tensors = tensors_[i];
-  if (i + 1 == tensors_.size() && loss_.gives_delta()) return;
+  LayerTensors& tensors = batch_[i];
+  if (i + 1 == batch_.layers() && loss_.gives_delta()) return;
   // δ = ∂C/∂a ⊙ σ'(z), in place.
   void* delta = delta_rows(i, rows);
   if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0)
@@ -371,7 +307,7 @@ void Executor::update_state(Mode mode) {
 
 void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, Gradients wanted) {
   const LayerNode& node = network_.nodes()[index];
-  Tensors& tensors = tensors_[index];
+  LayerTensors& tensors = batch_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
   bp_call& call = start_backward(index, rows);
   bool is_asked = std::any_of(node.plan.saved.begin(), node.plan.saved.end(),
@@ -411,13 +347,6 @@ void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows 
   }
 }
 
-void Executor::make_room_for_gradients() {
-  for (std::size_t i = 0; i < tensors_.size(); ++i)
-    for (std::size_t p = 0; p < network_.nodes()[i].parameters.size(); ++p)
-      if (Buffer& gradient = tensors_[i].gradients[0][p]; gradient.bytes() == 0)
-        gradient = Buffer(network_.nodes()[i].parameters[p].value.bytes());
-}
-
 std::uint64_t Executor::scratch_offset(const Tile& tile, std::size_t ranges) const {
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < ranges; ++i) {
@@ -429,7 +358,7 @@ std::uint64_t Executor::scratch_offset(const Tile& tile, std::size_t ranges) con
 
 void* Executor::tile_gradient(const Tile& tile, const Tile::Range& range) {
   if (keeps_gradients_ || !network_.nodes()[tile.node].is_batch_wide())
-    return at(tensors_[tile.node].gradients[0][range.parameter].data(), range.begin, 1);
+    return at(batch_[tile.node].gradients[0][range.parameter].data(), range.begin, 1);
   const auto index = static_cast<std::size_t>(&range - tile.ranges.data());
   return workers_[static_cast<std::size_t>(Arena::worker())].gradients.as<char>() + scratch_offset(tile, index);
 }
@@ -446,7 +375,7 @@ bool Executor::compute_gradient(const Tile& tile, Gradients wanted) {
 void Executor::reduce_gradient(const Tile& tile, Gradients wanted) {
   const TaskLog::Span span(log(), Work::reduction, tile.node, tile.number);
   const LayerNode& node = network_.nodes()[tile.node];
-  const Tensors& tensors = tensors_[tile.node];
+  const LayerTensors& tensors = batch_[tile.node];
   for (const Tile::Range& range : tile.ranges)
     if (is_wanted(node.parameters[range.parameter], wanted))
       dispatch(network_.dtype(), [&]<class T>(T) {
@@ -494,34 +423,11 @@ void Executor::prepare_whole(const std::vector<std::size_t>& layers) {
 BatchResult Executor::sum_up() const {
   BatchResult result;
   for (std::size_t n = 0; n < static_cast<std::size_t>(pass_.rows); ++n) {
-    result.loss_sum += losses_[n];
-    result.correct += correct_[n];
-    result.predictions += loss_.steps(has_lengths_ ? &lengths_[n] : nullptr);
+    result.loss_sum += batch_.losses[n];
+    result.correct += batch_.correct[n];
+    result.predictions += loss_.steps(has_lengths_ ? &batch_.lengths[n] : nullptr);
   }
   return result;
-}
-
-std::string Executor::first_non_finite(std::int64_t rows) const {
-  return dispatch(network_.dtype(), [&]<class T>(T) -> std::string {
-    const auto find = [](const void* data, std::int64_t count) {
-      const T* values = static_cast<const T*>(data);
-      const T* found = std::find_if(values, values + count, [](T v) { return !std::isfinite(v); });
-      return found == values + count ? std::int64_t{-1} : found - values;
-    };
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      const LayerNode& node = network_.nodes()[i];
-      for (const Parameter& parameter : node.parameters)
-        if (const std::int64_t element = find(parameter.value.data(), parameter.count); element >= 0)
-          return fmt::format("parameter '{}' of layer '{}', element {}", parameter.name, node.name(), element);
-      const auto in_batch = [&](const char* tensor, std::int64_t element) {
-        return fmt::format("{} of layer '{}', sample {} of the batch", tensor, node.name(), element / node.output_size);
-      };
-      if (const std::int64_t element = find(z(i), rows * node.output_size); element >= 0) return in_batch("z", element);
-      if (const std::int64_t element = find(activation(i), rows * node.output_size); element >= 0)
-        return in_batch("activation", element);
-    }
-    return {};
-  });
 }
 
 }  // namespace backplane

@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "network/network.h"
 #include "parallel/arena.h"
+#include "trainer/batch_tensors.h"
 #include "trainer/call_frame.h"
 #include "trainer/loss.h"
 #include "trainer/scratch.h"
@@ -78,7 +79,7 @@ class Executor {
   /// for `gradient`; without it, batch-wide ones live in the worker's scratch. [compute: `use` runs on workers]
   template <class Use>
   void for_each_gradient_tile(Gradients wanted, Keep keep, const Use& use) {
-    if (keep == Keep::yes) make_room_for_gradients();
+    if (keep == Keep::yes) batch_.make_room_for_gradients();
     keeps_gradients_ = keep == Keep::yes;
     for_each_tile([&](const Tile& tile) {
       if (compute_gradient(tile, wanted)) use(tile);
@@ -101,6 +102,8 @@ class Executor {
 
   /// Of the arena's tasks: the optimizer notes its own there.
   TaskLog& log() { return arena_.log(); }
+  /// Whose workers compute.
+  Arena& arena() { return arena_; }
 
   const std::vector<Tile>& tiles() const { return tiles_; }
   std::int64_t slice_rows() const { return slice_rows_; }
@@ -111,47 +114,28 @@ class Executor {
 
   /// Tensors of the last batch, first row of the whole batch; valid until the next pass. z and δ: of one that kept
   /// them, and always of the last layer.
-  const void* input() const { return input_.data(); }
-  const void* target() const { return target_.data(); }
-  const double* losses() const { return losses_.data(); }
-  const void* z(std::size_t node) const { return tensors_[node].z.data(); }
-  const void* activation(std::size_t node) const { return tensors_[node].activation(); }
-  const void* delta(std::size_t node) const { return tensors_[node].delta.data(); }
-  const void* d_activation(std::size_t node) const { return tensors_[node].d_activation.data(); }
-  const void* saved(std::size_t node, std::size_t i) const { return tensors_[node].saved[i].data(); }
+  const void* input() const { return batch_.input.data(); }
+  const void* target() const { return batch_.target.data(); }
+  const double* losses() const { return batch_.losses.data(); }
+  const void* z(std::size_t node) const { return batch_[node].z.data(); }
+  const void* activation(std::size_t node) const { return batch_[node].activation(); }
+  const void* delta(std::size_t node) const { return batch_[node].delta.data(); }
+  const void* d_activation(std::size_t node) const { return batch_[node].d_activation.data(); }
+  const void* saved(std::size_t node, std::size_t i) const { return batch_[node].saved[i].data(); }
   /// State carried from training batch to training batch, one row for each of the capacity.
-  void* carried_state(std::size_t node, std::size_t i) { return tensors_[node].carried[0][i].data(); }
+  void* carried_state(std::size_t node, std::size_t i) { return batch_[node].carried[0][i].data(); }
   /// ∂C/∂θ, complete after a for_each_gradient_tile that kept it.
   const void* gradient(std::size_t node, std::size_t parameter) const {
-    return tensors_[node].gradients[0][parameter].data();
+    return batch_[node].gradients[0][parameter].data();
   }
   /// Inside for_each_gradient_tile and, where gradients are kept, for_each_tile: the elements of one of the tile's
   /// ranges.
   void* tile_gradient(const Tile& tile, const Tile::Range& range);
 
-  /// Where NaN or infinity first stands after a pass that kept its tensors, in the order of computation:
-  /// "z of layer 'hidden2', sample 17 of the batch". Empty where every tensor is finite.
-  std::string first_non_finite(std::int64_t rows) const;
+  /// After a pass that kept its tensors: see BatchTensors.
+  std::string first_non_finite(std::int64_t rows) const { return batch_.first_non_finite(rows); }
 
  private:
-  /// The batch's tensors of one layer.
-  struct Tensors {
-    Buffer z, a;   ///< a is empty where the activation is the identity; z where it passes (see ScratchPlan)
-    Buffer delta;  ///< first ∂C/∂a as consumers write it, then δ in its place; empty where it passes
-    Buffer d_activation;
-    std::vector<Buffer> saved;
-    /// [slice][parameter]; batch-wide layers have one slice only. [0] ends as the gradient.
-    std::vector<std::vector<Buffer>> gradients;
-    std::vector<std::vector<void*>> parts;                         ///< [parameter][slice], the same memory
-    std::vector<std::vector<double>> forward_sums, backward_sums;  ///< [slice]; [0] ends as the sum over the batch
-    std::vector<Buffer> carried[2];                                ///< [Mode][index in the plan]; empty for shared ones
-    /// Per input: whether another consumer of the same producer has written ∂C/∂a before (backward order).
-    std::vector<bool> adds;
-
-    const void* activation() const { return a.data() != nullptr ? a.data() : z.data(); }
-    void* activation() { return a.data() != nullptr ? a.data() : z.data(); }
-  };
-
   /// What a worker owns; never carries anything from one task to another.
   struct Worker {
     std::vector<CallFrame> frames;
@@ -173,9 +157,7 @@ class Executor {
     Keep keep = Keep::no;
   };
 
-  void make_tensors();
   void make_workers();
-  void make_room_for_gradients();
   void prepare_whole(const std::vector<std::size_t>& layers);
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
@@ -188,7 +170,6 @@ class Executor {
   /// Where a slice's z and ∂C/∂a, then δ, lie in this pass.
   void* z_rows(std::size_t node, Rows rows);
   void* delta_rows(std::size_t node, Rows rows);
-  void make_room_for_kept();
 
   void begin_pass(const Batch& batch, Mode mode, std::uint64_t step, Keep keep);
   /// Calls body(index, rows) for each slice of the batch.
@@ -226,14 +207,10 @@ class Executor {
   Pass pass_;  ///< the last one
   bool keeps_gradients_ = false;
 
-  Buffer input_, target_;
-  std::vector<std::int64_t> lengths_;  ///< of the batch's samples; of no account where the data has none
+  BatchTensors batch_;
   bool has_lengths_ = false;
-  std::vector<double> losses_;
-  std::vector<std::int64_t> correct_;
   std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
   std::vector<std::size_t> layers_prepared_whole_, layers_with_state_, layers_with_carried_state_;
-  std::vector<Tensors> tensors_;
   std::vector<Tile> tiles_;
   std::vector<Worker> workers_;
 };
