@@ -140,6 +140,42 @@ class KilledTrace(unittest.TestCase):
         self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
 
 
+# Leaves a trace as a killed writer does: in SWMR mode. One data set has a name in each of many groups, which are linked too.
+LINKER = """
+import os, sys, h5py
+file = h5py.File(sys.argv[1], "r+", libver="latest")
+del file["layer_names"]
+for i in range(40):
+    file[f"layers/linked{i}/delta"] = file["layers/late/delta"]
+    file[f"layers/again{i}"] = file[f"layers/linked{i}"]
+file.swmr_mode = True
+os._exit(0)
+"""
+
+
+class LinkedTrace(unittest.TestCase):
+    def test_is_copied_once_and_linked_again(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="bp-linked-trace-"))
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "short.yaml").write_text(EXPERIMENT.replace("COMPRESSION", "none").replace("100000000", "40"))
+        self.assertEqual(backplane("run", folder / "short.yaml", "--out", folder / "run").returncode, 0)
+        trace = folder / "run/trace.h5"
+        subprocess.run([sys.executable, "-c", LINKER, trace], check=True)
+        wanted = contents(trace, swmr=True)
+        repaired = backplane("inspect", trace, "--repair")
+        self.assertEqual(repaired.returncode, 0, repaired.stderr)
+        self.assertIn("closed", repaired.stdout)
+        with h5py.File(trace, "r") as file:
+            for i in range(40):
+                self.assertEqual(file[f"layers/linked{i}/delta"], file["layers/late/delta"])
+                self.assertEqual(file[f"layers/again{i}"], file[f"layers/linked{i}"])
+            self.assertEqual(file["layers/late/delta"].dims[0][0].name, "/scales/step")
+        got = contents(trace)
+        self.assertEqual(sorted(got), sorted(wanted))
+        for name, values in wanted.items():
+            self.assertEqual(got[name].tobytes(), values.tobytes(), name)
+
+
 class KilledTraceWithoutCompression(KilledTrace):
     compression = "none"
 
