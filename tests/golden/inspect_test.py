@@ -218,6 +218,32 @@ class Files(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("is of step 15", text)
 
+    def test_float16_is_shown_as_it_is_stored(self):
+        rounded = self.run_experiment("rounded", "--set", "record.dtype=float16") / "trace.h5"
+        def change(file):
+            delta = file["layers/late/delta"]
+            bits = delta[:].view("<u2")
+            bits[4, 3, 7] = 0x3555  # a third
+            delta[...] = bits.view("<f2")
+        def change_again(file):
+            change(file)
+            file["layers/late/delta"][4, 3, 7] = np.array(0x3557, "<u2").view("<f2")
+        good = shutil.move(self.copy(rounded, change), self.folder / "third.h5")
+        code, text = self.diff(good, self.copy(rounded, change_again))
+        self.assertEqual(code, 1)
+        self.assertRegex(text, r"A +0\.33325 +0x3555\n +B +0\.33374 +0x3557\n +2 ULPs apart\n")
+        self.assertEqual(self.diff(good, self.folder / "changed-trace.h5", "--tolerance-ulps", 2)[0], 0)
+
+    def test_statistics_stand_in_the_order_of_the_format(self):
+        words = ("record.statistics.every=5", "record.statistics.of=[cosine, max, zeros, std, min, mean, norm, quantiles]")
+        run = self.run_experiment("statistics", *(word for each in words for word in ("--set", each)))
+        shown = self.inspected(run / "trace.h5", "--layer", "late")
+        shown = shown[shown.index("\nstatistics at"):]
+        heads = [line.split() for line in shown.splitlines() if line.split()[:1] == ["step"]]
+        self.assertEqual(heads, [["step", "norm", "mean", "std", "min", "max", "zeros", "cosine"]] * 6)
+        tensors = [line.strip() for line in shown.splitlines() if line.startswith("  ") and len(line.split()) == 1]
+        self.assertEqual(tensors, ["weights/W", "weights/b", "activation", "delta", "gradients/W", "gradients/b"])
+
     def test_of_runs(self):
         other = self.run_experiment("other", "--set", "train.steps=12")
         code, text = self.diff(self.run_folder, other)
