@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "checkpoint/reader.h"
+#include "data/sources.h"
 #include "experiment/run.h"
 #include "experiment/signals.h"
 
@@ -111,8 +112,9 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
   experiment.record.steps = {};
   experiment.record.statistics.steps = {};
   experiment.generate.samples = 0;
+  DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
   const Scratch scratch;
-  RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true};
+  RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true, .data = &data};
   ResumeReport report;
   const auto run = [&](const std::string& name, int on_threads, std::int64_t stop_after, Resume resume) {
     options.directory = scratch.path(name);
