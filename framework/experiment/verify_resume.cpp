@@ -16,6 +16,7 @@
 #include "data/sources.h"
 #include "experiment/run.h"
 #include "experiment/signals.h"
+#include "files/temporary_directory.h"
 
 namespace backplane {
 
@@ -27,10 +28,10 @@ namespace {
 class Scratch {
  public:
   Scratch() {
-    std::string pattern = (fs::temp_directory_path() / "backplane-verify-XXXXXX").string();
+    const fs::path below = temporary_directory();
+    std::string pattern = (below / "backplane-verify-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr)
-      throw UserError(ExitCode::io,
-                      fmt::format("{}: no directory can be made there", fs::temp_directory_path().string()),
+      throw UserError(ExitCode::io, fmt::format("{}: no directory can be made there", below.string()),
                       "set TMPDIR to a directory with room for some checkpoints");
     path_ = pattern;
   }

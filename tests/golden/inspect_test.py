@@ -244,6 +244,24 @@ class Files(unittest.TestCase):
         tensors = [line.strip() for line in shown.splitlines() if line.startswith("  ") and len(line.split()) == 1]
         self.assertEqual(tensors, ["weights/W", "weights/b", "activation", "delta", "gradients/W", "gradients/b"])
 
+    def test_other_order_samples_and_configurations(self):
+        def reverse(file):
+            names = file["layer_names"][()]
+            del file["layer_names"]
+            file["layer_names"] = names[::-1].copy()
+        def other_samples(file):
+            file["scales/sample"][...] = file["scales/sample"][::-1]
+        def configure(file):
+            text = file["config"][()]
+            del file["config"]
+            file["config"] = np.bytes_(text + b"# changed")
+        for change, code, words in ((reverse, 1, "the layers stand in another order"),
+                                    (other_samples, 1, "the samples of step 15 are others"),
+                                    (configure, 0, "the configurations differ; what they led to is compared")):
+            found, text = self.diff(self.checkpoint, self.copy(self.checkpoint, change))
+            self.assertEqual(found, code, text)
+            self.assertIn(words, text)
+
     def test_of_runs(self):
         other = self.run_experiment("other", "--set", "train.steps=12")
         code, text = self.diff(self.run_folder, other)
