@@ -250,7 +250,7 @@ class Files(unittest.TestCase):
             del file["layer_names"]
             file["layer_names"] = names[::-1].copy()
         def other_samples(file):
-            file["scales/sample"][...] = file["scales/sample"][::-1]
+            file["scales/sample"][...] = file["scales/sample"][:][::-1].copy()
         def configure(file):
             text = file["config"][()]
             del file["config"]
