@@ -3,18 +3,15 @@
     python3 inspect_test.py PROGRAM
 """
 import json
-import os
-import pathlib
 import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
 
 import h5py
 import numpy as np
 
-PROGRAM = os.path.realpath(sys.argv[1])
+from small_runs import InFolder, backplane
+
 EXPERIMENT = """
 name: tiny
 seed: 3
@@ -31,30 +28,18 @@ checkpoint: {{every: 5 steps, keep: 9}}
 """
 
 
-def backplane(*words):
-    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
-
-
-class Files(unittest.TestCase):
+class Files(InFolder):
     """The files of one run; its layers do not stand in the order of the alphabet."""
 
     dtype = "float32"
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="bp-inspect-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.yaml = cls.folder / "tiny.yaml"
-        cls.yaml.write_text(EXPERIMENT.format(dtype=cls.dtype))
-        cls.run_folder = cls.run_experiment("run", "--threads", "2")
+        super().setUpClass()
+        cls.text = EXPERIMENT.format(dtype=cls.dtype)
+        cls.run_folder = cls.run_experiment(cls.text, "run", "--threads", "2")
         cls.checkpoint = cls.run_folder / "checkpoints/step-00000015.h5"
         cls.trace = cls.run_folder / "trace.h5"
-
-    @classmethod
-    def run_experiment(cls, name, *words):
-        done = backplane("run", cls.yaml, "--out", cls.folder / name, *words)
-        assert done.returncode == 0, done.stderr
-        return cls.folder / name
 
     def inspected(self, *words):
         done = backplane("inspect", *words)
@@ -141,7 +126,7 @@ class Files(unittest.TestCase):
             np.testing.assert_allclose(np.array(rows, "f8"), file["layers/late/delta"][:], rtol=1e-5)  # 6 digits
 
     def test_equal_files(self):
-        other = self.run_experiment("again", "--threads", "1")
+        other = self.run_experiment(self.text, "again", "--threads", "1")
         for a, b in ((self.run_folder, other), (self.trace, other / "trace.h5"),
                      (self.checkpoint, other / "checkpoints/step-00000015.h5")):
             code, text = self.diff(a, b)
@@ -219,7 +204,7 @@ class Files(unittest.TestCase):
         self.assertIn("is of step 15", text)
 
     def test_float16_is_shown_as_it_is_stored(self):
-        rounded = self.run_experiment("rounded", "--set", "record.dtype=float16") / "trace.h5"
+        rounded = self.run_experiment(self.text, "rounded", "--set", "record.dtype=float16") / "trace.h5"
         def change(file):
             delta = file["layers/late/delta"]
             bits = delta[:].view("<u2")
@@ -236,7 +221,7 @@ class Files(unittest.TestCase):
 
     def test_statistics_stand_in_the_order_of_the_format(self):
         words = ("record.statistics.every=5", "record.statistics.of=[cosine, max, zeros, std, min, mean, norm, quantiles]")
-        run = self.run_experiment("statistics", *(word for each in words for word in ("--set", each)))
+        run = self.run_experiment(self.text, "statistics", *(word for each in words for word in ("--set", each)))
         shown = self.inspected(run / "trace.h5", "--layer", "late")
         shown = shown[shown.index("\nstatistics at"):]
         heads = [line.split() for line in shown.splitlines() if line.split()[:1] == ["step"]]
@@ -263,7 +248,7 @@ class Files(unittest.TestCase):
             self.assertIn(words, text)
 
     def test_of_runs(self):
-        other = self.run_experiment("other", "--set", "train.steps=12")
+        other = self.run_experiment(self.text, "other", "--set", "train.steps=12")
         code, text = self.diff(self.run_folder, other)
         self.assertEqual(code, 1)
         self.assertIn("3 records are in", text)
