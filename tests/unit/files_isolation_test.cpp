@@ -56,6 +56,7 @@ TEST(Isolation, DoesNotLosePatienceWhileBothAreStopped) {
     _exit(read_patiently(has_begun, may_end));
   }
   has_begun.pass();
+  std::this_thread::sleep_for(300ms);  // by now the reader waits
   ASSERT_EQ(kill(-group, SIGSTOP), 0);  // as Ctrl-Z does
   std::this_thread::sleep_for(4s);
   ASSERT_EQ(kill(-group, SIGCONT), 0);
