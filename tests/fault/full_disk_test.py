@@ -126,6 +126,17 @@ class FullDisk(InFolder):
         self.assertEqual(process.wait(timeout=HANGS), 74, self.said.read_text())
         self.assertNotIn("internal error", self.said.read_text())
 
+    def test_no_room_for_a_repaired_trace_is_said_and_the_trace_stands(self):
+        short = [word for each in ("train.steps=20", "checkpoint.every=20", "record.every=1") for word in ("--set", each)]
+        self.assertEqual(self.start_run(*short).wait(timeout=HANGS), 0, self.said.read_text())
+        trace = self.run_path / "trace.h5"
+        before = trace.read_bytes()
+        self.disk.fill()
+        refused = backplane("inspect", trace, "--repair")
+        self.assertEqual(refused.returncode, 74, refused.stderr)
+        self.assertRegex(refused.stderr, r"trace\.h5: its copy needs \d+ bytes of free space, there are 0\n")
+        self.assertEqual(trace.read_bytes(), before)
+
 
 def main():
     global OPTIONS
