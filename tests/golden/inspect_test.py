@@ -218,6 +218,8 @@ class Files(InFolder):
         self.assertEqual(code, 1)
         self.assertRegex(text, r"A +0\.33325 +0x3555\n +B +0\.33374 +0x3557\n +2 ULPs apart\n")
         self.assertEqual(self.diff(good, self.folder / "changed-trace.h5", "--tolerance-ulps", 2)[0], 0)
+        shown = self.inspected(good, "--layer", "late", "--tensor", "delta", "--step", 5)
+        self.assertIn("late/delta [sample 6, unit 25] float16, step 5", shown)
 
     def test_statistics_stand_in_the_order_of_the_format(self):
         words = ("record.statistics.every=5", "record.statistics.of=[cosine, max, zeros, std, min, mean, norm, quantiles]")
