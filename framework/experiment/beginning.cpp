@@ -16,7 +16,8 @@ std::string directory_of(const Experiment& experiment, const RunOptions& options
 Model model_of(Experiment experiment, const Registry& registry, const RunOptions& options) {
   if (options.resume != Resume::no && has_manifest(directory_of(experiment, options) + "/checkpoints"))
     experiment.initial_weights.reset();
-  return build_model(experiment, registry);
+  if (options.data == nullptr) return build_model(experiment, registry);
+  return build_model(experiment, registry, std::move(*options.data));
 }
 
 /// The directory of the run, from whose making on a signal may not end the process at just any place.

@@ -10,6 +10,7 @@
 
 #include "experiment/trace.h"
 #include "files/io_thread.h"
+#include "files/temporary_directory.h"
 
 namespace backplane {
 
@@ -19,7 +20,7 @@ constexpr int kTurns = 5;
 
 /// A file that goes when this does.
 struct TemporaryFile {
-  std::string path = (std::filesystem::temp_directory_path() / fmt::format("backplane-{}.h5", ::getpid())).string();
+  std::string path = (temporary_directory() / fmt::format("backplane-{}.h5", ::getpid())).string();
   ~TemporaryFile() {
     std::error_code ignored;
     std::filesystem::remove(path, ignored);

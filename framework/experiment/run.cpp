@@ -329,15 +329,26 @@ class Run {
   Trace trace_;
 };
 
-}  // namespace
-
-RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options) {
-  Beginning beginning(experiment, registry, options);
-  if (!beginning.is_done()) return Run(experiment, options, beginning)();
+/// Of a run that an earlier process ended.
+RunSummary earlier_summary(const RunOptions& options, const Beginning& beginning) {
   RunSummary summary{.was_done = true, .steps = beginning.step(), .threads = options.threads};
   summary.weights_digest = beginning.checkpoint->snapshot.weights_digest;
   summary.directory = beginning.directory.text();
   summary.last_checkpoint = beginning.directory.path("checkpoints/" + beginning.checkpoint->from.file);
+  return summary;
+}
+
+}  // namespace
+
+RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options) {
+  const std::vector<std::string> files = options.data ? options.data->files : std::vector<std::string>{};
+  Beginning beginning(experiment, registry, options);
+  RunSummary summary =
+      beginning.is_done() ? earlier_summary(options, beginning) : Run(experiment, options, beginning)();
+  if (options.data) {
+    *options.data = std::move(beginning.model.data);
+    options.data->files = files;  // without that of initial weights
+  }
   return summary;
 }
 

@@ -19,6 +19,8 @@ struct RunOptions {
   Resume resume = Resume::no;
   std::int64_t stop_after = 0;  ///< the run stops behind this step as by a signal; 0: it does not
   bool is_quiet = false;        ///< nothing is said on stderr
+  /// The experiment's data, loaded before: taken for the run, and given back where that returns. NULL: the run loads it.
+  DataSet* data = nullptr;
 };
 
 /// What a run ended with; summary.json holds the same.

@@ -13,8 +13,10 @@
 
 #include "base/error.h"
 #include "checkpoint/reader.h"
+#include "data/sources.h"
 #include "experiment/run.h"
 #include "experiment/signals.h"
+#include "files/temporary_directory.h"
 
 namespace backplane {
 
@@ -26,10 +28,10 @@ namespace {
 class Scratch {
  public:
   Scratch() {
-    std::string pattern = (fs::temp_directory_path() / "backplane-verify-XXXXXX").string();
+    const fs::path below = temporary_directory();
+    std::string pattern = (below / "backplane-verify-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr)
-      throw UserError(ExitCode::io,
-                      fmt::format("{}: no directory can be made there", fs::temp_directory_path().string()),
+      throw UserError(ExitCode::io, fmt::format("{}: no directory can be made there", below.string()),
                       "set TMPDIR to a directory with room for some checkpoints");
     path_ = pattern;
   }
@@ -111,8 +113,9 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
   experiment.record.steps = {};
   experiment.record.statistics.steps = {};
   experiment.generate.samples = 0;
+  DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
   const Scratch scratch;
-  RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true};
+  RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true, .data = &data};
   ResumeReport report;
   const auto run = [&](const std::string& name, int on_threads, std::int64_t stop_after, Resume resume) {
     options.directory = scratch.path(name);

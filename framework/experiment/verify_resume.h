@@ -26,8 +26,8 @@ struct ResumeReport {
 
 /// Trains `steps` steps (no more than the experiment has) uninterrupted, and again with an interruption after each of
 /// a few of them, through the checkpoint files of real runs in a temporary directory, which is gone at the end.
-/// Compares the checkpoints that they end with, tensor by tensor, and the lines of metrics.jsonl. Throws as
-/// run_experiment does.
+/// The data is loaded once. Compares the checkpoints that they end with, tensor by tensor, and the lines of
+/// metrics.jsonl. Throws as run_experiment does.
 ResumeReport verify_resume(const Experiment& experiment, const Registry& registry, std::int64_t steps, int threads);
 
 }  // namespace backplane

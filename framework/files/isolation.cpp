@@ -175,12 +175,15 @@ class Child : public ChildInput {
     return status;
   }
 
+  /// Patience is counted in seconds that this process lived through: one in which it was stopped, with its child, by a
+  /// terminal or a debugger counts as one, however long.
   void wait_for_bytes() {
     pollfd waiting{fd_, POLLIN, 0};
-    int ready = -1;
-    while ((ready = poll(&waiting, 1, static_cast<int>(limits_.patience.count()) * 1000)) < 0 && errno == EINTR) {
+    for (auto waited = limits_.patience.zero(); waited < limits_.patience;) {
+      const int ready = poll(&waiting, 1, 1000);
+      if (ready > 0) return;
+      if (ready == 0) ++waited;
     }
-    if (ready > 0) return;
     end();
     fail(
         fmt::format("the HDF5 library made no progress on it for {} s: the file is damaged", limits_.patience.count()));

@@ -14,7 +14,7 @@ struct ChildLimits {
   std::int64_t memory;                ///< bytes beyond what this process has mapped; unbounded under sanitizers
   std::int64_t most_sent;             ///< bytes that the parent takes from it
   std::chrono::seconds cpu{0};        ///< time of computing; 0: unbounded
-  std::chrono::seconds patience{60};  ///< without a byte sent
+  std::chrono::seconds patience{60};  ///< without a byte sent; time that both are stopped (Ctrl-Z) does not count
 };
 
 /// The child's end: what it writes, the parent reads in the same order with the same types. Sent in pieces of 64 KiB,

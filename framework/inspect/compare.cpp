@@ -182,8 +182,9 @@ class Comparison {
     std::string text = printable(fmt::format("first difference: step {}, layer {}, {} [{}]", a_.steps()[record],
                                              pair.layer, pair.a->name, place)) +
                        "\n";
-    const int hex = pair.a->dtype == DType::float32 ? 8 : 16;
-    const int digits = pair.a->dtype == DType::float32 ? 9 : 17;
+    const bool is_half = rules_of(*pair.a).is_half, is_float32 = pair.a->dtype == DType::float32;
+    const int hex = is_half ? 4 : is_float32 ? 8 : 16;
+    const int digits = is_half ? 5 : is_float32 ? 9 : 17;  // enough to tell any two numbers apart
     TextTable table(1);
     table.add({"A", fmt::format("{:.{}g}", first.a, digits), fmt::format("0x{:0{}x}", first.bits_a, hex)});
     table.add({"B", fmt::format("{:.{}g}", first.b, digits), fmt::format("0x{:0{}x}", first.bits_b, hex)});
@@ -249,7 +250,14 @@ class Comparison {
   bool has_said_first_ = false;
 };
 
-/// In the format in which the numbers are stored.
+/// In the format in which the numbers are stored, as what follows: float32 holds each float16 exactly. The bits of a
+/// whole number are those of the float64 that it is read as.
+template <class T>
+std::uint64_t stored_bits(T value, const ElementRules& rules) {
+  if (rules.is_half) return std::bit_cast<std::uint16_t>(static_cast<_Float16>(value));
+  return std::bit_cast<BitsOf<T>>(value);
+}
+
 template <class T>
 std::uint64_t stored_ulps_between(T a, T b, const ElementRules& rules) {
   if (rules.is_whole) return 0;
@@ -269,7 +277,8 @@ TensorDifference compare_as(const T* a, const T* b, std::int64_t first, std::int
     if (tolerance && !rules.is_whole && ulps != kNoUlps && ulps <= *tolerance) continue;
     ++found.differing;
     const auto value_a = static_cast<double>(a[i]), value_b = static_cast<double>(b[i]);
-    if (!found.first) found.first = {first + i, value_a, value_b, bits_a, bits_b, ulps};
+    if (!found.first)
+      found.first = {first + i, value_a, value_b, stored_bits(a[i], rules), stored_bits(b[i], rules), ulps};
     if (ulps == kNoUlps) {
       ++found.without_distance;
       continue;

@@ -32,7 +32,7 @@ struct TensorDifference {
 
 /// What the comparison has to know of elements, other than how they are read.
 struct ElementRules {
-  bool is_half = false;   ///< float16 read as float32: ULPs are those of float16
+  bool is_half = false;   ///< float16 read as float32: ULPs and shown bits are those of float16
   bool is_whole = false;  ///< whole numbers read as float64: no tolerance holds, ULPs are 0
   bool may_lack =
       false;  ///< NaN says that there was nothing to compute it from: where one alone is NaN, it is left out

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "base/printable.h"
@@ -11,6 +10,7 @@
 #include "inspect/statistics.h"
 #include "inspect/text_table.h"
 #include "inspect/worked_example.h"
+#include "recorder/statistics.h"
 
 namespace backplane {
 
@@ -123,6 +123,34 @@ bool has_layer(const TensorFile& file, const std::string& name) {
                                               .known = known});
 }
 
+/// "norm" of "weights/W/norm".
+std::string below(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
+
+struct NumbersOfTensor {
+  std::string tensor;
+  std::vector<const FileTensor*> statistics;
+};
+
+/// The tensors in the order of the file, the numbers of each in the order of recorder/FORMAT.md, and strangers behind
+/// them. What is more than a number is for other tools.
+std::vector<NumbersOfTensor> numbers_by_tensor(const FileLayer& layer) {
+  std::vector<NumbersOfTensor> found;
+  for (const FileTensor& statistic : layer.tensors) {
+    if (!statistic.shape.empty()) continue;
+    const std::string tensor = statistic.name.substr(0, statistic.name.rfind('/'));
+    auto place = std::ranges::find(found, tensor, &NumbersOfTensor::tensor);
+    if (place == found.end()) place = found.insert(found.end(), {tensor, {}});
+    place->statistics.push_back(&statistic);
+  }
+  const auto rank = [](const FileTensor* statistic) {
+    return std::ranges::find(statistic_names(), below(statistic->name)) - statistic_names().begin();
+  };
+  for (NumbersOfTensor& each : found) std::ranges::stable_sort(each.statistics, {}, rank);
+  return found;
+}
+
 }  // namespace
 
 std::string labelled_shape(const FileTensor& tensor) {
@@ -160,16 +188,11 @@ void print_recorded_statistics(const TensorFile& file, const std::string& layer,
                     file.steps().front(), file.steps().back()));
   for (const FileLayer& each : file.layers()) {
     if (!layer.empty() && each.name != layer) continue;
-    // Numbers of one tensor stand together; what is more than a number is for other tools.
-    std::map<std::string, std::vector<const FileTensor*>> tensors;
-    for (const FileTensor& statistic : each.tensors)
-      if (statistic.shape.empty()) tensors[statistic.name.substr(0, statistic.name.rfind('/'))].push_back(&statistic);
     print(fmt::format("\nlayer {}\n", printable(each.name)));
-    for (const auto& [tensor, statistics] : tensors) {
+    for (const auto& [tensor, statistics] : numbers_by_tensor(each)) {
       TextTable table(0);
       std::vector<std::string> row{"step"};
-      for (const FileTensor* statistic : statistics)
-        row.push_back(printable(statistic->name.substr(statistic->name.rfind('/') + 1)));
+      for (const FileTensor* statistic : statistics) row.push_back(printable(below(statistic->name)));
       table.add(row);
       for (const std::size_t record : records) {
         row = {fmt::format("{}", file.steps()[record])};

@@ -13,8 +13,8 @@ namespace backplane {
 /// layers some may have statistics only.
 void print_overview(const TensorFile& file, const std::string& layer, bool all, const Print& print);
 
-/// The statistics that a trace records, tensor by tensor over steps; `file` is that part of it. Nothing where it has
-/// none.
+/// The statistics that a trace records, tensor by tensor over steps, in the order of recorder/FORMAT.md; `file` is that
+/// part of it. Nothing where it has none.
 void print_recorded_statistics(const TensorFile& file, const std::string& layer, bool all, const Print& print);
 
 /// Throws UserError (usage) with the nearest unless one of two parts of a trace has the layer.

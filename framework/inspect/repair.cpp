@@ -6,11 +6,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "files/atomic_write.h"
@@ -131,9 +133,11 @@ void find_attachments(hid_t file, const std::string& group, int depth, std::vect
   }
 }
 
+/// References lead nowhere in another file: they are left out.
 herr_t copy_attribute(hid_t from, const char* name, const H5A_info_t*, void* to) {
   const Handle attribute(H5Aopen(from, name, H5P_DEFAULT), H5Aclose, "open an attribute");
   const Handle type(H5Aget_type(attribute.id()), H5Tclose, "get a type");
+  if (H5Tdetect_class(type.id(), H5T_REFERENCE) != 0) return 0;
   const Handle space(H5Aget_space(attribute.id()), H5Sclose, "get a data space");
   std::vector<char> value(H5Aget_storage_size(attribute.id()));
   check(H5Aread(attribute.id(), type.id(), value.data()), "read an attribute");
@@ -141,6 +145,43 @@ herr_t copy_attribute(hid_t from, const char* name, const H5A_info_t*, void* to)
                     H5Aclose, "make an attribute");
   return H5Awrite(copy.id(), type.id(), value.data());
 }
+
+void copy_attributes(hid_t from, hid_t to) {
+  hsize_t position = 0;
+  check(H5Aiterate2(from, H5_INDEX_NAME, H5_ITER_INC, &position, copy_attribute, &to), "copy the attributes");
+}
+
+/// Copies groups and data sets under the names that they have. One that has several names is copied once and linked
+/// again, so that the copy grows no larger than the file.
+class Copier {
+ public:
+  Copier(hid_t from, hid_t to) : from_(from), to_(to) {}
+
+  /// `path` is absolute, the group that holds it is there.
+  void copy(const std::string& path, const h5::Child& object) {
+    const auto [seen, is_new] = copied_.emplace(object.created, path);
+    if (!is_new)
+      check(H5Lcreate_hard(to_, seen->second.c_str(), to_, path.c_str(), H5P_DEFAULT, H5P_DEFAULT), "link an object");
+    else if (object.is_group)
+      copy_group(path);
+    else
+      check(H5Ocopy(from_, path.c_str(), to_, path.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copy the records");
+  }
+
+  Handle make_group(const std::string& path) const {
+    return Handle(H5Gcreate2(to_, path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "make a group");
+  }
+
+ private:
+  void copy_group(const std::string& path) {
+    const Handle source = h5::open_group(from_, path), target = make_group(path);
+    copy_attributes(source.id(), target.id());
+    for (const h5::Child& child : h5::children(from_, path)) copy(path + "/" + child.name, child);
+  }
+
+  hid_t from_, to_;
+  std::map<std::uint64_t, std::string> copied_;  ///< by place in the file: the name in the copy
+};
 
 void remove_attribute(hid_t file, const std::string& path, const char* name) {
   if (H5Aexists_by_name(file, path.c_str(), name, H5P_DEFAULT) > 0)
@@ -151,7 +192,7 @@ void remove_attribute(hid_t file, const std::string& path, const char* name) {
 void cut(hid_t file, const std::string& path, std::size_t records) {
   const Handle dataset = h5::open_dataset(file, path);
   Shape shape = h5::shape_of(dataset.id());
-  if (shape[0] == static_cast<std::int64_t>(records)) return;
+  if (shape[0] <= static_cast<std::int64_t>(records)) return;
   shape[0] = static_cast<std::int64_t>(records);
   const std::vector<hsize_t> extents(shape.begin(), shape.end());
   check(H5Dset_extent(dataset.id(), extents.data()), "cut a data set");
@@ -163,18 +204,17 @@ void copy_records(const TensorFile& trace, const std::string& to) {
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
   const Handle target(H5Fcreate(to.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the copy");
-  hid_t copy = target.id();
-  hsize_t position = 0;
-  check(H5Aiterate2(source, H5_INDEX_NAME, H5_ITER_INC, &position, copy_attribute, &copy), "copy the attributes");
-  const auto copy_object = [&](const std::string& place) {
-    check(H5Ocopy(source, place.c_str(), copy, place.c_str(), H5P_DEFAULT, H5P_DEFAULT), "copy the records");
-  };
+  const hid_t copy = target.id();
+  copy_attributes(source, copy);
+  Copier copier(source, copy);
   for (const h5::Child& child : h5::children(source, "/"))
-    if (child.name != "layers") copy_object("/" + child.name);
+    if (child.name != "layers") copier.copy("/" + child.name, child);
   if (!trace.layers().empty()) {
+    const Handle layers = copier.make_group("/layers");
+    const std::vector<h5::Child> groups = h5::children(source, "/layers");
     // One by one: the order in which they are made is the order in which data flows.
-    const Handle layers(H5Gcreate2(copy, "/layers", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "make a group");
-    for (const FileLayer& layer : trace.layers()) copy_object("/layers/" + layer.name);
+    for (const FileLayer& layer : trace.layers())
+      copier.copy("/layers/" + layer.name, *std::ranges::find(groups, layer.name, &h5::Child::name));
   }
   // Copied references lead nowhere: scales are attached anew.
   std::vector<Attachment> attachments;

@@ -116,7 +116,7 @@ void print_values(const TensorFile& file, const Selection& selection, bool all, 
   const auto [layer, tensor, record] = find(file, selection);
   const Shape& shape = tensor->shape;
   print(printable(fmt::format("{}/{} {} {}, step {}", layer->name, tensor->name, labelled_shape(*tensor),
-                              name_of(tensor->dtype), file.steps()[record])) +
+                              tensor->stored, file.steps()[record])) +
         "\n");
   if (!tensor->definition.empty()) print(fmt::format("  {}\n", printable(tensor->definition)));
   if (selection.sample)

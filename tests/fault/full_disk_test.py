@@ -6,19 +6,15 @@ The disk is a small file system in memory, which takes root to mount; without, t
     full_disk_test.py --program build/backplane --rounds 20
 """
 
-import argparse
 import json
-import os
-import pathlib
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 
-from kill_test import HANGS, newest_whole, result_of
+from kill_test import newest_whole, result_of
+from whole_program import HANGS, InFolder, backplane, read_command_line
 
-PROGRAM, ROUNDS = None, 1
+OPTIONS = None  # of the command line
 SKIPPED = 77
 NOT_COMMITTED = "was not committed"
 # Steps take no time, so that the run lives until the test has seen what it waits for, and is then stopped.
@@ -57,12 +53,10 @@ class SmallDisk:
         subprocess.run(["umount", "-l", str(self.path)], check=True)
 
 
-class FullDisk(unittest.TestCase):
+class FullDisk(InFolder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="bp-full-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        (self.folder / "run.yaml").write_text(EXPERIMENT)
+        super().setUp()
+        self.write(EXPERIMENT)
         self.disk = SmallDisk(self.folder, "2m")
         if self.disk.refusal:
             self.skipTest(f"no small disk can be mounted: {self.disk.refusal}")
@@ -70,20 +64,12 @@ class FullDisk(unittest.TestCase):
         self.run_path = self.disk.path / "out"
         self.said = self.folder / "said"
 
-    def start(self, *words):
+    def start_run(self, *words):
         with open(self.said, "ab") as said:
-            process = subprocess.Popen([PROGRAM, "run", "run.yaml", "--out", str(self.run_path), *words], cwd=self.folder,
-                                       stdout=subprocess.DEVNULL, stderr=said)
-        self.addCleanup(lambda: (process.kill(), process.wait()))
-        return process
+            return self.start("run", "run.yaml", "--out", self.run_path, *words, stderr=said)
 
     def wait_until(self, process, condition, what):
-        for _ in range(HANGS * 100):
-            if condition():
-                return
-            self.assertIsNone(process.poll(), f"ended before {what}: {self.said.read_text()}")
-            time.sleep(0.01)
-        self.fail(f"{what} was never met: {self.said.read_text()}")
+        super().wait_until(process, condition, what, self.said.read_text)
 
     def stop(self, process):
         process.terminate()
@@ -98,9 +84,9 @@ class FullDisk(unittest.TestCase):
         return json.loads(manifest.read_text())["checkpoints"][-1]["step"] if manifest.exists() else -1
 
     def test_training_goes_on_and_commits_when_there_is_room(self):
-        process = self.start()
+        process = self.start_run()
         self.wait_until(process, lambda: self.newest() > 0, "a second checkpoint")
-        for _ in range(ROUNDS):
+        for _ in range(OPTIONS.rounds):
             ballast = self.disk.fill()
             before = self.failures()
             self.wait_until(process, lambda: self.failures() >= before + 2, "two commits that fail")
@@ -118,7 +104,7 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(steps, list(range(100, 100 * len(steps) + 1, 100)))
 
     def test_a_last_commit_that_fails_is_an_error_and_loses_nothing_earlier(self):
-        process = self.start()
+        process = self.start_run()
         self.wait_until(process, lambda: self.newest() > 0, "a second checkpoint")
         ballast = self.disk.fill()
         self.wait_until(process, lambda: self.failures() > 0, "a commit that fails")
@@ -128,27 +114,35 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(newest_whole(self.run_path), kept)
         ballast.unlink()
         end = ["--set", f"train.steps={kept + 250}"]
-        resumed = self.start("--resume=loose", *end)
+        resumed = self.start_run("--resume=loose", *end)
         self.assertEqual(resumed.wait(timeout=HANGS), 0, self.said.read_text())
-        alone = subprocess.run([PROGRAM, "run", "run.yaml", "--out", "alone", *end], cwd=self.folder, capture_output=True)
-        self.assertEqual(alone.returncode, 0, alone.stderr.decode())
+        alone = backplane("run", "run.yaml", "--out", "alone", *end, cwd=self.folder)
+        self.assertEqual(alone.returncode, 0, alone.stderr)
         self.assertEqual(result_of(self.run_path), result_of(self.folder / "alone"))
 
     def test_no_room_for_the_first_checkpoint_is_said_before_training(self):
         self.disk.fill()
-        process = self.start()
+        process = self.start_run()
         self.assertEqual(process.wait(timeout=HANGS), 74, self.said.read_text())
         self.assertNotIn("internal error", self.said.read_text())
 
+    def test_no_room_for_a_repaired_trace_is_said_and_the_trace_stands(self):
+        short = [word for each in ("train.steps=20", "checkpoint.every=20", "record.every=1") for word in ("--set", each)]
+        self.assertEqual(self.start_run(*short).wait(timeout=HANGS), 0, self.said.read_text())
+        trace = self.run_path / "trace.h5"
+        before = trace.read_bytes()
+        self.disk.fill()
+        refused = backplane("inspect", trace, "--repair")
+        self.assertEqual(refused.returncode, 74, refused.stderr)
+        self.assertRegex(refused.stderr, r"trace\.h5: its copy needs \d+ bytes of free space, there are 0\n")
+        self.assertEqual(trace.read_bytes(), before)
+
 
 def main():
-    global PROGRAM, ROUNDS
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--rounds", type=int, default=1, help="how often the disk fills and is freed")
-    options, rest = parser.parse_known_args()
-    PROGRAM, ROUNDS = os.path.realpath(options.program), options.rounds
-    result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    global OPTIONS
+    OPTIONS = read_command_line(
+        __doc__, rounds={"type": int, "default": 1, "help": "how often the disk fills and is freed"})
+    result = unittest.main(exit=False).result
     if not result.wasSuccessful():
         sys.exit(1)
     for test, why in result.skipped:

@@ -1,5 +1,6 @@
-# Files made to harm, and damaged bit by bit, given to what looks into files; traces of runs that were killed.
-foreach(test hostile killed_trace)
+# Files made to harm, damaged bit by bit, or edited so that they do not fit, given to what reads them; traces of runs that
+# were killed.
+foreach(test hostile edited killed_trace)
   add_test(NAME fault_${test} COMMAND "${BP_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/${test}_test.py" --program "$<TARGET_FILE:backplane>")
   set_tests_properties(fault_${test} PROPERTIES LABELS fault)
 endforeach()

@@ -7,7 +7,6 @@ However bad the file: the program ends by itself with 65 (or as on a good file, 
 not need), names the file, lets no control character reach the terminal, opens nothing else, and neither it nor its
 child takes more memory than MOST_MEMORY. No time is asserted; the longest is printed.
 """
-import argparse
 import concurrent.futures
 import os
 import pathlib
@@ -23,7 +22,8 @@ import unittest
 import h5py
 import numpy as np
 
-HANGS = 120  # seconds; a guard against endless loops
+from whole_program import HANGS, read_command_line
+
 # Peak of the program and its child, above that of a good file: pieces of 4 MiB, HDF5's caches, and the largest chunk
 # that a case makes HDF5 unpack.
 MOST_MEMORY = 128 << 20
@@ -407,16 +407,12 @@ class Hostile(unittest.TestCase):
 
 def main():
     global OPTIONS
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    parser.add_argument("--flips", type=int, default=300, help="how many bits, half of them in a checkpoint")
-    parser.add_argument("--every-byte", action="store_true", help="one bit of each byte instead")
-    parser.add_argument("--seed", type=int, default=1)
-    OPTIONS, rest = parser.parse_known_args()
-    OPTIONS.program = os.path.realpath(OPTIONS.program)
+    OPTIONS = read_command_line(
+        __doc__, flips={"type": int, "default": 300, "help": "how many bits, half of them in a checkpoint"},
+        every_byte={"action": "store_true", "help": "one bit of each byte instead"}, seed={"type": int, "default": 1})
     Files.make()
     try:
-        result = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+        result = unittest.main(exit=False).result
         print("slowest:", ", ".join(f"{words} {seconds:.1f} s" for seconds, words in Files.slowest), file=sys.stderr)
     finally:
         shutil.rmtree(Files.folder)

@@ -3,23 +3,18 @@
 
     python3 killed_trace_test.py --program PROGRAM
 """
-import argparse
 import json
 import os
-import pathlib
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 
 import h5py
 import numpy as np
 
-HANGS = 120  # seconds; a guard, nothing is measured
-PROGRAM = None
+from whole_program import InFolder, backplane, read_command_line
+
 EXPERIMENT = """
 name: endless
 seed: 5
@@ -32,10 +27,6 @@ network:
 train: {steps: 100000000, batch_size: 8, optimizer: {sgd: {lr: 0.01}}}
 record: {every: 1, taps: [activation, delta, weights], samples: 4, statistics: {every: 2}, compression: COMPRESSION}
 """
-
-
-def backplane(*words):
-    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=HANGS)
 
 
 def contents(path, **how):
@@ -52,25 +43,17 @@ def contents(path, **how):
     return found
 
 
-class KilledTrace(unittest.TestCase):
+class KilledTrace(InFolder):
     compression = "gzip"
 
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bp-killed-trace-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-        (self.folder / "endless.yaml").write_text(EXPERIMENT.replace("COMPRESSION", self.compression))
+        super().setUp()
         self.trace = self.folder / "run/trace.h5"
-        self.run_process = subprocess.Popen([PROGRAM, "run", self.folder / "endless.yaml", "--out", self.folder / "run"],
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(self.kill)
-        begin = time.monotonic()
-        while not self.trace.exists() or self.trace.stat().st_size < 200_000:
-            self.assertIsNone(self.run_process.poll())
-            self.assertLess(time.monotonic() - begin, HANGS)
-            time.sleep(0.01)
+        self.run_process = self.start("run", self.write(EXPERIMENT.replace("COMPRESSION", self.compression)), "--out", "run")
+        self.wait_until(self.run_process, lambda: self.trace.exists() and self.trace.stat().st_size > 200_000, "some records")
 
     def kill(self):
-        self.run_process.send_signal(signal.SIGKILL)
+        self.run_process.kill()
         self.run_process.wait()
 
     def test_is_read_while_it_grows_and_closed_after(self):
@@ -140,18 +123,44 @@ class KilledTrace(unittest.TestCase):
         self.assertEqual([name for name in os.listdir(self.trace.parent) if "tmp" in name], [])
 
 
+# Leaves a trace as a killed writer does: in SWMR mode. One data set has a name in each of many groups, which are linked too.
+LINKER = """
+import os, sys, h5py
+file = h5py.File(sys.argv[1], "r+", libver="latest")
+del file["layer_names"]
+for i in range(40):
+    file[f"layers/linked{i}/delta"] = file["layers/late/delta"]
+    file[f"layers/again{i}"] = file[f"layers/linked{i}"]
+file.swmr_mode = True
+os._exit(0)
+"""
+
+
+class LinkedTrace(InFolder):
+    def test_is_copied_once_and_linked_again(self):
+        short = self.write(EXPERIMENT.replace("COMPRESSION", "none").replace("100000000", "40"))
+        self.assertEqual(backplane("run", short, "--out", self.folder / "run").returncode, 0)
+        trace = self.folder / "run/trace.h5"
+        subprocess.run([sys.executable, "-c", LINKER, trace], check=True)
+        wanted = contents(trace, swmr=True)
+        repaired = backplane("inspect", trace, "--repair")
+        self.assertEqual(repaired.returncode, 0, repaired.stderr)
+        self.assertIn("closed", repaired.stdout)
+        with h5py.File(trace, "r") as file:
+            for i in range(40):
+                self.assertEqual(file[f"layers/linked{i}/delta"], file["layers/late/delta"])
+                self.assertEqual(file[f"layers/again{i}"], file[f"layers/linked{i}"])
+            self.assertEqual(file["layers/late/delta"].dims[0][0].name, "/scales/step")
+        got = contents(trace)
+        self.assertEqual(sorted(got), sorted(wanted))
+        for name, values in wanted.items():
+            self.assertEqual(got[name].tobytes(), values.tobytes(), name)
+
+
 class KilledTraceWithoutCompression(KilledTrace):
     compression = "none"
 
 
-def main():
-    global PROGRAM
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    options, rest = parser.parse_known_args()
-    PROGRAM = os.path.realpath(options.program)
-    unittest.main(argv=[sys.argv[0], *rest])
-
-
 if __name__ == "__main__":
-    main()
+    read_command_line(__doc__)
+    unittest.main()

@@ -4,22 +4,17 @@
     signal_test.py --program build/backplane
 """
 
-import argparse
 import json
 import os
-import pathlib
 import signal
 import subprocess
-import sys
-import tempfile
-import time
 import unittest
 
 import h5py
 
-from kill_test import HANGS, RUNS, TEXT, result_of
+from kill_test import RUNS, TEXT, result_of
+from whole_program import HANGS, InFolder, read_command_line
 
-PROGRAM = None
 STOPPED = 75
 
 # One epoch trains in no time; its validation takes long enough to be met.
@@ -41,31 +36,15 @@ metrics: {every: 1}
 """
 
 
-class Signals(unittest.TestCase):
+class Signals(InFolder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="bp-signal-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        (self.folder / "text.txt").write_text(TEXT)
+        super().setUp()
+        self.write(TEXT, "text.txt")
 
-    def write(self, text):
-        (self.folder / "run.yaml").write_text(text)
-        return "run.yaml"
-
-    def start(self, file, *words, out="out"):
-        process = subprocess.Popen([PROGRAM, "run", file, "--out", out, "--threads", "2", *words], cwd=self.folder,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def start_run(self, file, *words, out="out"):
+        process = self.start("run", file, "--out", out, "--threads", "2", *words, stderr=subprocess.PIPE)
         self.addCleanup(process.stderr.close)
-        self.addCleanup(process.kill)  # where the test failed half-way
         return process
-
-    def wait_until(self, process, condition, what):
-        for _ in range(HANGS * 1000):
-            if condition():
-                return
-            self.assertIsNone(process.poll(), f"ended before {what}")
-            time.sleep(0.001)
-        self.fail(f"{what} was never met")
 
     def end(self, process):
         _, said = process.communicate(timeout=HANGS)
@@ -80,7 +59,7 @@ class Signals(unittest.TestCase):
         return self.folder / "out/checkpoints" / manifest["checkpoints"][-1]["file"]
 
     def run_to_the_end(self, file, *words, out):
-        process = self.start(file, *words, out=out)
+        process = self.start_run(file, *words, out=out)
         code, said = self.end(process)
         self.assertEqual(code, 0, said)
         return result_of(self.folder / out)
@@ -88,7 +67,7 @@ class Signals(unittest.TestCase):
     def test_stop_in_training_commits_and_is_resumed(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             out = f"out-{number}"
-            process = self.start(self.write(LONG_TRAINING), out=out)
+            process = self.start_run(self.write(LONG_TRAINING), out=out)
             self.wait_until(process, lambda: self.metrics(out).count("\n") >= 5, "the fifth step")
             process.send_signal(number)
             code, said = self.end(process)
@@ -102,7 +81,7 @@ class Signals(unittest.TestCase):
             self.assertEqual(resumed, alone)
 
     def test_stop_in_an_evaluation_owes_it_and_pays_it(self):
-        process = self.start(self.write(SLOW_VALIDATION))
+        process = self.start_run(self.write(SLOW_VALIDATION))
         self.wait_until(process, lambda: '"step":16,' in self.metrics(), "the end of the epoch")
         process.send_signal(signal.SIGTERM)
         code, said = self.end(process)
@@ -119,7 +98,7 @@ class Signals(unittest.TestCase):
             file.write("a,b,label\n" + "0.25,0.75,1\n0.5,0.125,0\n" * 1000000)
         text = LONG_TRAINING.replace("synthetic: {random: {samples: 400, inputs: 10, classes: 3, test: 10}}",
                                      "csv: {train: data.csv, labels: label}")
-        process = self.start(self.write(text))
+        process = self.start_run(self.write(text))
         self.wait_until(process, lambda: "data.csv" in open_files(process), "the data file being read")
         process.send_signal(signal.SIGTERM)
         code, said = self.end(process)
@@ -129,7 +108,7 @@ class Signals(unittest.TestCase):
 
     def test_stop_while_text_is_written_is_resumed(self):
         file = self.write((RUNS / "text.yaml").read_text().replace("length: 40", "length: 3000"))
-        process = self.start(file)
+        process = self.start_run(file)
         steps = 26
         # Before it writes, the run has committed its last step.
         last = self.folder / f"out/checkpoints/step-{steps:08}.h5"
@@ -140,7 +119,7 @@ class Signals(unittest.TestCase):
         self.assertEqual(self.run_to_the_end(file, "--resume", out="out"), self.run_to_the_end(file, out="alone"))
 
     def test_the_second_signal_ends_at_once(self):
-        process = self.start(self.write(SLOW_VALIDATION.replace("batch_size: 4", "batch_size: 64, slice: 1")
+        process = self.start_run(self.write(SLOW_VALIDATION.replace("batch_size: 4", "batch_size: 64, slice: 1")
                                         .replace("epochs: 2", "epochs: 200000")))
         self.wait_until(process, lambda: self.metrics() != "", "the first step")
         os.kill(process.pid, signal.SIGSTOP)  # so that both arrive before anybody looks at the first
@@ -151,7 +130,7 @@ class Signals(unittest.TestCase):
         self.assertIn(code, (-signal.SIGTERM, -signal.SIGINT))
 
     def test_usr1_commits_and_goes_on(self):
-        process = self.start(self.write(LONG_TRAINING))
+        process = self.start_run(self.write(LONG_TRAINING))
         self.wait_until(process, lambda: self.metrics() != "", "the first step")
         before = self.newest()
         process.send_signal(signal.SIGUSR1)
@@ -173,14 +152,6 @@ def open_files(process):
     return names
 
 
-def main():
-    global PROGRAM
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", required=True)
-    options, rest = parser.parse_known_args()
-    PROGRAM = str(pathlib.Path(options.program).resolve())
-    unittest.main(argv=[sys.argv[0], *rest])
-
-
 if __name__ == "__main__":
-    main()
+    read_command_line(__doc__)
+    unittest.main()

@@ -6,7 +6,6 @@ import hashlib
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -16,14 +15,11 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "formats"))
 import make_formats
+from small_runs import backplane
 
-PROGRAM, FOLDER = sys.argv[1], make_formats.FOLDER
+FOLDER = make_formats.FOLDER
 CHECKPOINT = FOLDER / "checkpoints/step-00000002.h5"
 VALUES = json.loads((FOLDER / "values.json").read_text())
-
-
-def backplane(*words):
-    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
 
 
 class Version1(unittest.TestCase):

@@ -4,17 +4,17 @@
 """
 import hashlib
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import unittest
 import zlib
 
 import h5py
 import numpy as np
 
-PROGRAM, H5DUMP = sys.argv[1:3]
+from small_runs import InFolder
+
+H5DUMP = sys.argv[2]
 SAMPLES, INPUTS, HIDDEN, CLASSES = 6, 3, 5, 4
 EXPERIMENT = """
 name: tiny
@@ -36,29 +36,19 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else value
 
 
-class Checkpoint(unittest.TestCase):
+class Checkpoint(InFolder):
     """The files of one run; run once in float32 and once in float64."""
 
     dtype, stored = "float32", "<f4"
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        path = os.path.join(cls.folder.name, "tiny.yaml")
-        with open(path, "w") as file:
-            file.write(EXPERIMENT.format(dtype=cls.dtype))
-        cls.run_folder = os.path.join(cls.folder.name, "run")
-        command = [PROGRAM, "run", path, "--threads", "2", "--out", cls.run_folder]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        cls.paths = [os.path.join(cls.run_folder, "checkpoints", f"step-{step:08}.h5") for step in range(4)]
+        super().setUpClass()
+        cls.run_folder = cls.run_experiment(EXPERIMENT.format(dtype=cls.dtype), "run", "--threads", "2")
+        cls.paths = [cls.run_folder / "checkpoints" / f"step-{step:08}.h5" for step in range(4)]
         cls.files = [h5py.File(path, "r") for path in cls.paths]
-
-    @classmethod
-    def tearDownClass(cls):
         for file in cls.files:
-            file.close()
-        cls.folder.cleanup()
+            cls.addClassCleanup(file.close)
 
     def each_layer(self):
         for file in self.files:
@@ -238,33 +228,24 @@ generate: {{samples: 2, length: 20}}
 """
 
 
-class Sequences(unittest.TestCase):
+class Sequences(InFolder):
     """What recurrent networks on text add to the files."""
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        source, path = (os.path.join(cls.folder.name, name) for name in ("text.txt", "sequences.yaml"))
+        super().setUpClass()
+        source = cls.folder / "text.txt"
         words = "to be or nöt to be " * 12
         cls.symbols = sorted(set(words))
-        with open(source, "w") as file:
-            file.write(words)
-        with open(path, "w") as file:
-            file.write(SEQUENCES.format(text=source, symbols=len(cls.symbols)))
-        cls.run_folder = os.path.join(cls.folder.name, "run")
-        cls.done = subprocess.run([PROGRAM, "run", path, "--out", cls.run_folder], capture_output=True, text=True)
-        assert cls.done.returncode == 0, cls.done.stderr
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
+        source.write_text(words)
+        cls.run_folder = cls.run_experiment(SEQUENCES.format(text=source, symbols=len(cls.symbols)))
 
     def test_the_vocabulary_is_in_the_checkpoint(self):
-        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+        with h5py.File(self.run_folder / "checkpoints/step-00000003.h5", "r") as file:
             self.assertEqual([value.decode() for value in file["vocabulary"][()]], self.symbols)
 
     def test_state_is_in_the_checkpoint(self):
-        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+        with h5py.File(self.run_folder / "checkpoints/step-00000003.h5", "r") as file:
             hidden = file["layers/lstm/state/hidden"]
             self.assertEqual(hidden.shape, (4, 4))
             self.assertEqual([dim.label for dim in hidden.dims], ["row", "unit"])
@@ -273,11 +254,11 @@ class Sequences(unittest.TestCase):
             self.assertGreater(np.abs(file["layers/norm/state/running_variance"][()] - 1).min(), 0)
 
     def test_axes_of_a_text_are_time(self):
-        with h5py.File(os.path.join(self.run_folder, "checkpoints/step-00000003.h5"), "r") as file:
+        with h5py.File(self.run_folder / "checkpoints/step-00000003.h5", "r") as file:
             self.assertEqual([dim.label for dim in file["probe/input"].dims], ["sample", "time"])
 
     def test_the_trace_holds_gates_and_their_deltas(self):
-        with h5py.File(os.path.join(self.run_folder, "trace.h5"), "r", swmr=True) as file:
+        with h5py.File(self.run_folder / "trace.h5", "r", swmr=True) as file:
             gates, delta_gates = file["layers/lstm/gates"][()], file["layers/lstm/delta_gates"][()]
             self.assertEqual(gates.shape, (3, 3, 6, 16))  # step, sample, time, gate
             i, f, g, o = np.split(gates, 4, axis=-1)
@@ -290,10 +271,10 @@ class Sequences(unittest.TestCase):
             self.assertGreater(np.abs(delta_gates).max(), 0)
 
     def test_text_is_written_on(self):
-        with open(os.path.join(self.run_folder, "generated.txt")) as file:
+        with open(self.run_folder / "generated.txt") as file:
             written = file.read()
         self.assertEqual(written.count("--- goes on ---"), 2)
-        self.assertIn("--- goes on ---", self.done.stdout)
+        self.assertIn("--- goes on ---", self.printed)
 
 
 if __name__ == "__main__":

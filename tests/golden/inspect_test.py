@@ -3,18 +3,15 @@
     python3 inspect_test.py PROGRAM
 """
 import json
-import os
-import pathlib
 import shutil
-import subprocess
 import sys
-import tempfile
 import unittest
 
 import h5py
 import numpy as np
 
-PROGRAM = os.path.realpath(sys.argv[1])
+from small_runs import InFolder, backplane
+
 EXPERIMENT = """
 name: tiny
 seed: 3
@@ -31,30 +28,18 @@ checkpoint: {{every: 5 steps, keep: 9}}
 """
 
 
-def backplane(*words):
-    return subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True)
-
-
-class Files(unittest.TestCase):
+class Files(InFolder):
     """The files of one run; its layers do not stand in the order of the alphabet."""
 
     dtype = "float32"
 
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="bp-inspect-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.yaml = cls.folder / "tiny.yaml"
-        cls.yaml.write_text(EXPERIMENT.format(dtype=cls.dtype))
-        cls.run_folder = cls.run_experiment("run", "--threads", "2")
+        super().setUpClass()
+        cls.text = EXPERIMENT.format(dtype=cls.dtype)
+        cls.run_folder = cls.run_experiment(cls.text, "run", "--threads", "2")
         cls.checkpoint = cls.run_folder / "checkpoints/step-00000015.h5"
         cls.trace = cls.run_folder / "trace.h5"
-
-    @classmethod
-    def run_experiment(cls, name, *words):
-        done = backplane("run", cls.yaml, "--out", cls.folder / name, *words)
-        assert done.returncode == 0, done.stderr
-        return cls.folder / name
 
     def inspected(self, *words):
         done = backplane("inspect", *words)
@@ -141,7 +126,7 @@ class Files(unittest.TestCase):
             np.testing.assert_allclose(np.array(rows, "f8"), file["layers/late/delta"][:], rtol=1e-5)  # 6 digits
 
     def test_equal_files(self):
-        other = self.run_experiment("again", "--threads", "1")
+        other = self.run_experiment(self.text, "again", "--threads", "1")
         for a, b in ((self.run_folder, other), (self.trace, other / "trace.h5"),
                      (self.checkpoint, other / "checkpoints/step-00000015.h5")):
             code, text = self.diff(a, b)
@@ -218,8 +203,54 @@ class Files(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("is of step 15", text)
 
+    def test_float16_is_shown_as_it_is_stored(self):
+        rounded = self.run_experiment(self.text, "rounded", "--set", "record.dtype=float16") / "trace.h5"
+        def change(file):
+            delta = file["layers/late/delta"]
+            bits = delta[:].view("<u2")
+            bits[4, 3, 7] = 0x3555  # a third
+            delta[...] = bits.view("<f2")
+        def change_again(file):
+            change(file)
+            file["layers/late/delta"][4, 3, 7] = np.array(0x3557, "<u2").view("<f2")
+        good = shutil.move(self.copy(rounded, change), self.folder / "third.h5")
+        code, text = self.diff(good, self.copy(rounded, change_again))
+        self.assertEqual(code, 1)
+        self.assertRegex(text, r"A +0\.33325 +0x3555\n +B +0\.33374 +0x3557\n +2 ULPs apart\n")
+        self.assertEqual(self.diff(good, self.folder / "changed-trace.h5", "--tolerance-ulps", 2)[0], 0)
+        shown = self.inspected(good, "--layer", "late", "--tensor", "delta", "--step", 5)
+        self.assertIn("late/delta [sample 6, unit 25] float16, step 5", shown)
+
+    def test_statistics_stand_in_the_order_of_the_format(self):
+        words = ("record.statistics.every=5", "record.statistics.of=[cosine, max, zeros, std, min, mean, norm, quantiles]")
+        run = self.run_experiment(self.text, "statistics", *(word for each in words for word in ("--set", each)))
+        shown = self.inspected(run / "trace.h5", "--layer", "late")
+        shown = shown[shown.index("\nstatistics at"):]
+        heads = [line.split() for line in shown.splitlines() if line.split()[:1] == ["step"]]
+        self.assertEqual(heads, [["step", "norm", "mean", "std", "min", "max", "zeros", "cosine"]] * 6)
+        tensors = [line.strip() for line in shown.splitlines() if line.startswith("  ") and len(line.split()) == 1]
+        self.assertEqual(tensors, ["weights/W", "weights/b", "activation", "delta", "gradients/W", "gradients/b"])
+
+    def test_other_order_samples_and_configurations(self):
+        def reverse(file):
+            names = file["layer_names"][()]
+            del file["layer_names"]
+            file["layer_names"] = names[::-1].copy()
+        def other_samples(file):
+            file["scales/sample"][...] = file["scales/sample"][:][::-1].copy()
+        def configure(file):
+            text = file["config"][()]
+            del file["config"]
+            file["config"] = np.bytes_(text + b"# changed")
+        for change, code, words in ((reverse, 1, "the layers stand in another order"),
+                                    (other_samples, 1, "the samples of step 15 are others"),
+                                    (configure, 0, "the configurations differ; what they led to is compared")):
+            found, text = self.diff(self.checkpoint, self.copy(self.checkpoint, change))
+            self.assertEqual(found, code, text)
+            self.assertIn(words, text)
+
     def test_of_runs(self):
-        other = self.run_experiment("other", "--set", "train.steps=12")
+        other = self.run_experiment(self.text, "other", "--set", "train.steps=12")
         code, text = self.diff(self.run_folder, other)
         self.assertEqual(code, 1)
         self.assertIn("3 records are in", text)

@@ -5,16 +5,14 @@
 Blocks in Python whose modules are not there are skipped, and it is said which.
 """
 import importlib.util
-import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import networks
+from small_runs import PROGRAM, InFolder
 
-PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 READERS = networks.ROOT / "framework/checkpoint/READERS.md"
 EXPERIMENT = """
 name: mlp
@@ -33,11 +31,10 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", READERS.read_text(), re.DOTALL)
 
 
-class Readers(unittest.TestCase):
+class Readers(InFolder):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
+        super().setUpClass()
         (cls.folder / "mlp.yaml").write_text(EXPERIMENT)
         cls.run_words([PROGRAM, "run", "mlp.yaml"])
         (cls.folder / "backplane").symlink_to(PROGRAM)
@@ -45,10 +42,6 @@ class Readers(unittest.TestCase):
             cls.printed = cls.run_words(["sh", "-ec", f"PATH={cls.folder}:$PATH\n{cls.of_this_run(block)}"])
             if block.startswith("h5dump"):
                 cls.dumped = cls.printed
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     @staticmethod
     def of_this_run(block):

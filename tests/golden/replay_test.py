@@ -4,14 +4,13 @@
 """
 import pathlib
 import re
-import subprocess
 import sys
-import tempfile
 import unittest
 
 import networks
+from small_runs import InFolder, backplane
 
-PROGRAM, PLUGINS = sys.argv[1], pathlib.Path(sys.argv[2])
+PLUGINS = pathlib.Path(sys.argv[2])
 DOUBLED = """
 name: doubled
 dtype: float64
@@ -26,23 +25,14 @@ train: {steps: 2, batch_size: 12, optimizer: {sgd: {lr: 0.1}}}
 """
 
 
-def backplane(*words):
-    return subprocess.run([PROGRAM, *map(str, words)], cwd=networks.ROOT, capture_output=True, text=True)
-
-
-class Replay(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
+class Replay(InFolder):
     def replay(self, checkpoint, *words, code=0):
-        done = backplane("replay", checkpoint, *words)
+        done = backplane("replay", checkpoint, *words, cwd=networks.ROOT)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
     def checkpoint(self, experiment, *words):
-        done = backplane("run", experiment, "--out", self.folder / "run", *words)
+        done = backplane("run", experiment, "--out", self.folder / "run", *words, cwd=networks.ROOT)
         self.assertEqual(done.returncode, 0, done.stderr)
         return sorted((self.folder / "run/checkpoints").glob("*.h5"))[-1]
 

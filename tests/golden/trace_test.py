@@ -4,16 +4,15 @@
 """
 import hashlib
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import h5py
 import numpy as np
 
-PROGRAM = sys.argv[1]
+from small_runs import PROGRAM, InFolder, backplane
+
 STEPS, BATCH = 40, 16
 DENSE = """
 name: tiny
@@ -40,27 +39,21 @@ network:
 TRAIN = f"train: {{steps: {STEPS}, batch_size: {BATCH}, optimizer: {{adam: {{lr: 0.01}}}}}}\nmetrics: {{every: 1}}\n"
 
 
-class Traces(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-
+class Traces(InFolder):
     def command(self, network, record, train=TRAIN):
-        path = os.path.join(self.folder.name, f"{len(os.listdir(self.folder.name))}.yaml")
-        with open(path, "w") as file:
-            file.write(network + train + f"record: {record}\n")
-        self.run_folder = path.removesuffix(".yaml")
-        return [PROGRAM, "run", path, "--threads", "2", "--out", self.run_folder]
+        name = str(len(list(self.folder.iterdir())))
+        self.run_folder = self.folder / name
+        return self.words_of(network + train + f"record: {record}\n", name, "--threads", "2")
 
     def trace(self, network, record, train=TRAIN):
-        done = subprocess.run(self.command(network, record, train), capture_output=True, text=True)
+        done = backplane(*self.command(network, record, train))
         self.assertEqual(done.returncode, 0, done.stderr)
-        file = h5py.File(os.path.join(self.run_folder, "trace.h5"), "r", swmr=True)
+        file = h5py.File(self.run_folder / "trace.h5", "r", swmr=True)
         self.addCleanup(file.close)
         return file
 
     def metrics(self, split="train_batch"):
-        with open(os.path.join(self.run_folder, "metrics.jsonl")) as file:
+        with open(self.run_folder / "metrics.jsonl") as file:
             return [line for line in map(json.loads, file) if line["split"] == split]
 
     def test_steps_are_those_that_any_rule_names(self):
@@ -191,9 +184,9 @@ class Traces(unittest.TestCase):
 
     def test_a_reader_meets_no_error_while_the_run_goes_on(self):
         train = TRAIN.replace(f"steps: {STEPS}", "steps: 3000")
-        process = subprocess.Popen(self.command(DENSE, "{every: 3, statistics: {every: 2, of: [norm, histogram]}}", train),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        path = os.path.join(self.run_folder, "trace.h5")
+        words = self.command(DENSE, "{every: 3, statistics: {every: 2, of: [norm, histogram]}}", train)
+        process = subprocess.Popen([PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        path = self.run_folder / "trace.h5"
         polls, last = 0, 0
         file = None
         while process.poll() is None:

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -7,8 +8,10 @@
 #include <vector>
 
 #include "checkpoint/store.h"
+#include "data/sources.h"
 #include "experiment/metrics.h"
 #include "experiment/run.h"
+#include "experiment/verify_resume.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -124,6 +127,46 @@ TEST_F(RunWithFailingCommits, EndsBeforeTrainingWhereTheFirstFails) {
   EXPECT_TRUE(error.starts_with("74 ")) << error;
   EXPECT_FALSE(fs::exists(folder_.path("run/summary.json")));
   EXPECT_EQ(read_bytes(folder_.path("run/metrics.jsonl")), "");
+}
+
+/// Counts how often a file is opened. Closings are heard too: equal events one after the other are joined.
+class OpenCounter {
+ public:
+  explicit OpenCounter(const std::string& path) : queue_(inotify_init1(IN_NONBLOCK)) {
+    EXPECT_GE(inotify_add_watch(queue_, path.c_str(), IN_OPEN | IN_CLOSE), 0);
+  }
+  ~OpenCounter() { close(queue_); }
+  OpenCounter(const OpenCounter&) = delete;
+  OpenCounter& operator=(const OpenCounter&) = delete;
+  /// Since it was asked last.
+  std::int64_t opened() const {
+    std::int64_t count = 0;
+    for (inotify_event event; read(queue_, &event, sizeof event) > 0;) count += (event.mask & IN_OPEN) != 0;
+    return count;
+  }
+
+ private:
+  int queue_;
+};
+
+TEST(VerifyResume, FindsTheSameBitsAndLoadsTheDataOnce) {
+  const TemporaryFolder folder("verify");
+  std::ofstream(folder.path("data.csv")) << "a,b,label\n0.5,1,0\n1,0.25,1\n0,1,0\n0.75,0,1\n";
+  const ExperimentText text{.data = "csv: {train: " + folder.path("data.csv") + ", labels: label}",
+                            .layers = "{dense: {units: 2}}",
+                            .loss = "softmax_cross_entropy",
+                            .train = "steps: 6, batch_size: 2, optimizer: adam"};
+  const Experiment experiment = experiment_of_text(text.yaml());
+  const OpenCounter counter(folder.path("data.csv"));
+  load_data(experiment.resolved.at("data"), experiment.seed);
+  const std::int64_t by_loading = counter.opened();
+  ASSERT_GT(by_loading, 0);
+  const ResumeReport report = verify_resume(experiment, plugins(), 6, 2);
+  EXPECT_EQ(report.code, ExitCode::ok);
+  ASSERT_EQ(report.trials.size(), 4u);  // after steps 1, 2, 3 and 5: an epoch has two
+  for (const ResumeTrial& trial : report.trials) EXPECT_TRUE(trial.differences.empty());
+  // Each run, and there are two for each trial, hashes the file for its environment.
+  EXPECT_EQ(counter.opened(), by_loading + 1 + 2 * std::ssize(report.trials));
 }
 
 }  // namespace

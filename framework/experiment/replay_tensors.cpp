@@ -1,0 +1,140 @@
+#include "experiment/replay_tensors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "experiment/replay_checks.h"
+#include "experiment/tensor_names.h"
+#include "random/philox.h"
+
+namespace backplane {
+
+ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
+    : c_(context),
+      node_(context.network.nodes()[index]),
+      stored_(context.snapshot.layers[index]),
+      frame_(context.network, node_),
+      key_(Stream(context.experiment.seed, Purpose::layer, index).bits(0)) {
+  take_parameters();
+  take_outputs();
+  take_inputs();
+  take_saved();
+  take_state();
+  workspace_ = Buffer(node_.plan.workspace_fixed +
+                      node_.plan.workspace_per_sample * static_cast<std::uint64_t>(std::max(c_.batch, c_.slice_rows)));
+  if (node_.plan.prepared > 0) node_.layer.prepare(start({0, 0}));
+}
+
+void ReplayTensors::take_parameters() {
+  const auto take = [&](const std::string& name, const Shape& shape, Buffer& value) {
+    const StoredTensor& tensor = require_stored(stored_, name, shape, c_.dtype(), c_.source);
+    std::memcpy(value.data(), tensor.data.data(), tensor.data.bytes());
+  };
+  for (Parameter& parameter : node_.parameters) take("weights/" + parameter.name, parameter.shape, parameter.value);
+  for (SharedState& shared : node_.shared_state) {
+    const StateTensor& state = node_.plan.state[shared.declared];
+    take("state/" + state.name, state.shape, shared.value);
+  }
+}
+
+void ReplayTensors::take_outputs() {
+  const Shape output = with_batch(c_.stored, node_.plan.output);
+  const auto take = [&](const char* name) {
+    return c_.filled_up(require_stored(stored_, name, output, c_.dtype(), c_.source).data.data(), node_.output_size);
+  };
+  z = take("z"), a = take("activation"), delta = take("delta");
+  if (find_stored(stored_, "activation_gradient") != nullptr) d_a = take("activation_gradient");
+  new_z = c_.per_sample(node_.plan.output);
+  new_a = c_.per_sample(node_.plan.output);
+  new_delta = c_.per_sample(node_.plan.output);
+  forward_sums.assign(static_cast<std::size_t>(node_.plan.forward_sums), 0.0);
+  backward_sums.assign(static_cast<std::size_t>(node_.plan.backward_sums), 0.0);
+}
+
+void ReplayTensors::take_inputs() {
+  for (std::size_t k = 0; k < node_.inputs.size(); ++k) {
+    const int producer = node_.inputs[k];
+    const StoredTensor* tensor =
+        producer == LayerNode::kData
+            ? &c_.snapshot.input
+            : &require_stored(c_.snapshot.layers[static_cast<std::size_t>(producer)], "activation",
+                              with_batch(c_.stored, node_.input_shapes[k]), c_.dtype(), c_.source);
+    inputs_.push_back(c_.filled_up(tensor->data.data(), element_count(node_.input_shapes[k])));
+    d_inputs.push_back(c_.per_sample(node_.input_shapes[k]));
+  }
+  for (std::int64_t n = 0; n < c_.rows() && !c_.snapshot.lengths.empty(); ++n)
+    lengths_.push_back(c_.snapshot.lengths[static_cast<std::size_t>(n % c_.stored)]);
+}
+
+/// What backward reads is what the checkpoint holds, where it holds it.
+void ReplayTensors::take_saved() {
+  for (const SavedTensor& saved : node_.plan.saved) {
+    const StoredTensor* tensor = find_stored(stored_, saved.name);
+    const bool is_there = tensor != nullptr && tensor->shape == with_batch(c_.stored, saved.sample_shape);
+    saved_.push_back(is_there ? c_.filled_up(tensor->data.data(), element_count(saved.sample_shape)) : Buffer());
+    new_saved.push_back(c_.per_sample(saved.sample_shape));
+  }
+}
+
+void ReplayTensors::take_state() {
+  for (const StateTensor& state : node_.plan.state) {
+    const StoredTensor* tensor = find_stored(stored_, "state/" + state.name);
+    Buffer& carried = carried_.emplace_back();
+    if (state.kind != BP_STATE_CARRIED) continue;
+    if (tensor == nullptr || tensor->shape.empty() || tensor->shape != with_batch(tensor->shape[0], state.shape) ||
+        tensor->shape[0] < c_.rows())
+      fail_foreign(c_.source, node_.name(), fmt::format("the checkpoint has no state '{}' of this shape", state.name));
+    carried = Buffer(tensor->data.bytes());
+    std::memcpy(carried.data(), tensor->data.data(), tensor->data.bytes());
+  }
+}
+
+bp_call& ReplayTensors::start(ReplayRows rows) {
+  bp_call& call =
+      frame_.start(rows.begin, rows.count, static_cast<std::uint64_t>(c_.snapshot.step + 1), /*training=*/true);
+  for (std::size_t k = 0; k < inputs_.size(); ++k)
+    frame_.set_input(k, row(inputs_[k], rows.begin, element_count(node_.input_shapes[k])));
+  for (std::size_t k = 0; k < carried_.size(); ++k)
+    if (node_.plan.state[k].kind == BP_STATE_CARRIED)
+      frame_.set_state(k, row(carried_[k], rows.begin, element_count(node_.plan.state[k].shape)));
+  call.workspace = workspace_.data();
+  call.workspace_bytes = workspace_.bytes();
+  call.batch_samples = c_.batch;
+  call.random_key = key_;
+  if (node_.is_over_time) call.lengths = lengths(rows.begin);
+  if (node_.plan.has_batch_sums()) {
+    call.forward_sums = forward_sums.data();
+    call.backward_sums = backward_sums.data();
+  }
+  return call;
+}
+
+template <class IsNew>
+void ReplayTensors::set_saved(ReplayRows rows, const IsNew& is_new) {
+  for (std::size_t k = 0; k < new_saved.size(); ++k) {
+    Buffer& tensor = is_new(node_.plan.saved[k]) || saved_[k].bytes() == 0 ? new_saved[k] : saved_[k];
+    frame_.set_saved(k, row(tensor, rows.begin, element_count(node_.plan.saved[k].sample_shape)));
+  }
+}
+
+bp_call& ReplayTensors::start_forward(ReplayRows rows) {
+  bp_call& call = start(rows);
+  set_saved(rows, [](const SavedTensor&) { return true; });
+  call.output.data = row(new_z, rows.begin, node_.output_size);
+  call.delta.data = row(new_delta, rows.begin, node_.output_size);
+  return call;
+}
+
+bp_call& ReplayTensors::start_backward(ReplayRows rows) {
+  bp_call& call = start(rows);
+  set_saved(rows, [](const SavedTensor& saved) { return saved.written_by == BP_SAVED_BY_BACKWARD; });
+  if ((node_.plan.needs & BP_NEEDS_INPUTS) == 0)
+    for (std::size_t k = 0; k < inputs_.size(); ++k) frame_.set_input(k, nullptr);
+  if ((node_.plan.needs & BP_NEEDS_OUTPUT) != 0) call.output.data = row(z, rows.begin, node_.output_size);
+  call.delta.data = row(delta, rows.begin, node_.output_size);
+  return call;
+}
+
+}  // namespace backplane
