@@ -1,4 +1,4 @@
-#include "experiment/replay_checks.h"
+#include "replay/checks.h"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "experiment/replay.h"
+#include "replay/replay.h"
 #include "tensor/dtype.h"
 
 namespace backplane {

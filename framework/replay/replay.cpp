@@ -1,9 +1,9 @@
-#include "experiment/replay.h"
+#include "replay/replay.h"
 
 #include <algorithm>
 
-#include "experiment/replay_checks.h"
-#include "experiment/replay_layer.h"
+#include "replay/checks.h"
+#include "replay/layer.h"
 #include "parallel/arena.h"
 #include "trainer/slice.h"
 

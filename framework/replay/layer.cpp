@@ -1,13 +1,13 @@
-#include "experiment/replay_layer.h"
+#include "replay/layer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "experiment/replay_checks.h"
-#include "experiment/replay_compare.h"
-#include "experiment/replay_tensors.h"
+#include "replay/checks.h"
+#include "replay/compare.h"
+#include "replay/tensors.h"
 #include "experiment/tensor_names.h"
 #include "parallel/tree_sum.h"
 #include "trainer/tile.h"

@@ -1,11 +1,11 @@
-#include "experiment/replay_tensors.h"
+#include "replay/tensors.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "experiment/replay_checks.h"
+#include "replay/checks.h"
 #include "experiment/tensor_names.h"
 #include "random/philox.h"
 

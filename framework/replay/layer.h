@@ -1,7 +1,7 @@
 #pragma once
 
-#include "experiment/replay.h"
-#include "experiment/replay_context.h"
+#include "replay/replay.h"
+#include "replay/context.h"
 
 namespace backplane {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "experiment/replay_context.h"
+#include "replay/context.h"
 #include "trainer/call_frame.h"
 
 namespace backplane {

@@ -1,4 +1,4 @@
-#include "experiment/replay_compare.h"
+#include "replay/compare.h"
 
 #include <cstring>
 
