@@ -182,7 +182,7 @@ class Child : public ChildInput {
     for (auto waited = limits_.patience.zero(); waited < limits_.patience;) {
       const int ready = poll(&waiting, 1, 1000);
       if (ready > 0) return;
-      if (ready == 0) ++waited;
+      if (ready == 0 || errno != EINTR) ++waited;
     }
     end();
     fail(
