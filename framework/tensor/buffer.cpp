@@ -50,7 +50,8 @@ Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
     data_ = map(bytes);
     return;
   }
-  data_ = ::operator new (bytes, std::align_val_t{kAlignment});
+  data_ = ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);  // sanitizers end who lets it throw
+  if (data_ == nullptr) throw std::bad_alloc();
   std::memset(data_, 0, bytes);
 }
 
