@@ -160,6 +160,13 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
           "the probe's tensors have different numbers of samples");
   for (const char* name : {"batch_size", "step"})
     require(snapshot.integers.contains(name), fmt::format("/state/{} is missing", name));
+  constexpr std::int64_t kMostCounted = std::int64_t{1} << 60;  // one more can always be counted
+  const auto require_count = [](const std::string& name, std::int64_t value) {
+    require(0 <= value && value <= kMostCounted, fmt::format("{} is {}, which counts nothing", name, value));
+  };
+  require_count("step", snapshot.step);
+  for (const auto& [name, value] : snapshot.integers)
+    if (name != "seed") require_count("/state/" + name, value);
   require(snapshot.numbers.contains("batch_loss"), "/state/batch_loss is missing");
   for (const StoredLayer& layer : snapshot.layers)
     for (const char* name : {"z", "activation", "delta"})

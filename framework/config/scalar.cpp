@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -58,7 +59,7 @@ std::optional<Duration> to_duration(std::string_view text) {
   const auto count = to_integer(text.substr(0, space));
   if (!count || *count < 1) return std::nullopt;
   if (space == std::string_view::npos) return Duration{.steps = *count, .epochs = 0};
-  const std::string_view unit = text.substr(text.find_first_not_of(' ', space));
+  const std::string_view unit = text.substr(std::min(text.find_first_not_of(' ', space), text.size()));
   if (unit == "step" || unit == "steps") return Duration{.steps = *count, .epochs = 0};
   if (unit == "epoch" || unit == "epochs") return Duration{.steps = 0, .epochs = *count};
   return std::nullopt;

@@ -51,6 +51,7 @@ Schema Schema::text_of(std::vector<std::string> choices) {
 Schema Schema::duration() {
   Schema schema = map();
   schema.kind_ = Kind::duration;
+  schema.max_ = 1e9;  // so that epochs times steps of an epoch have 64 bits
   return schema;
 }
 

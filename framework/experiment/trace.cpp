@@ -108,11 +108,17 @@ void Trace::look_for_gap(std::int64_t last_tensors, std::int64_t last_statistics
 }
 
 Trace::~Trace() {
+  finish_jobs();
+  if (skipped_.empty() || has_failed_) return;
+  io_.submit([this] {
+    for (const std::int64_t step : skipped_) file_->append(TracePlan::kSkipped, {.step = step, .tensors = {}});
+  });
+  finish_jobs();
+}
+
+/// None may outlive the trace, also where one that went before them has failed.
+void Trace::finish_jobs() {
   try {
-    if (!skipped_.empty() && !has_failed_)
-      io_.submit([this] {
-        for (const std::int64_t step : skipped_) file_->append(TracePlan::kSkipped, {.step = step, .tensors = {}});
-      });
     io_.drain();
   } catch (const std::exception&) {  // of another's job, who is told where he asks
   }

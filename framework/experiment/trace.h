@@ -45,6 +45,7 @@ class Trace {
  private:
   bool take_over(const std::string& copy);
   void look_for_gap(std::int64_t last_tensors, std::int64_t last_statistics, std::int64_t end);
+  void finish_jobs();
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
   void copy(const TapSource& source, void* to) const;

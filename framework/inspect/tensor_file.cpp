@@ -84,6 +84,7 @@ void TensorFile::read_checkpoint_head() {
   const std::int64_t version = h5::read_integer_attribute(id(), "format_version");
   require(version == 1, fmt::format("it has format version {}, this program reads version 1", version));
   steps_ = {h5::read_integer_attribute(id(), "step")};
+  require(0 <= steps_[0] && steps_[0] <= std::int64_t{1} << 60, fmt::format("it is of step {}", steps_[0]));
   weights_digest_ = h5::read_text_attribute(id(), "weights_digest");
   config_ = h5::read_text(id(), "/config");
   samples_ = {h5::read_array<std::int64_t>(id(), "/scales/sample")};

@@ -32,11 +32,13 @@ Arena::WorkerSetup::~WorkerSetup() {
 void Arena::WorkerSetup::on_scheduler_entry(bool) {
   BP_HAPPENS_AFTER(this);
   omp_set_num_threads(1);
-  if (cores_.empty()) return;
-  cpu_set_t own;
-  CPU_ZERO(&own);
-  CPU_SET(cores_[static_cast<std::size_t>(worker()) % cores_.size()], &own);
-  sched_setaffinity(0, sizeof own, &own);  // one that is refused costs time, and nothing else
+  if (!cores_.empty()) {
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(cores_[static_cast<std::size_t>(worker()) % cores_.size()], &own);
+    sched_setaffinity(0, sizeof own, &own);  // one that is refused costs time, and nothing else
+  }
+  BP_HAPPENS_BEFORE(this);  // the destructor waits for this call, and not until the thread leaves
 }
 
 void Arena::WorkerSetup::on_scheduler_exit(bool) {

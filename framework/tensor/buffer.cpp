@@ -58,7 +58,10 @@ Buffer Buffer::copy_of(const void* data, std::size_t bytes) {
 
 Buffer Buffer::unset(std::size_t bytes) {
   Buffer buffer;
-  if (bytes > 0) buffer.data_ = bytes >= kMapped ? map(bytes) : ::operator new (bytes, std::align_val_t{kAlignment});
+  if (bytes == 0) return buffer;
+  // Sanitizers end a program that lets `new` throw.
+  buffer.data_ = bytes >= kMapped ? map(bytes) : ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow);
+  if (buffer.data_ == nullptr) throw std::bad_alloc();
   buffer.bytes_ = bytes;
   return buffer;
 }

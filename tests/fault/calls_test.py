@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -38,7 +39,7 @@ class Experiment:
         run.mkdir(exist_ok=True)
         env = dict(os.environ)
         if faults is not None:
-            env |= {"LD_PRELOAD": self.options.faults, "BP_FAULT_DIRECTORY": str(run), **faults}
+            env |= {"LD_PRELOAD": self.options.preload, "BP_FAULT_DIRECTORY": str(run), **faults}
         done = subprocess.run(words, cwd=run, env=env, capture_output=True, timeout=HANGS)
         return done.returncode, done.stderr.decode()
 
@@ -78,6 +79,8 @@ def main():
     parser.add_argument("names", nargs="*", help="experiments of runs/; default: mlp and lstm")
     options = parser.parse_args()
     options.program, options.faults = (os.path.realpath(path) for path in (options.program, options.faults))
+    linked = subprocess.run(["ldd", options.program], capture_output=True, text=True, check=True).stdout
+    options.preload = ":".join([*re.findall(r"=> (\S*/lib[at]san\.so\S*)", linked), options.faults])  # it must come first
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 1 << 32)
     print(f"seed {seed}", flush=True)
     failures = 0

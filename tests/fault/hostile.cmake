@@ -1,9 +1,15 @@
 # Files made to harm, damaged bit by bit, or edited so that they do not fit, given to what reads them; traces of runs that
 # were killed.
-foreach(test hostile edited killed_trace)
+set(hostile_test "${BP_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/hostile_test.py" --program "$<TARGET_FILE:backplane>")
+if(BP_SANITIZE)
+  list(APPEND hostile_test --sanitized)
+endif()
+add_test(NAME fault_hostile COMMAND ${hostile_test})
+set_tests_properties(fault_hostile PROPERTIES LABELS fault)
+foreach(test edited killed_trace)
   add_test(NAME fault_${test} COMMAND "${BP_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/${test}_test.py" --program "$<TARGET_FILE:backplane>")
   set_tests_properties(fault_${test} PROPERTIES LABELS fault)
 endforeach()
 add_test(NAME fault_hostile_long CONFIGURATIONS Long
-  COMMAND "${BP_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/hostile_test.py" --program "$<TARGET_FILE:backplane>" --every-byte)
+  COMMAND ${hostile_test} --every-byte)
 set_tests_properties(fault_hostile_long PROPERTIES LABELS fault-long TIMEOUT 7200)

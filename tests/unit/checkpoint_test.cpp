@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -119,6 +120,23 @@ TEST_P(CheckpointOf, HoldsWeightsActivationsAndDeltasOfEachLayer) {
   EXPECT_EQ(snapshot.layers[0].tensors.at("weights/W").shape, (Shape{6, 3}));
   EXPECT_EQ(snapshot.sample_indices.size(), 5u);
   EXPECT_EQ(snapshot.losses.size(), 5u);
+}
+
+TEST(Checkpoint, WhoseNumbersCannotBeCountedOnIsRefused) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  const auto read_with = [&](const char* name, std::int64_t value) {
+    Snapshot snapshot = snapshot_of(lab);
+    snapshot.integers[name] = value;
+    CheckpointStore store(folder.path(name), {.keep = 3});
+    const std::string path = folder.path(std::string(name) + "/" + store.commit(snapshot).file);
+    return user_error_of([&] { read_checkpoint(path); });
+  };
+  EXPECT_NE(read_with("step", std::numeric_limits<std::int64_t>::max())
+                .find("cannot be read: /state/step is 9223372036854775807, which counts nothing"),
+            std::string::npos);
+  EXPECT_NE(read_with("epoch", -1).find("cannot be read: /state/epoch is -1, which counts nothing"), std::string::npos);
+  EXPECT_EQ(read_with("seed", -1), "");  // any 64 bits
 }
 
 TEST(Checkpoint, ManifestSaysWhatStands) {

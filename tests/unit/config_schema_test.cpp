@@ -131,12 +131,16 @@ TEST(ConfigSchema, Duration) {
       {"0", "error: expected a number of steps or epochs, got '0'" + hint},
       {"-1 epoch", "error: expected a number of steps or epochs, got '-1 epoch'" + hint},
       {"3 weeks", "error: expected a number of steps or epochs, got '3 weeks'" + hint},
+      {"'3 '", "error: expected a number of steps or epochs, got the text \"3 \"" + hint},
+      {"1000000000 epochs", "1000000000 epochs"},
+      {"1000000001 epochs", "error: must be at most 1000000000, got 1000000001 epochs\n  a"},
+      {"9223372036854775807", "error: must be at most 1000000000, got 9223372036854775807\n  a"},
       {"3epochs", "error: expected a number of steps or epochs, got '3epochs'" + hint},
       {"1.5 epochs", "error: expected a number of steps or epochs, got '1.5 epochs'" + hint},
       {"epoch", "error: expected a number of steps or epochs, got 'epoch'" + hint},
       {"[1]", "error: expected a number of steps or epochs, got a list" + hint},
   });
-  expect_values(Schema::duration().at_least(10), {{"9 steps", "error: must be at least 10, got 9 steps\n  a"}});
+  expect_values(Schema::duration().at_least(10), {{"9 steps", "error: must be at least 10 and at most 1000000000, got 9 steps\n  a"}});
 
   const auto read = [](std::string text) { return parse_duration(Node::plain(std::move(text))); };
   EXPECT_EQ(read("200").steps, 200);
