@@ -149,8 +149,7 @@ void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
   }
   find_strangers(snapshot, all, findings);
   const TrainState state = read_state(StateReader(snapshot), findings);
-  const bool is_within_epoch = state.position >= 0 && state.position < trainer.steps_per_epoch() && state.step >= 0;
-  if (findings.empty() && !is_within_epoch)
+  if (findings.empty() && state.position >= trainer.steps_per_epoch())
     findings.push_back({.what = fmt::format("the checkpoint stands at batch {} of an epoch, which has {} batches",
                                             state.position, trainer.steps_per_epoch())});
   if (!findings.empty()) {

@@ -149,8 +149,8 @@ OF_RESUMING = {
     "no epoch": (without("state/epoch"), "the checkpoint has no /state/epoch"),
     "no sum of losses": (without("state/epoch_loss_sum"), "the checkpoint has no /state/epoch_loss_sum"),
     "a batch behind the epoch": (put("state/position", 2), "the checkpoint stands at batch 2 of an epoch, which has 2 batches"),
-    "a batch before the epoch": (put("state/position", -1), "the checkpoint stands at batch -1 of an epoch"),
-    "a step before the first": (put("state/step", -1), "of an epoch, which has 2 batches"),
+    "a batch before the epoch": (put("state/position", -1), "/state/position is -1, which counts nothing"),
+    "a step before the first": (put("state/step", -1), "/state/step is -1, which counts nothing"),
 }
 # Of checkpoints and traces, of which no manifest is asked.
 OF_INSPECT = {
