@@ -45,7 +45,7 @@ class Product {
               I_);
   }
   void weights(std::int64_t begin, std::int64_t end) {
-    kernels::add_outer_products<T>(rows_, end - begin, I_, z(0) + begin, O_, a(0), I_, d_W_.as<T>() + begin * I_, I_);
+    kernels::outer_products<T>(rows_, end - begin, I_, z(0) + begin, O_, a(0), I_, T(0), d_W_.as<T>() + begin * I_, I_);
   }
 
  private:

@@ -26,15 +26,16 @@ template <class T>
 void matmul(std::int64_t M, std::int64_t N, std::int64_t K, Transpose transpose_a, const T* A, std::int64_t lda,
             Transpose transpose_b, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
 
-/// C (M, N) += Σ Aᵣᵀ·Bᵣ over r in [0, rows), of A (rows, M) and B (rows, N): what the gradient of weights is. In blocks
-/// of rows that stay in the second-level cache: products of thousands of rows at once are up to a quarter slower.
+/// C (M, N) = Σ Aᵣᵀ·Bᵣ + beta · C over r in [0, rows), of A (rows, M) and B (rows, N): what the gradient of weights is.
+/// In blocks of rows that stay in the second-level cache: products of thousands of rows at once are up to a quarter
+/// slower. REQUIRES: rows ≥ 1; else as matmul.
 template <class T>
-void add_outer_products(std::int64_t rows, std::int64_t M, std::int64_t N, const T* A, std::int64_t lda, const T* B,
-                        std::int64_t ldb, T* C, std::int64_t ldc) {
+void outer_products(std::int64_t rows, std::int64_t M, std::int64_t N, const T* A, std::int64_t lda, const T* B,
+                    std::int64_t ldb, T beta, T* C, std::int64_t ldc) {
   constexpr std::int64_t kBlock = 512;
   for (std::int64_t r = 0; r < rows; r += kBlock)
-    matmul<T>(M, N, std::min(kBlock, rows - r), Transpose::yes, A + r * lda, lda, Transpose::no, B + r * ldb, ldb, T(1),
-              C, ldc);
+    matmul<T>(M, N, std::min(kBlock, rows - r), Transpose::yes, A + r * lda, lda, Transpose::no, B + r * ldb, ldb,
+              r == 0 ? beta : T(1), C, ldc);
 }
 
 /// matmul by the definition: three loops, sums in double. Kept for tests, and to be read.

@@ -92,6 +92,7 @@ const bp_plan_api kPlanApi{
           if (samples < 1) return note_misuse(plan, "full_speed_samples is less than 1");
           plan->answer.full_speed_samples = samples;
         },
+    .writes_gradients = [](bp_plan* plan) { plan->answer.writes_gradients = true; },
 };
 
 bool is_tensor_name(const std::string& name) {
@@ -173,6 +174,8 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
       return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
   }
   if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
+  if (plan.answer.writes_gradients && plan.answer.gradient_units == 0)
+    return "it writes gradients that are summed slice by slice: writes_gradients wants gradient_units";
   if (plan.answer.prepared > 0 && kernels_->prepare == nullptr)
     return "its plan asks for prepared parameters, but it has no prepare";
   if (plan.answer.forward_sums < 0 || plan.answer.backward_sums < 0) return "its plan has a negative number of sums";

@@ -52,6 +52,7 @@ struct LayerPlan {
   std::vector<StateTensor> state;
   bool uses_lengths = false;
   std::int64_t full_speed_samples = 1;
+  bool writes_gradients = false;
 
   bool has_batch_sums() const { return forward_sums > 0 || backward_sums > 0; }
   bool has_carried_state() const;

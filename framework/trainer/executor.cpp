@@ -392,7 +392,8 @@ void Executor::multiply_gradient(const Tile& tile, Gradients wanted) {
   for (const Tile::Range& range : tile.ranges) {
     if (!is_wanted(node.parameters[range.parameter], wanted)) continue;
     void* gradient = tile_gradient(tile, range);
-    std::memset(gradient, 0, static_cast<std::size_t>(range.end - range.begin) * element_);
+    if (!node.plan.writes_gradients)
+      std::memset(gradient, 0, static_cast<std::size_t>(range.end - range.begin) * element_);
     // The layer is given the whole tensor's address and writes the tile's units: in scratch, only those exist.
     const std::uintptr_t whole =
         reinterpret_cast<std::uintptr_t>(gradient) - static_cast<std::uintptr_t>(range.begin) * element_;

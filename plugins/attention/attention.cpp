@@ -10,11 +10,11 @@
 #include "kernels/matmul.h"
 #include "kernels/multiversion.h"
 
-using backplane::kernels::add_outer_products;
 using backplane::kernels::add_rows;
 using backplane::kernels::add_to_rows;
 using backplane::kernels::lane_sum;
 using backplane::kernels::matmul;
+using backplane::kernels::outer_products;
 using backplane::kernels::Transpose;
 
 namespace {
@@ -161,11 +161,11 @@ void Attention::backward(const bp::Call<T>& call) const {
     matmul<T>(rows, size.E, size.qkv(), Transpose::no, delta_qkv, size.qkv(), Transpose::no, W_qkv.data(), size.E, T(0),
               d_a.data(), size.E);
   if (const auto d_W = call.d_parameter(kWQkv))
-    add_outer_products<T>(rows, size.qkv(), size.E, delta_qkv, size.qkv(), call.input(0).data(), size.E, d_W.data(),
-                          size.E);
+    outer_products<T>(rows, size.qkv(), size.E, delta_qkv, size.qkv(), call.input(0).data(), size.E, T(1), d_W.data(),
+                      size.E);
   if (const auto d_b = call.d_parameter(kBQkv)) add_rows(rows, size.qkv(), delta_qkv, size.qkv(), d_b.data());
   if (const auto d_W = call.d_parameter(kWOut))
-    add_outer_products<T>(rows, size.E, size.E, delta, size.E, context.data(), size.E, d_W.data(), size.E);
+    outer_products<T>(rows, size.E, size.E, delta, size.E, context.data(), size.E, T(1), d_W.data(), size.E);
   if (const auto d_b = call.d_parameter(kBOut))
     for (std::int64_t n = 0; n < size.N; ++n)
       add_rows(call.length(n, size.T), size.E, delta + n * size.T * size.E, size.E, d_b.data());

@@ -8,10 +8,10 @@
 #include "kernels/matmul.h"
 #include "kernels/transpose.h"
 
-using backplane::kernels::add_outer_products;
 using backplane::kernels::add_rows;
 using backplane::kernels::add_to_rows;
 using backplane::kernels::matmul;
+using backplane::kernels::outer_products;
 using backplane::kernels::padded_leading;
 using backplane::kernels::transpose;
 using backplane::kernels::Transpose;
@@ -60,6 +60,7 @@ void Dense::plan(bp::Plan& plan) const {
   plan.needs_inputs();
   plan.full_speed_samples(many_rows ? 1 : 16);
   plan.gradient_units(units);
+  plan.writes_gradients();
   plan.prepared((many_rows ? inputs * padded_leading(units) : 0) +
                 (is_padded(inputs, units) ? units * padded_leading(inputs) : 0));
   if (!many_rows) plan.workspace(0, static_cast<std::uint64_t>(units) * (plan.dtype() == BP_F32 ? 4 : 8));
@@ -109,13 +110,15 @@ void Dense::backward(const bp::Call<T>& call) const {
               padded ? padded_leading(I) : I, T(0), d_a.data(), I);
   }
   const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
-  if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W += δᵀ·a, for the rows asked for
+  if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W = δᵀ·a, for the rows asked for
     const auto a = call.input(0);
     const std::int64_t I = d_W.columns();
-    add_outer_products<T>(N, count, I, delta.data() + begin, O, a.data(), I, d_W.data() + begin * I, I);
+    outer_products<T>(N, count, I, delta.data() + begin, O, a.data(), I, T(0), d_W.data() + begin * I, I);
   }
-  if (const auto d_b = call.d_parameter(kB))  // ∂C/∂b += Σₙ δₙ
+  if (const auto d_b = call.d_parameter(kB)) {  // ∂C/∂b = Σₙ δₙ
+    std::fill_n(d_b.data() + begin, count, T(0));
     add_rows(N, count, delta.data() + begin, O, d_b.data() + begin);
+  }
 }
 
 BP_PLUGIN("org.backplane.dense", "0.1.0", "MIT", "fully connected layers", bp::layers<Dense>, bp::activations<>)

@@ -9,8 +9,8 @@
 #include "kernels/transpose.h"
 #include "recurrent/gates.h"
 
-using backplane::kernels::add_outer_products;
 using backplane::kernels::matmul;
+using backplane::kernels::outer_products;
 using backplane::kernels::padded_leading;
 using backplane::kernels::Transpose;
 
@@ -260,17 +260,17 @@ class Pass {
     const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
     const auto d_W_ih = d_parameter(kW_ih), d_W_hh = d_parameter(kW_hh);
     const auto d_b_ih = d_parameter(kb_ih), d_b_hh = d_parameter(kb_hh);
-    if (d_W_ih) add_product(d_W_ih, begin, end, delta_gates, begin, call_.input(0).data(), I_);
+    if (d_W_ih) write_product(d_W_ih, begin, end, delta_gates, begin, call_.input(0).data(), I_);
     // What reaches W_hh·h₋ is δ_s, too, but for a GRU's candidate.
     const std::int64_t plain_end = kKind == Kind::gru ? std::clamp(2 * H_, begin, end) : end;
-    if (d_W_hh) add_product(d_W_hh, begin, plain_end, delta_gates, begin, before.data, before.stride);
-    add_sums({d_b_ih, d_b_hh}, begin, plain_end, delta_gates, begin);
+    if (d_W_hh) write_product(d_W_hh, begin, plain_end, delta_gates, begin, before.data, before.stride);
+    write_sums({d_b_ih, d_b_hh}, begin, plain_end, delta_gates, begin);
     if (plain_end < end) {
       const auto delta_gated = saved(kDeltaGated, H_);
       const std::int64_t column = plain_end - 2 * H_;
-      if (d_W_hh) add_product(d_W_hh, plain_end, end, delta_gated, column, before.data, before.stride);
-      add_sums({d_b_ih}, plain_end, end, delta_gates, plain_end);
-      add_sums({d_b_hh}, plain_end, end, delta_gated, column);
+      if (d_W_hh) write_product(d_W_hh, plain_end, end, delta_gated, column, before.data, before.stride);
+      write_sums({d_b_ih}, plain_end, end, delta_gates, plain_end);
+      write_sums({d_b_hh}, plain_end, end, delta_gated, column);
     }
   }
 
@@ -342,15 +342,15 @@ class Pass {
     if (tensor.data != nullptr) std::fill_n(tensor.at(n, t), width, T(0));
   }
 
-  /// Rows [begin, end) of d_W += deltaᵀ·a, a (N·T, d_W's columns); row `begin` from column `column` of delta.
-  void add_product(const bp::Tensor<T>& d_W, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
-                   std::int64_t column, const T* a, std::int64_t lda) const {
-    add_outer_products<T>(N_ * T_, end - begin, d_W.columns(), delta.data + column, delta.stride, a, lda,
-                          d_W.data() + begin * d_W.columns(), d_W.columns());
+  /// Rows [begin, end) of d_W = deltaᵀ·a, a (N·T, d_W's columns); row `begin` from column `column` of delta.
+  void write_product(const bp::Tensor<T>& d_W, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
+                     std::int64_t column, const T* a, std::int64_t lda) const {
+    outer_products<T>(N_ * T_, end - begin, d_W.columns(), delta.data + column, delta.stride, a, lda, T(0),
+                      d_W.data() + begin * d_W.columns(), d_W.columns());
   }
-  /// Likewise every d_b += Σ delta: rows lie far apart and are worth reading once.
-  void add_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
-                const Steps<T>& delta, std::int64_t column) const {
+  /// Likewise every d_b = Σ delta: rows lie far apart and are worth reading once.
+  void write_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
+                  const Steps<T>& delta, std::int64_t column) const {
     if (std::none_of(biases.begin(), biases.end(), [](const auto& d_b) { return static_cast<bool>(d_b); })) return;
     for (std::int64_t u = begin; u < end; u += kSums) {
       T sums[kSums] = {};
@@ -361,7 +361,7 @@ class Pass {
         for (std::int64_t row = 0; row < N_ * T_; ++row)
           for (std::int64_t i = 0; i < end - u; ++i) sums[i] += from[row * delta.stride + i];
       for (const auto& d_b : biases)
-        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u + i] += sums[i];
+        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u + i] = sums[i];
     }
   }
 
@@ -423,6 +423,7 @@ void Recurrent<kKind>::plan(bp::Plan& plan) const {
   plan.needs_inputs();
   plan.uses_lengths();
   plan.gradient_units(G * H);
+  plan.writes_gradients();
   plan.full_speed_samples(16);
   // In the order of Saved.
   plan.saved("gates", {T, D * G * H}, BP_SAVED_BY_FORWARD);

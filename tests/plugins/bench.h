@@ -178,7 +178,7 @@ class LayerBench {
   }
 
   struct Gradients {
-    std::vector<Numbers> inputs, parameters;  ///< parameters: what was added to 100
+    std::vector<Numbers> inputs, parameters;  ///< parameters: what was added to 100, or written over it
   };
   /// One call that is asked for everything.
   Gradients backward(const Numbers& delta) { return backward(delta, 0, plan_.gradient_units); }
@@ -215,7 +215,9 @@ class LayerBench {
     for (const auto& d_input : d_inputs_) result.inputs.push_back(d_input->numbers());
     for (const auto& d_parameter : d_parameters_) {
       result.parameters.push_back(d_parameter ? d_parameter->numbers() : Numbers());
-      for (double& number : result.parameters.back()) number -= kAddedTo;
+      // What is written replaces it, and what nobody asked for is as it was.
+      for (double& number : result.parameters.back())
+        if (!plan_.writes_gradients || number == kAddedTo) number -= kAddedTo;
     }
     return result;
   }

@@ -12,6 +12,7 @@ const char* const kFaults[] = {"no_output",
                                "wrong_order",
                                "twice",
                                "gradient_units",
+                               "writes_sums",
                                "negative_units",
                                "negative_extent_of_parameter",
                                "prepared",
@@ -38,6 +39,7 @@ struct Plans {
     if (fault == "twice") plan.parameter(0, {2}, 2, 2), plan.parameter(0, {2}, 2, 2);
     if (fault == "gradient_units") plan.parameter(0, {3, 2}, 2, 3), plan.gradient_units(2);
     if (fault == "negative_units") plan.gradient_units(-1);
+    if (fault == "writes_sums") plan.writes_gradients();
     if (fault == "negative_extent_of_parameter") plan.parameter(0, {-1}, 1, 1);
     if (fault == "prepared") plan.prepared(10);
     if (fault == "saved_zero") plan.saved("s", {0}, BP_SAVED_BY_FORWARD);

@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define BP_ABI_MAJOR 0
-#define BP_ABI_MINOR 3
+#define BP_ABI_MINOR 4
 #define BP_PLUGIN_SYMBOL "bp_plugin_v0"
 
 /* Result of every function that can fail: 0, or a negative code. Say what is wrong through bp_host.error first. */
@@ -167,6 +167,9 @@ typedef struct bp_plan_api {
   /* From how many samples a call on the kernels run at about their full speed; with half as many they may take as long
    * as with all of them. Left out: 1. The host cuts the batch into smaller slices for layers that can do with less. */
   void (*full_speed_samples)(bp_plan* plan, int64_t samples);
+  /* With gradient_units: backward WRITES ∂C/∂θ of the units asked for, into memory that nobody cleared, instead of
+   * adding to zeros. Saves large weights a pass over memory. */
+  void (*writes_gradients)(bp_plan* plan);
 } bp_plan_api;
 
 #define BP_CALL_TRAINING 1u /* a training step; without it, evaluation */
@@ -190,7 +193,8 @@ typedef struct bp_call {
   bp_tensor output;              /* z: forward writes it; backward reads it if it said so */
   bp_tensor delta;               /* backward: δ = ∂C/∂z */
   const bp_tensor* d_inputs;     /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
-  const bp_tensor* d_parameters; /* backward, array: ADD ∂C/∂θ over these samples; data NULL: not wanted */
+  const bp_tensor* d_parameters; /* backward, array: ADD ∂C/∂θ over these samples, or WRITE it if the plan said
+                                    so (writes_gradients); data NULL: not wanted */
   void* workspace;               /* uninitialised, 64-byte aligned */
   uint64_t workspace_bytes;
 

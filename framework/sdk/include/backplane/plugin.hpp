@@ -45,7 +45,7 @@
 #include <backplane/abi.h>
 
 namespace bp {
-inline namespace sdk_0_2 {
+inline namespace sdk_0_4 {
 
 using Dims = std::vector<std::int64_t>;
 
@@ -105,7 +105,7 @@ class Call {
   Tensor<T> output() const { return Tensor<T>(call_->output); }                     ///< z
   Tensor<const T> delta() const { return Tensor<const T>(call_->delta); }           ///< δ
   Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }  ///< write ∂C/∂a_in, if wanted
-  Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }  ///< add ∂C/∂θ, if wanted
+  Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }  ///< add (or write) ∂C/∂θ, if wanted
   void* workspace() const { return call_->workspace; }
   std::int64_t batch_samples() const { return call_->batch_samples; }  ///< of the whole batch
   /// Valid steps of sample n of this call, where the first axis of a sample is time and has `steps` of them.
@@ -153,6 +153,7 @@ class Plan {
   void prepared(std::int64_t elements) { api_->prepared(plan_, elements); }
   void uses_lengths() { api_->uses_lengths(plan_); }
   void full_speed_samples(std::int64_t samples) { api_->full_speed_samples(plan_, samples); }
+  void writes_gradients() { api_->writes_gradients(plan_); }
   void batch_sums(std::int64_t forward, std::int64_t backward) { api_->batch_sums(plan_, forward, backward); }
   void shared_state(const char* name, const Dims& dims, double initial) {
     api_->state(plan_, name, dims.data(), static_cast<std::uint32_t>(dims.size()), BP_STATE_SHARED, initial);
@@ -534,7 +535,7 @@ inline constexpr detail::LayerList<L...> layers{};
 template <Activation... A>
 inline constexpr detail::ActivationList<A...> activations{};
 
-}  // namespace sdk_0_2
+}  // namespace sdk_0_4
 }  // namespace bp
 
 /// Defines the plug-in's one exported symbol: BP_PLUGIN(id, version, licence, summary, bp::layers<…>,
