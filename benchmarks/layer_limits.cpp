@@ -29,7 +29,7 @@ class TiledProduct {
       : units_(units), columns_(columns), d_W_(filled(units * columns)) {
     Cut::for_each_tile(units, [&](std::int64_t begin, std::int64_t end) {
       tiles_.emplace_back(end - begin, columns, rows, BareProduct::Operand{Transpose::yes, units},
-                          BareProduct::Operand{Transpose::no, columns}, true);
+                          BareProduct::Operand{Transpose::no, columns});
     });
   }
   void run(const Buffer& delta, const Buffer& a) {
