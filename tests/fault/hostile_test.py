@@ -393,6 +393,16 @@ class Hostile(unittest.TestCase):
         os.mkfifo(fifo)
         self.assertEqual(Ended(["inspect", fifo]).code, 66)
 
+    def test_what_is_damaged_is_not_taken_for_half_written(self):
+        """HDF5 reads a part of a trace whose checksum is wrong again and again, at last for minutes."""
+        data = bytearray(Files.good["trace"].read_bytes())
+        data[28] ^= 2  # in the superblock
+        path = Files.folder / "superblock.h5"
+        path.write_bytes(data)
+        ended = Ended(["inspect", path])
+        self.assertEqual(ended.code, 65, ended.err)
+        self.assertIn("incorrect metadata checksum", ended.err)
+
     def test_flipped_bits(self):
         """One bit of a file, again and again; every byte's turn in the long test."""
         chance = random.Random(OPTIONS.seed)
