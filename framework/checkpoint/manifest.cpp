@@ -36,7 +36,8 @@ CommittedCheckpoint read_entry(const Json& entry) {
                                  .bytes = entry.at("bytes").get_ref<const std::uint64_t&>(),
                                  .sha256 = entry.at("sha256").get_ref<const std::string&>(),
                                  .validation_loss = {}};
-  if (entry.contains("validation_loss") && !entry["validation_loss"].is_null()) checkpoint.validation_loss = entry["validation_loss"].get<double>();
+  if (entry.contains("validation_loss") && !entry["validation_loss"].is_null())
+    checkpoint.validation_loss = entry["validation_loss"].get<double>();
   return checkpoint;
 }
 

@@ -1,15 +1,17 @@
 #include "experiment/trace.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <future>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "support/model.h"
+#include "support/process_state.h"
 
 namespace backplane {
 namespace {
@@ -33,7 +35,7 @@ TEST(Trace, OutlivesItsJobsWhereOneBeforeThemFails) {
   Lab lab(kThinned);
   const TracePlan plan(lab.experiment, lab.model.network, run_length(lab.experiment.train, lab.model.data.train.count));
   std::promise<void> recorded, failed, go_on;
-  std::atomic<bool> is_last_job_done = false;
+  std::atomic<bool> is_last_job_done = false, has_gone = false;
   IoThread io;
   std::optional<Trace> trace(std::in_place, folder.path("trace.h5"), plan, lab.model.network, lab.trainer, lab.arena,
                              io);
@@ -50,12 +52,14 @@ TEST(Trace, OutlivesItsJobsWhereOneBeforeThemFails) {
   io.submit([&] { is_last_job_done = true; });
   recorded.set_value();
   failed.get_future().wait();
-  std::jthread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // time for the trace to go too early, if it does
+  std::jthread later([&, us = "self/task/" + std::to_string(gettid())] {
+    while (!has_gone && testing::state_of(us) != 'S')
+      std::this_thread::yield();  // until the trace waits, or went too early
     go_on.set_value();
   });
   trace.reset();
   EXPECT_TRUE(is_last_job_done);
+  has_gone = true;
 }
 
 }  // namespace
