@@ -12,14 +12,16 @@
 
 #include "config/parse.h"
 #include "support/model.h"
+#include "support/paths.h"
 
 namespace backplane {
 namespace {
 
 std::vector<std::string> all_experiments() {
   std::vector<std::string> files;
-  for (const char* folder : {BP_SOURCE_DIR "/experiments", BP_SOURCE_DIR "/benchmarks/networks"})
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+  for (const char* folder : {"/experiments", "/benchmarks/networks"})
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(std::string(testing::kSourceFolder) + folder))
       if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
   std::sort(files.begin(), files.end());
   return files;
@@ -35,7 +37,8 @@ Experiment shortened(const std::string& file) {
   }
   std::vector<std::string> overrides{"train.steps=3", "data." + format + ".limit=150"};
   if (options.find("validation") != nullptr) overrides.push_back("data." + format + ".validation=20");
-  if (format == "text") overrides.push_back("data.text.files=" BP_SOURCE_DIR "/README.md");  // is always there
+  if (format == "text")
+    overrides.push_back("data.text.files=" + std::string(testing::kSourceFolder) + "/README.md");  // is always there
   return read_experiment({.file = file, .overrides = overrides, .override_words = overrides, .plugins = {}},
                          testing::plugins());
 }

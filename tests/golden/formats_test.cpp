@@ -7,11 +7,12 @@
 #include "checkpoint/reader.h"
 #include "exchange/export.h"
 #include "exchange/weight_file.h"
+#include "support/paths.h"
 
 namespace backplane {
 namespace {
 
-const std::string kFolder = BP_SOURCE_DIR "/tests/golden/formats/version-1/";
+const std::string kFolder = std::string(testing::kSourceFolder) + "/tests/golden/formats/version-1/";
 
 /// What h5py read of the checkpoint on the day it was written.
 const nlohmann::json& values() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/model.h"
+#include "support/paths.h"
 
 // Activations, δ, gradients and ten steps of each optimizer against the numbers that make_golden.py got from PyTorch.
 
@@ -20,7 +21,7 @@ using Numbers = std::vector<double>;
 constexpr const char* kVersion = "2.13.0";
 
 std::vector<json> cases_of(const char* file) {
-  const json all = json::parse(testing::read_bytes(BP_SOURCE_DIR "/tests/golden/" + std::string(file)));
+  const json all = json::parse(testing::read_bytes(std::string(testing::kSourceFolder) + "/tests/golden/" + file));
   if (all.at("torch") != kVersion) throw std::runtime_error(std::string(file) + " is not from PyTorch " + kVersion);
   return all.at("cases");
 }

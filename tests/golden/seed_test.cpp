@@ -7,6 +7,7 @@
 #include "checkpoint/reader.h"
 #include "experiment/run.h"
 #include "support/model.h"
+#include "support/paths.h"
 
 // The worked example of the text that the project grew from, number by number, out of the files that a run writes.
 
@@ -21,15 +22,17 @@ class Seed : public ::testing::Test {
   /// The example is run once, as `backplane run` does it; all tests read what it wrote.
   static void SetUpTestSuite() {
     folder_ = std::make_unique<testing::TemporaryFolder>("seed");
-    const Experiment experiment = read_experiment({.file = BP_SOURCE_DIR "/experiments/seed/two_layer.yaml",
-                                                   .overrides = {},
-                                                   .override_words = {},
-                                                   .plugins = {}},
-                                                  testing::plugins());
+    const Experiment experiment =
+        read_experiment({.file = std::string(testing::kSourceFolder) + "/experiments/seed/two_layer.yaml",
+                         .overrides = {},
+                         .override_words = {},
+                         .plugins = {}},
+                        testing::plugins());
     run_experiment(experiment, testing::plugins(), {.threads = 1, .directory = folder_->path("run")});
     before_ = std::make_unique<Snapshot>(read_checkpoint(folder_->path("run/checkpoints/step-00000000.h5")));
     after_ = std::make_unique<Snapshot>(read_checkpoint(folder_->path("run/checkpoints/step-00000001.h5")));
-    numbers_ = json::parse(testing::read_bytes(BP_SOURCE_DIR "/tests/golden/seed_example.json"));
+    numbers_ =
+        json::parse(testing::read_bytes(std::string(testing::kSourceFolder) + "/tests/golden/seed_example.json"));
   }
   static void TearDownTestSuite() {
     folder_.reset();

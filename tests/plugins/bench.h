@@ -19,6 +19,7 @@
 #include "plugin_host/layer.h"
 #include "plugin_host/registry.h"
 #include "support/model.h"
+#include "support/paths.h"
 
 namespace backplane::testing {
 
@@ -28,8 +29,8 @@ using Numbers = std::vector<double>;
 inline const Registry& all_plugins() {
   static const Registry registry = [] {
     Registry loaded;
-    load_folder(loaded, BP_TEST_PLUGIN_DIR);
-    load_folder(loaded, BP_TEST_PLUGINS_DIR);
+    load_folder(loaded, kPluginFolder);
+    load_folder(loaded, kGoodPluginFolder);
     return loaded;
   }();
   return registry;

@@ -10,15 +10,16 @@
 #include <string>
 
 #include "plugins/bench.h"
+#include "support/paths.h"
 
 namespace backplane {
 namespace {
 
 std::string bad(const std::string& name) {
-  return std::string(BP_TEST_BAD_PLUGINS_DIR) + "/" + name + ".bp.so";
+  return std::string(testing::kBadPluginFolder) + "/" + name + ".bp.so";
 }
 std::string good(const std::string& name) {
-  return std::string(BP_TEST_PLUGINS_DIR) + "/" + name + ".bp.so";
+  return std::string(testing::kGoodPluginFolder) + "/" + name + ".bp.so";
 }
 
 /// Everything that a command writes to stdout.
@@ -57,7 +58,7 @@ TEST(LoadLibrary, MayBeRepeated) {
 
 TEST(Registry, RefusesASecondTypeOfOneNameAndKeepsTheFirst) {
   Registry registry;
-  registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/dense.bp.so");
+  registry.load(std::string(testing::kPluginFolder) + "/dense.bp.so");
   const std::string error = testing::user_error_of([&] { registry.load(bad("clash_dense")); });
   EXPECT_EQ(error.substr(0, 3), "70 ") << error;
   EXPECT_NE(error.find("layer type 'dense' is already defined by plug-in org.backplane.dense"), std::string::npos)
@@ -68,7 +69,7 @@ TEST(Registry, RefusesASecondTypeOfOneNameAndKeepsTheFirst) {
 
 TEST(Registry, RefusesASecondPluginOfOneId) {
   Registry registry;
-  registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/dense.bp.so");
+  registry.load(std::string(testing::kPluginFolder) + "/dense.bp.so");
   const std::string error = testing::user_error_of([&] { registry.load(bad("clash_id")); });
   EXPECT_NE(error.find("id 'org.backplane.dense' is already defined"), std::string::npos) << error;
   EXPECT_EQ(registry.find_layer("spoiled").type, nullptr);
@@ -76,7 +77,7 @@ TEST(Registry, RefusesASecondPluginOfOneId) {
 
 TEST(Registry, FindsPluginsOfItsPathAndRemembersWhatFailed) {
   ASSERT_EQ(
-      setenv("BACKPLANE_PLUGIN_PATH", (std::string(BP_TEST_BAD_PLUGINS_DIR) + ":" + BP_TEST_PLUGINS_DIR).c_str(), 1),
+      setenv("BACKPLANE_PLUGIN_PATH", (std::string(testing::kBadPluginFolder) + ":" + testing::kGoodPluginFolder).c_str(), 1),
       0);
   const Registry registry = Registry::discover({});
   ASSERT_EQ(unsetenv("BACKPLANE_PLUGIN_PATH"), 0);
@@ -93,7 +94,7 @@ TEST(Registry, FindsPluginsOfItsPathAndRemembersWhatFailed) {
 }
 
 TEST(PluginInspect, ListsEveryAttributeWithRangeAndDefault) {
-  const std::string text = output_of(std::string(BP_PROGRAM) + " plugin inspect " + good("attributes"));
+  const std::string text = output_of(std::string(testing::kProgram) + " plugin inspect " + good("attributes"));
   // kind, default, summary, range of each: one line per attribute
   for (const char* line : {"reverse      bool      false      from the last column to the first\n",
                            "repeat       int       1          how often ≥ 1 ≤ 4\n",
@@ -112,7 +113,7 @@ TEST(PluginInspect, ListsEveryAttributeWithRangeAndDefault) {
 }
 
 TEST(PluginInspect, ListsParameters) {
-  const std::string text = output_of(std::string(BP_PROGRAM) + " plugin inspect " + good("scale"));
+  const std::string text = output_of(std::string(testing::kProgram) + " plugin inspect " + good("scale"));
   EXPECT_NE(text.find("s            gain      ones            one factor per feature\n"), std::string::npos) << text;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "plugins/bench.h"
+#include "support/paths.h"
 #include "trainer/gradient_check.h"
 
 namespace backplane {
@@ -164,9 +165,9 @@ TEST(Gradients, SliceBySliceAndBatchWideAgree) {
 TEST(Gradients, OfAWrongLayerAreFoundWrong) {
   // The check itself must be able to fail: bad/wrong_gradient.cpp doubles ∂C/∂s.
   Registry registry;
-  registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/dense.bp.so");
-  registry.load(std::string(BP_TEST_PLUGIN_DIR) + "/activation.bp.so");
-  registry.load(std::string(BP_TEST_BAD_PLUGINS_DIR) + "/wrong_gradient.bp.so");
+  registry.load(std::string(testing::kPluginFolder) + "/dense.bp.so");
+  registry.load(std::string(testing::kPluginFolder) + "/activation.bp.so");
+  registry.load(std::string(testing::kBadPluginFolder) + "/wrong_gradient.bp.so");
   const testing::TemporaryFolder folder("wrong");
   std::ofstream(folder.path("wrong.yaml"))
       << yaml({"wrong", "    - dense: {units: 4}\n    - doubled: {}\n    - dense: {units: 3}\n", 0}, "float64");

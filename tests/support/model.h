@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "experiment/experiment.h"
 #include "parallel/arena.h"
+#include "support/paths.h"
 #include "trainer/trainer.h"
 
 namespace backplane::testing {
@@ -74,7 +75,7 @@ inline void load_folder(Registry& registry, const std::string& folder) {
 inline const Registry& plugins() {
   static const Registry registry = [] {
     Registry loaded;
-    load_folder(loaded, BP_TEST_PLUGIN_DIR);
+    load_folder(loaded, kPluginFolder);
     return loaded;
   }();
   return registry;
