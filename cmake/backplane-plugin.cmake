@@ -11,6 +11,8 @@ function(bp_add_plugin name)
   set_target_properties(${name}_plugin PROPERTIES
     OUTPUT_NAME "${name}" PREFIX "" SUFFIX ".bp.so"
     LIBRARY_OUTPUT_DIRECTORY "${BP_PLUGIN_DIR}"
+    # No empty element in the run path, as CMake would leave it in a build: it means the current directory.
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH_USE_LINK_PATH ON
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   # Archives linked in keep their symbols to themselves. Undefined symbols are an error at link time, except under
   # sanitizers, whose run time is found in the host program.

@@ -20,8 +20,7 @@ find_library(BP_BLIS_LIBRARY NAMES blis PATHS ${blis_dir} NO_DEFAULT_PATH REQUIR
 find_path(BP_BLIS_INCLUDE cblas.h PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/blis-serial NO_DEFAULT_PATH REQUIRED)
 add_library(blis_serial UNKNOWN IMPORTED)
 set_target_properties(blis_serial PROPERTIES IMPORTED_LOCATION "${BP_BLIS_LIBRARY}"
-                      INTERFACE_INCLUDE_DIRECTORIES "${BP_BLIS_INCLUDE}"
-                      INTERFACE_LINK_OPTIONS "-Wl,-rpath,${blis_dir}")
+                      INTERFACE_INCLUDE_DIRECTORIES "${BP_BLIS_INCLUDE}")
 
 # Packages without usable CMake files of their own. (Debian's dnnl-config.cmake wants OpenCL, its libzip-config.cmake the
 # programs of three other packages, none of which is used here.)

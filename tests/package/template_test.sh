@@ -1,14 +1,22 @@
 #!/bin/sh
-# A stranger's layer, from an installed Backplane alone: build, list, check gradients, train on two thread counts.
+# A stranger's layer, from an installed Backplane alone: build, list, check gradients, train on two thread counts. It is
+# linked to a library in a folder of its own, as a stranger's may be.
 set -eu
-cmake=$1 build=$2 source=$3 compiler=$4
+cmake=$1 build=$2 source=$3 compiler=$4 python=$5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$cmake" --install "$build" --prefix "$work/prefix" > "$work/log"
 cp -r "$source/plugins/template" "$work/stretch"  # outside the tree: nothing of it can be reached by accident
+mkdir "$work/beside"
+echo 'extern "C" int beside() { return 1; }' > "$work/beside/beside.cpp"
+"$compiler" -shared -fPIC -Wl,-soname,libbeside.so.1 "$work/beside/beside.cpp" -o "$work/beside/libbeside.so"
+ln -s libbeside.so "$work/beside/libbeside.so.1"
+sed -i "s|SOURCES stretch.cpp|SOURCES stretch.cpp beside.cpp DEPENDS $work/beside/libbeside.so|" "$work/stretch/CMakeLists.txt"
+echo 'extern "C" int beside(); int stretch_needs() { return beside(); }' > "$work/stretch/beside.cpp"
 "$cmake" -S "$work/stretch" -B "$work/stretch/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" >> "$work/log"
 "$cmake" --build "$work/stretch/build" >> "$work/log"
+"$python" "$source/tests/structure/elf_test.py" --not-below "$build" "$work"
 
 cd "$work"
 backplane="$work/prefix/bin/backplane"
