@@ -14,7 +14,11 @@ echo 'extern "C" int beside() { return 1; }' > "$work/beside/beside.cpp"
 ln -s libbeside.so "$work/beside/libbeside.so.1"
 sed -i "s|SOURCES stretch.cpp|SOURCES stretch.cpp beside.cpp DEPENDS $work/beside/libbeside.so|" "$work/stretch/CMakeLists.txt"
 echo 'extern "C" int beside(); int stretch_needs() { return beside(); }' > "$work/stretch/beside.cpp"
-"$cmake" -S "$work/stretch" -B "$work/stretch/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" >> "$work/log"
+"$cmake" -S "$work/stretch" -B "$work/stretch/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_CXX_COMPILER="$compiler" \
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >> "$work/log"
+# Optimised without being asked, and with the bits of any other cut of the batch.
+grep -q -- '-O3 .*stretch.cpp' "$work/stretch/build/compile_commands.json"
+grep -q -- '-ffp-contract=off .*stretch.cpp' "$work/stretch/build/compile_commands.json"
 "$cmake" --build "$work/stretch/build" >> "$work/log"
 "$python" "$source/tests/structure/elf_test.py" --not-below "$build" "$work"
 
