@@ -10,6 +10,7 @@
 
 #include "bench/report.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "files/atomic_write.h"
 
 namespace backplane::cli {
@@ -43,72 +44,71 @@ std::string text_of(const Interval& interval, double factor, int digits) {
 
 void print_scaling(const BenchResult& result) {
   const BenchRow& first = result.rows.front();
-  fmt::print("{:>7} {:>6} {:>26} {:>21} {:>10} {:>21} {:>19} {:>9}  {}\n", "threads", "batch", "ms a step (95 %)",
-             "speed-up", "efficiency", "kernels' speed-up", "kernel limit, %", "tensors", "bits");
+  show("{:>7} {:>6} {:>26} {:>21} {:>10} {:>21} {:>19} {:>9}  {}\n", "threads", "batch", "ms a step (95 %)", "speed-up",
+       "efficiency", "kernels' speed-up", "kernel limit, %", "tensors", "bits");
   for (const BenchRow& row : result.rows)
-    fmt::print("{:>7} {:>6} {:>26} {:>21} {:>9.0f}% {:>21} {:>19} {:>6.0f} MB  {}\n", row.threads, row.batch,
-               text_of(row.step, 1e3, 3), text_of(row.speedup, 1, 2), 100 * efficiency(row, first),
-               row.kernel_speedup ? text_of(*row.kernel_speedup, 1, 2) : "-",
-               row.kernels ? text_of(*row.kernels, 100, 0) : "-", static_cast<double>(row.tensor_bytes) / 1e6,
-               row.has_same_bits ? "same" : "DIFFERENT");
-  fmt::print("speed-up over {} thread{}; {} steps a turn; kernel limit: time of the bare products / of the step\n",
-             first.threads, first.threads == 1 ? "" : "s", result.steps_per_turn);
+    show("{:>7} {:>6} {:>26} {:>21} {:>9.0f}% {:>21} {:>19} {:>6.0f} MB  {}\n", row.threads, row.batch,
+         text_of(row.step, 1e3, 3), text_of(row.speedup, 1, 2), 100 * efficiency(row, first),
+         row.kernel_speedup ? text_of(*row.kernel_speedup, 1, 2) : "-",
+         row.kernels ? text_of(*row.kernels, 100, 0) : "-", static_cast<double>(row.tensor_bytes) / 1e6,
+         row.has_same_bits ? "same" : "DIFFERENT");
+  show("speed-up over {} thread{}; {} steps a turn; kernel limit: time of the bare products / of the step\n",
+       first.threads, first.threads == 1 ? "" : "s", result.steps_per_turn);
 }
 
 void print_ledger(const BenchResult& result) {
-  fmt::print("\nwhere the threads' time went, % of threads × wall time\n{:>7}", "threads");
-  for (int work = 0; work < kWorks; ++work) fmt::print(" {:>9}", name_of(static_cast<Work>(work)));
-  fmt::print(" {:>9} {:>9} {:>9}\n", "imbalance", "serial", "sum");
+  show("\nwhere the threads' time went, % of threads × wall time\n{:>7}", "threads");
+  for (int work = 0; work < kWorks; ++work) show(" {:>9}", name_of(static_cast<Work>(work)));
+  show(" {:>9} {:>9} {:>9}\n", "imbalance", "serial", "sum");
   for (const BenchRow& row : result.rows) {
     const auto percent = [&](double seconds) { return 100.0 * seconds / row.ledger.whole(); };
-    fmt::print("{:>7}", row.threads);
+    show("{:>7}", row.threads);
     double sum = 0.0;
-    for (const double seconds : row.ledger.works) fmt::print(" {:>9.1f}", percent(seconds)), sum += percent(seconds);
+    for (const double seconds : row.ledger.works) show(" {:>9.1f}", percent(seconds)), sum += percent(seconds);
     sum += percent(row.ledger.imbalance) + percent(row.ledger.serial);
-    fmt::print(" {:>9.1f} {:>9.1f} {:>9.1f}\n", percent(row.ledger.imbalance), percent(row.ledger.serial), sum);
+    show(" {:>9.1f} {:>9.1f} {:>9.1f}\n", percent(row.ledger.imbalance), percent(row.ledger.serial), sum);
   }
 }
 
 void print_layers(const BenchResult& result) {
   const BenchRow& first = result.rows.front();
   const double step = first.ledger.whole() / static_cast<double>(result.steps_per_turn);
-  fmt::print("\nwhat layers cost, % of threads × wall time of {} thread{}\n{:<20} {:>9} {:>9} {:>9}\n", first.threads,
-             first.threads == 1 ? "" : "s", "layer", "forward", "backward", "update");
+  show("\nwhat layers cost, % of threads × wall time of {} thread{}\n{:<20} {:>9} {:>9} {:>9}\n", first.threads,
+       first.threads == 1 ? "" : "s", "layer", "forward", "backward", "update");
   for (const LayerTime& layer : result.layers)
-    fmt::print("{:<20} {:>9.1f} {:>9.1f} {:>9.1f}\n", layer.name, 100 * layer.forward / step,
-               100 * layer.backward / step, 100 * layer.update / step);
+    show("{:<20} {:>9.1f} {:>9.1f} {:>9.1f}\n", layer.name, 100 * layer.forward / step, 100 * layer.backward / step,
+         100 * layer.update / step);
 }
 
 void print_disturbed(const BenchResult& result, int runs) {
-  fmt::print("\ntasks shuffled and delayed at random, {} runs of each: weights with other bits\n", runs);
-  for (const BenchRow& row : result.rows) fmt::print("{:>7} threads: {}\n", row.threads, row.disturbed_differences);
+  show("\ntasks shuffled and delayed at random, {} runs of each: weights with other bits\n", runs);
+  for (const BenchRow& row : result.rows) show("{:>7} threads: {}\n", row.threads, row.disturbed_differences);
 }
 
 void print_prospects(const BenchResult& result) {
   if (result.law) {
     const auto best = result.law->best_threads();
-    fmt::print("\nuniversal scalability law: σ {:.4f} (contention), κ {:.6f} (coherency), N_max {}\n",
-               result.law->sigma, result.law->kappa, best ? fmt::format("{:.0f}", *best) : "unbounded");
+    show("\nuniversal scalability law: σ {:.4f} (contention), κ {:.6f} (coherency), N_max {}\n", result.law->sigma,
+         result.law->kappa, best ? fmt::format("{:.0f}", *best) : "unbounded");
   }
   if (!result.law)
-    fmt::print(
-        "\nuniversal scalability law: not fitted; it takes 1 and two more thread counts that have a core each\n");
+    show("\nuniversal scalability law: not fitted; it takes 1 and two more thread counts that have a core each\n");
   if (result.predictions.empty()) return;
-  fmt::print("\nsimulated schedule, from the tasks of one thread; critical path {:.3f} ms\n{:>7} {:>9} {:>10} {:>9}\n",
-             result.critical_path * 1e3, "threads", "speed-up", "efficiency", "measured");
+  show("\nsimulated schedule, from the tasks of one thread; critical path {:.3f} ms\n{:>7} {:>9} {:>10} {:>9}\n",
+       result.critical_path * 1e3, "threads", "speed-up", "efficiency", "measured");
   for (const Prediction& prediction : result.predictions) {
     std::string measured = "-";
     for (const BenchRow& row : result.rows)
       if (row.threads == prediction.threads) measured = fmt::format("{:.2f}", row.speedup.median);
-    fmt::print("{:>7} {:>9.2f} {:>9.0f}% {:>9}\n", prediction.threads, prediction.speedup,
-               100 * prediction.speedup / prediction.threads, measured);
+    show("{:>7} {:>9.2f} {:>9.0f}% {:>9}\n", prediction.threads, prediction.speedup,
+         100 * prediction.speedup / prediction.threads, measured);
   }
 }
 
 ExitCode bench(const BenchWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
   BenchOptions options = words.options;
   std::sort(options.threads.begin(), options.threads.end());
@@ -118,11 +118,11 @@ ExitCode bench(const BenchWords& words, const Words& all) {
     if (!file.empty()) require_writable(file);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
-    if (is_terminal) fmt::print(stderr, "\r\033[K{}", what);
+    if (is_terminal) say("\r\033[K{}", what);
   });
-  if (is_terminal) fmt::print(stderr, "\r\033[K");
-  fmt::print("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
-             experiment.train.batch_size, result.slice_rows, words.options.repetitions);
+  if (is_terminal) say("\r\033[K");
+  show("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
+       experiment.train.batch_size, result.slice_rows, words.options.repetitions);
   print_scaling(result);
   print_ledger(result);
   print_layers(result);
@@ -133,7 +133,7 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   const bool is_same = std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& row) {
     return row.has_same_bits && row.disturbed_differences == 0;
   });
-  if (!is_same) fmt::print("\nthe weights depend on the number of threads: a layer or rule is not deterministic\n");
+  if (!is_same) show("\nthe weights depend on the number of threads: a layer or rule is not deterministic\n");
   return is_same ? ExitCode::ok : ExitCode::internal;
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "parallel/arena.h"
 #include "trainer/gradient_check.h"
 
@@ -51,10 +52,10 @@ ExitCode check(const CheckWords& words, const Words& all) {
   options.seed = experiment.seed;
   const std::vector<GradientFinding> findings = check_gradients(model.network, model.data, model.loss, arena, options);
 
-  fmt::print("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name,
-             std::min(options.samples, model.data.train.count));
-  fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks",
-             "worst element", "all together", "verdict");
+  show("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name,
+       std::min(options.samples, model.data.train.count));
+  show("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks", "worst element",
+       "all together", "verdict");
   if (findings.empty())
     throw UserError(ExitCode::bad_config, "the network has no parameters: there is no gradient to check");
   bool is_good = true, is_complete = true;
@@ -62,24 +63,23 @@ ExitCode check(const CheckWords& words, const Words& all) {
     const bool is_wrong = !(finding.worst_error <= words.tolerance && finding.direction_error <= words.tolerance);
     is_good &= !is_wrong;
     is_complete &= finding.checked > 0;
-    fmt::print("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked,
-               finding.at_kinks, finding.worst_error,
-               finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink",
-               is_wrong              ? "WRONG"
-               : finding.checked > 0 ? "ok"
-                                     : "KINKS ONLY");
+    show("{:<16} {:<10} {:>9} {:>8} {:>14.2e} {:>16}  {}\n", finding.layer, finding.parameter, finding.checked,
+         finding.at_kinks, finding.worst_error,
+         finding.is_direction_checked ? fmt::format("{:.2e}", finding.direction_error) : "kink",
+         is_wrong              ? "WRONG"
+         : finding.checked > 0 ? "ok"
+                               : "KINKS ONLY");
     if (is_wrong)
-      fmt::print("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "",
-                 position(finding.worst_element, finding.shape), finding.analytic, finding.numeric,
-                 likely_cause(finding));
+      show("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "",
+           position(finding.worst_element, finding.shape), finding.analytic, finding.numeric, likely_cause(finding));
   }
   if (!is_complete)
-    fmt::print("\nof some parameters every element looked at lies at a kink: try another seed, or more --elements\n");
-  fmt::print("\n{} (errors are relative; tolerance {:.0e})\n",
-             !is_good       ? "gradients are WRONG"
-             : !is_complete ? "not every gradient could be checked"
-                            : "all gradients agree",
-             words.tolerance);
+    show("\nof some parameters every element looked at lies at a kink: try another seed, or more --elements\n");
+  show("\n{} (errors are relative; tolerance {:.0e})\n",
+       !is_good       ? "gradients are WRONG"
+       : !is_complete ? "not every gradient could be checked"
+                      : "all gradients agree",
+       words.tolerance);
   return is_good && is_complete ? ExitCode::ok : ExitCode::internal;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 
 namespace backplane::cli {
 
@@ -24,9 +25,9 @@ void add_diff(CLI::App& app, Action& action) {
       ->type_name("N");
   command->callback([&action, request] {
     action = [request] {
-      const auto print = [](std::string_view text) { fmt::print("{}", text); };
-      const auto warn = [](std::string_view text) { fmt::print(stderr, "warning: {}\n", text); };
-      return diff(*request, print, warn) ? ExitCode::ok : ExitCode::different;
+      const auto print_text = [](std::string_view text) { write(stdout, text); };
+      const auto warn = [](std::string_view text) { say("warning: {}\n", text); };
+      return diff(*request, print_text, warn) ? ExitCode::ok : ExitCode::different;
     };
   });
 }

@@ -7,6 +7,7 @@
 
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "files/atomic_write.h"
 
 namespace backplane::cli {
@@ -27,8 +28,7 @@ ExitCode export_weights(const ExportWords& words) {
       build_weight_file(snapshot, words.format == "npz" ? WeightFormat::npz : WeightFormat::safetensors,
                         words.names == "pytorch" ? WeightNames::pytorch : WeightNames::backplane);
   write_file_atomically(out, bytes);
-  fmt::print("{}   {} tensors after {} steps, {} bytes\n", out, weights_of(snapshot).size(), snapshot.step,
-             bytes.size());
+  show("{}   {} tensors after {} steps, {} bytes\n", out, weights_of(snapshot).size(), snapshot.step, bytes.size());
   return ExitCode::ok;
 }
 

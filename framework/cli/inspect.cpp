@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "inspect/repair.h"
 
 namespace backplane::cli {
@@ -12,9 +13,9 @@ namespace backplane::cli {
 namespace {
 
 void report(const Repair& repair) {
-  fmt::print("{}: {} complete records", repair.path, repair.records);
-  if (repair.records > 0) fmt::print(", steps {} to {}", repair.first_step, repair.last_step);
-  fmt::print("; {}\n", repair.was_needed ? "closed" : "was closed already: nothing to repair");
+  show("{}: {} complete records", repair.path, repair.records);
+  if (repair.records > 0) show(", steps {} to {}", repair.first_step, repair.last_step);
+  show("; {}\n", repair.was_needed ? "closed" : "was closed already: nothing to repair");
 }
 
 }  // namespace
@@ -47,9 +48,9 @@ void add_inspect(CLI::App& app, Action& action) {
         report(repair_trace(request->path));
         return ExitCode::ok;
       }
-      const auto print = [](std::string_view text) { fmt::print("{}", text); };
-      const auto warn = [](std::string_view text) { fmt::print(stderr, "warning: {}\n", text); };
-      inspect(*request, print, warn);
+      const auto print_text = [](std::string_view text) { write(stdout, text); };
+      const auto warn = [](std::string_view text) { say("warning: {}\n", text); };
+      inspect(*request, print_text, warn);
       return ExitCode::ok;
     };
   });

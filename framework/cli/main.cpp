@@ -1,11 +1,17 @@
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/output.h"
+#include "experiment/signals.h"
 #include "tensor/buffer.h"
 
 namespace backplane::cli {
@@ -23,11 +29,24 @@ int exit_with(ExitCode code) {
   return static_cast<int>(code);
 }
 
+/// What a command ends with once its results are printed: they are part of what was asked for.
+ExitCode after_printing(ExitCode code) {
+  if (have_results_arrived()) return code;
+  if (errno != EPIPE)  // else the reader has seen enough: `| head`
+    say("error: the results could not be written to stdout: {}\n", std::strerror(errno));
+  return ExitCode::io;
+}
+
 constexpr const char* kUsageHint = "`backplane --help` and `backplane COMMAND --help` show what can be said";
 
 /// CLI11's message; where a word stands for a subcommand and is none, that word with the nearest subcommand.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  if (error.get_exit_code() == 0) {  // --help, --version
+    std::ostringstream help;
+    app.exit(error, help, help);
+    write(stdout, help.str());
+    return exit_with(after_printing(ExitCode::ok));
+  }
   Diagnostic finding{.what = error.what(), .hint = kUsageHint};
   const CLI::App* parent = &app;
   for (const std::string& word : words) {
@@ -42,7 +61,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words&
     }
     parent = parent->get_subcommand(word);
   }
-  fmt::print(stderr, "{}\n", finding.text());
+  say("{}\n", finding.text());
   return exit_with(ExitCode::usage);
 }
 
@@ -68,10 +87,7 @@ int run(int argc, char** argv) {
     return report_usage(app, error, words);
   }
   const ExitCode code = action();
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    throw UserError(ExitCode::io, "the results could not be written to stdout",
-                    "is the disk full, or the pipe closed?");
-  return exit_with(code);
+  return exit_with(code == ExitCode::stopped ? code : after_printing(code));
 }
 
 }  // namespace
@@ -79,20 +95,20 @@ int run(int argc, char** argv) {
 }  // namespace backplane::cli
 
 int main(int argc, char** argv) {
-  using backplane::ExitCode;
+  using backplane::ExitCode, backplane::cli::say;
+  backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();
   try {
+    backplane::take_signals_on_one_thread();
     return backplane::cli::run(argc, argv);
   } catch (const backplane::UserError& error) {
-    fmt::print(stderr, "{}\n", backplane::printable(error.what(), /*lines=*/true));  // names come from files
+    say("{}\n", backplane::printable(error.what(), /*lines=*/true));  // names come from files
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
+    say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
     return static_cast<int>(ExitCode::internal);
   } catch (const std::exception& error) {
-    fmt::print(
-        stderr,
-        "internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
+    say("internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
         backplane::printable(error.what(), true));
     return static_cast<int>(ExitCode::internal);
   }

@@ -7,6 +7,7 @@
 
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "plugin_host/attributes.h"
 
 namespace backplane::cli {
@@ -29,14 +30,14 @@ ExitCode list(const PluginWords& words) {
   const Registry registry = Registry::discover(words.plugins);
   for (const Library& library : registry.libraries()) {
     const PluginIdentity& plugin = library.identity;
-    fmt::print("{} {}   {}\n", plugin.id, plugin.version, plugin.summary);
-    for (const bp_layer_type& type : library.layers) fmt::print("  layer       {:<12} {}\n", type.name, type.summary);
+    show("{} {}   {}\n", plugin.id, plugin.version, plugin.summary);
+    for (const bp_layer_type& type : library.layers) show("  layer       {:<12} {}\n", type.name, type.summary);
     for (const bp_activation_type& type : library.activations)
-      fmt::print("  activation  {:<12} {}\n", type.name, type.summary);
-    fmt::print("  file        {}\n\n", plugin.file);
+      show("  activation  {:<12} {}\n", type.name, type.summary);
+    show("  file        {}\n\n", plugin.file);
   }
-  for (const FailedPlugin& failed : registry.failed()) fmt::print("not loaded: {}\n", failed.why);
-  fmt::print("searched: {}\n", fmt::join(registry.searched(), ", "));
+  for (const FailedPlugin& failed : registry.failed()) show("not loaded: {}\n", failed.why);
+  show("searched: {}\n", fmt::join(registry.searched(), ", "));
   if (registry.libraries().empty())
     throw UserError(ExitCode::no_input, "no plug-in was found",
                     "name one with --plugin, or set BACKPLANE_PLUGIN_PATH to a directory of *.bp.so files");
@@ -55,9 +56,9 @@ std::string range_text(const bp_attribute& attribute) {
 void print_attributes(const bp_attribute* const* attributes, std::uint32_t count) {
   constexpr const char* kKinds[] = {"?", "bool", "int", "float", "text", "int list"};
   for (std::uint32_t i = 0; i < count; ++i)
-    fmt::print("    {:<12} {:<9} {:<10} {}{}\n", attributes[i]->name, kKinds[attributes[i]->kind],
-               attributes[i]->required != 0 ? "required" : default_yaml(*attributes[i]),
-               attributes[i]->summary == nullptr ? "" : attributes[i]->summary, range_text(*attributes[i]));
+    show("    {:<12} {:<9} {:<10} {}{}\n", attributes[i]->name, kKinds[attributes[i]->kind],
+         attributes[i]->required != 0 ? "required" : default_yaml(*attributes[i]),
+         attributes[i]->summary == nullptr ? "" : attributes[i]->summary, range_text(*attributes[i]));
 }
 
 std::string dtypes(bool f32, bool f64) {
@@ -66,24 +67,22 @@ std::string dtypes(bool f32, bool f64) {
 
 void print_library(const Library& library) {
   const PluginIdentity& plugin = library.identity;
-  fmt::print("plug-in     {} {}   {}\n", plugin.id, plugin.version, plugin.summary);
-  fmt::print("file        {}\nsha256      {}\n", plugin.file, plugin.sha256);
-  fmt::print("ABI         built with {0}.{1}, needs {0}.{2}, this program speaks {0}.{3}\n", BP_ABI_MAJOR,
-             plugin.abi_minor_built, plugin.abi_minor_needed, BP_ABI_MINOR);
-  fmt::print("licence     {}\n", plugin.licence);
+  show("plug-in     {} {}   {}\n", plugin.id, plugin.version, plugin.summary);
+  show("file        {}\nsha256      {}\n", plugin.file, plugin.sha256);
+  show("ABI         built with {0}.{1}, needs {0}.{2}, this program speaks {0}.{3}\n", BP_ABI_MAJOR,
+       plugin.abi_minor_built, plugin.abi_minor_needed, BP_ABI_MINOR);
+  show("licence     {}\n", plugin.licence);
   for (const bp_layer_type& type : library.layers) {
-    fmt::print("\nlayer       {}   {}   ({})\n", type.name, type.summary,
-               dtypes(type.f32 != nullptr, type.f64 != nullptr));
-    if (type.attribute_count > 0) fmt::print("  attributes\n");
+    show("\nlayer       {}   {}   ({})\n", type.name, type.summary, dtypes(type.f32 != nullptr, type.f64 != nullptr));
+    if (type.attribute_count > 0) show("  attributes\n");
     print_attributes(type.attributes, type.attribute_count);
-    if (type.parameter_count > 0) fmt::print("  parameters\n");
+    if (type.parameter_count > 0) show("  parameters\n");
     for (std::uint32_t i = 0; i < type.parameter_count; ++i)
-      fmt::print("    {:<12} {:<9} {:<15} {}\n", type.parameters[i]->name, type.parameters[i]->role,
-                 type.parameters[i]->init, type.parameters[i]->summary == nullptr ? "" : type.parameters[i]->summary);
+      show("    {:<12} {:<9} {:<15} {}\n", type.parameters[i]->name, type.parameters[i]->role, type.parameters[i]->init,
+           type.parameters[i]->summary == nullptr ? "" : type.parameters[i]->summary);
   }
   for (const bp_activation_type& type : library.activations) {
-    fmt::print("\nactivation  {}   {}   ({})\n", type.name, type.summary,
-               dtypes(type.f32 != nullptr, type.f64 != nullptr));
+    show("\nactivation  {}   {}   ({})\n", type.name, type.summary, dtypes(type.f32 != nullptr, type.f64 != nullptr));
     print_attributes(type.attributes, type.attribute_count);
   }
 }

@@ -7,6 +7,7 @@
 #include "base/printable.h"
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "tensor/ulps.h"
 
 namespace backplane::cli {
@@ -34,35 +35,34 @@ std::string verdict(const ReplayedTensor& tensor) {
                      position(tensor.worst_element, tensor.shape), tensor.stored, tensor.replayed);
 }
 
-void print(const ReplayedLayer& layer) {
+void print_layer(const ReplayedLayer& layer) {
   const bool is_same_build = layer.sha256 == layer.stored_sha256;
-  fmt::print("\nlayer {}   {}, activation {}   (plug-in {} {}, {})\n", printable(layer.name), printable(layer.type),
-             printable(layer.activation), printable(layer.plugin), printable(layer.version),
-             is_same_build
-                 ? "the build that wrote this checkpoint"
-                 : fmt::format("not the build that wrote this checkpoint, {} sha256 {}…",
-                               printable(layer.stored_version), printable(layer.stored_sha256).substr(0, 12)));
+  show("\nlayer {}   {}, activation {}   (plug-in {} {}, {})\n", printable(layer.name), printable(layer.type),
+       printable(layer.activation), printable(layer.plugin), printable(layer.version),
+       is_same_build ? "the build that wrote this checkpoint"
+                     : fmt::format("not the build that wrote this checkpoint, {} sha256 {}…",
+                                   printable(layer.stored_version), printable(layer.stored_sha256).substr(0, 12)));
   for (const ReplayedTensor& tensor : layer.tensors)
-    fmt::print("  {:<34} {:<18} {}\n", printable(tensor.name), to_string(tensor.shape), printable(verdict(tensor)));
+    show("  {:<34} {:<18} {}\n", printable(tensor.name), to_string(tensor.shape), printable(verdict(tensor)));
 }
 
 ExitCode replay_layers(const ReplayWords& words) {
   const Registry registry = Registry::discover(words.plugins);
   const Snapshot snapshot = read_checkpoint(words.file);
   const Replay result = replay(snapshot, words.file, registry, words.layer);
-  fmt::print("batch of step {}: {} samples, {} stored, in slices of {}\n", result.step + 1, result.batch_rows,
-             result.stored_rows, result.slice_rows);
+  show("batch of step {}: {} samples, {} stored, in slices of {}\n", result.step + 1, result.batch_rows,
+       result.stored_rows, result.slice_rows);
   std::int64_t compared = 0, different = 0, left_out = 0;
   for (const ReplayedLayer& layer : result.layers) {
-    print(layer);
+    print_layer(layer);
     for (const ReplayedTensor& tensor : layer.tensors)
       tensor.why_not.empty() ? ++compared : ++left_out, different += tensor.different > 0;
   }
   if (compared == 0)
     throw UserError(ExitCode::bad_data, fmt::format("{}: nothing of it could be compared", words.file),
                     fmt::format("store the whole batch: record: {{samples: {}}}", result.batch_rows));
-  fmt::print("\n{} tensors compared, {} differ{}\n", compared, different,
-             left_out > 0 ? fmt::format("; {} not compared", left_out) : "");
+  show("\n{} tensors compared, {} differ{}\n", compared, different,
+       left_out > 0 ? fmt::format("; {} not compared", left_out) : "");
   return different == 0 ? ExitCode::ok : ExitCode::different;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/printable.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "experiment/describe.h"
 #include "experiment/signals.h"
 
@@ -26,36 +27,35 @@ struct RunWords {
 
 void print_score(const char* split, const std::optional<Score>& score) {
   if (!score) return;
-  fmt::print("{:<12} loss {:.4f}{}\n", split, score->loss,
-             score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
+  show("{:<12} loss {:.4f}{}\n", split, score->loss,
+       score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
 }
 
 void print_summary(const RunSummary& summary) {
   print_score("train", summary.train);
   print_score("validation", summary.validation);
   print_score("test", summary.test);
-  fmt::print("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds,
-             summary.samples_per_second, summary.threads, summary.threads == 1 ? "" : "s");
-  fmt::print("{:<12} {}\n", "weights", summary.weights_digest);
-  fmt::print("{:<12} {}\n", "files", summary.directory);
-  fmt::print("look inside  backplane inspect {}\n", summary.last_checkpoint);
+  show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds,
+       summary.samples_per_second, summary.threads, summary.threads == 1 ? "" : "s");
+  show("{:<12} {}\n", "weights", summary.weights_digest);
+  show("{:<12} {}\n", "files", summary.directory);
+  show("look inside  backplane inspect {}\n", summary.last_checkpoint);
 }
 
 void print_generated(const std::vector<GeneratedText>& texts) {
   for (const GeneratedText& sample : texts)
-    fmt::print("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt, true),
-               printable(sample.text, true));
+    show("\n--- given ---\n{}\n--- goes on ---\n{}\n", printable(sample.prompt, true), printable(sample.text, true));
 }
 
 void look_ahead(const Experiment& experiment, const Registry& registry, int threads) {
   Model model = build_model(experiment, registry);
   const RunLength length = run_length(experiment.train, model.data.train.count);
   const TracePlan plan(experiment, model.network, length);
-  fmt::print("{}", describe(experiment, model));
+  show("{}", describe(experiment, model));
   Arena arena(threads);
   Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
   const RecordingCost cost = plan.is_empty() ? RecordingCost{} : measure_recording(plan, model.network, trainer, arena);
-  fmt::print("{}", describe_recording(plan, cost, length.total_steps));
+  show("{}", describe_recording(plan, cost, length.total_steps));
 }
 
 Resume resume_of(const std::string& word) {
@@ -64,8 +64,8 @@ Resume resume_of(const std::string& word) {
 }
 
 ExitCode say_done(const RunSummary& summary) {
-  fmt::print(stderr, "{}: this run had finished at step {}: nothing was changed\n", summary.directory, summary.steps);
-  fmt::print("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", summary.directory);
+  say("{}: this run had finished at step {}: nothing was changed\n", summary.directory, summary.steps);
+  show("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", summary.directory);
   return ExitCode::ok;
 }
 
@@ -73,7 +73,7 @@ ExitCode run(const RunWords& words, const Words& all) {
   const StopSignals signals;
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
   if (words.is_dry) {
     look_ahead(experiment, registry, words.threads);
@@ -89,8 +89,7 @@ ExitCode run(const RunWords& words, const Words& all) {
   print_summary(summary);
   print_generated(summary.generated);
   if (summary.code == ExitCode::stopped)
-    fmt::print(stderr, "stopped by a signal; a checkpoint was committed: {}\n  go on with --resume\n",
-               summary.last_checkpoint);
+    say("stopped by a signal; a checkpoint was committed: {}\n  go on with --resume\n", summary.last_checkpoint);
   return summary.code;
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "experiment/signals.h"
 
 namespace backplane::cli {
@@ -22,21 +23,21 @@ struct VerifyWords {
 ExitCode verify(const VerifyWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
   const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) fmt::print(stderr, "warning: {}\n", failed.why);
+  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
   const Experiment experiment = read_experiment(request, registry);
   const StopSignals signals;
   const ResumeReport report = verify_resume(experiment, registry, words.steps, words.threads);
-  fmt::print("{} steps uninterrupted  weights {}\n", report.steps, report.weights_digest);
+  show("{} steps uninterrupted  weights {}\n", report.steps, report.weights_digest);
   for (const ResumeTrial& trial : report.trials) {
-    fmt::print("{} on {} thread{} + {} on {} thread{}  {}\n", trial.step, trial.threads_before,
-               trial.threads_before == 1 ? "" : "s", report.steps - trial.step, trial.threads_after,
-               trial.threads_after == 1 ? "" : "s", trial.differences.empty() ? "same bits" : "DIFFERENT");
+    show("{} on {} thread{} + {} on {} thread{}  {}\n", trial.step, trial.threads_before,
+         trial.threads_before == 1 ? "" : "s", report.steps - trial.step, trial.threads_after,
+         trial.threads_after == 1 ? "" : "s", trial.differences.empty() ? "same bits" : "DIFFERENT");
     constexpr std::size_t kMostShown = 10;
     for (std::size_t i = 0; i < std::min(kMostShown, trial.differences.size()); ++i)
-      fmt::print("  {}\n", trial.differences[i]);
-    if (trial.differences.size() > kMostShown) fmt::print("  and {} more\n", trial.differences.size() - kMostShown);
+      show("  {}\n", trial.differences[i]);
+    if (trial.differences.size() > kMostShown) show("  and {} more\n", trial.differences.size() - kMostShown);
   }
-  if (report.code == ExitCode::stopped) fmt::print(stderr, "stopped by a signal; what was compared stands above\n");
+  if (report.code == ExitCode::stopped) say("stopped by a signal; what was compared stands above\n");
   return report.code;
 }
 

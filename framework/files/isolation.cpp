@@ -64,12 +64,16 @@ void bound(decltype(RLIMIT_AS) resource, rlim_t soft, rlim_t hard) {
 }
 
 /// Makes the child die with its parent, quietly, without core file and without the program's own signal handlers.
-/// What a terminal sends to both is the parent's to answer.
+/// What a terminal or a batch system sends to both is the parent's to answer; of what the parent's threads have
+/// blocked, the child needs SIGXCPU, its limit.
 void become_child(const ChildLimits& limits, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);  // it died before it could be watched
   for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(crash, SIG_DFL);
-  for (const int request : {SIGINT, SIGTERM, SIGHUP}) std::signal(request, SIG_IGN);
+  for (const int request : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) std::signal(request, SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   bound(RLIMIT_CORE, 0, 0);
   if (kIsSanitized) return;  // what it finds is to be seen
   if (const int null = open("/dev/null", O_WRONLY); null >= 0) dup2(null, STDERR_FILENO);

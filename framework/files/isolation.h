@@ -56,7 +56,7 @@ class ChildInput {
 /// of the file. An exception in the child is thrown here, once what it sent before has been received: UserError with
 /// its code and first diagnostic, any other as bad_data of `file`. Where no child can be started, or where somebody
 /// kills it, the error is io. The child makes no core file, keeps silent on stderr (but for what a sanitizer finds),
-/// leaves SIGINT, SIGTERM and SIGHUP to this process, and is gone when this returns.
+/// leaves SIGINT, SIGTERM, SIGHUP and SIGUSR1 to this process, and is gone when this returns.
 ///
 /// The child runs code of the library after fork: no other thread may be inside it at that time.
 void run_in_child(const std::string& file, const ChildLimits& limits, const std::function<void(ChildOutput&)>& work,

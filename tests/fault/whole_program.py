@@ -44,9 +44,9 @@ class InFolder(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def start(self, *words, stderr=subprocess.DEVNULL):
+    def start(self, *words, stderr=subprocess.DEVNULL, **how):
         process = subprocess.Popen([OPTIONS.program, *map(str, words)], cwd=self.folder, stdout=subprocess.DEVNULL,
-                                   stderr=stderr)
+                                   stderr=stderr, **how)
         self.addCleanup(lambda: (process.kill(), process.wait()))
         return process
 

@@ -285,7 +285,7 @@ TEST(DataIsolation, ReportsHowTheChildDied) {
 
 TEST(DataIsolation, LeavesWhatATerminalSendsToTheParent) {
   const std::vector<Table> tables = read_in_child("file.h5", [] {
-    for (const int request : {SIGINT, SIGTERM, SIGHUP}) raise(request);
+    for (const int request : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) raise(request);
     return std::vector<Table>{{{1}, std::vector<float>{2.5f}, {}}};
   });
   EXPECT_EQ(tables.size(), 1u);

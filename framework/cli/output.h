@@ -1,0 +1,36 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+namespace backplane::cli {
+
+/// Gives each of stdin, stdout and stderr that the program was started without (`>&-`) a descriptor that leads nowhere:
+/// else the next file opened would get its number, and be given what is printed. Whoever closes a stream does not want
+/// what it says, so this is no error.
+/// REQUIRES: called before any file is opened or thread started.
+void open_missing_streams();
+
+/// Writes to a standard stream. One that is closed, full or without a reader neither throws nor ends the program: main
+/// asks at the end whether all results could be written.
+void write(std::FILE* stream, std::string_view text);
+
+/// Whether all that was written to stdout arrived. Where it did not, errno says why.
+bool have_results_arrived();
+
+/// Results, on stdout.
+template <class... Values>
+void show(fmt::format_string<Values...> text, Values&&... values) {
+  write(stdout, fmt::format(text, std::forward<Values>(values)...));
+}
+
+/// Messages, on stderr.
+template <class... Values>
+void say(fmt::format_string<Values...> text, Values&&... values) {
+  write(stderr, fmt::format(text, std::forward<Values>(values)...));
+}
+
+}  // namespace backplane::cli

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Standard streams that are closed, full or without a reader, on every command: no file gets what was meant for them, no run
+ends by them, and results that were lost are an error of writing.
+
+    streams_test.py --program build/backplane
+"""
+
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import unittest
+
+import h5py
+
+import whole_program
+from kill_test import RUNS, TEXT, result_of
+from whole_program import HANGS, InFolder, backplane, read_command_line
+
+IO = 74
+RUN = """
+name: streams
+data: {synthetic: {spirals: {samples: 120, classes: 2}}}
+network: {layers: [{dense: {units: 8, activation: tanh}}, {dense: {units: 2}}], loss: softmax_cross_entropy}
+train: {epochs: 2, batch_size: 10, optimizer: adam}
+record: {every: 1, taps: [activation, delta]}
+checkpoint: {every: 1 epoch}
+"""
+
+
+class Streams(InFolder):
+    def setUp(self):
+        super().setUp()
+        self.file = self.write(RUN)
+        done = backplane("run", self.file, "--out", self.folder / "alone")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.checkpoint = sorted((self.folder / "alone/checkpoints").glob("*.h5"))[-1]
+
+    def shell(self, words, redirection):
+        command = " ".join([whole_program.OPTIONS.program, *map(str, words)]) + " " + redirection
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=HANGS)
+
+    def commands(self):
+        """Each command, with what it is asked to do here."""
+        return [["inspect", "alone"], ["inspect", "alone", "--json"], ["inspect", self.checkpoint],
+                ["diff", "alone", "alone"], ["plugin", "list"], ["plugin", "inspect", "dense"],
+                ["check", self.file, "--elements", "2"], ["replay", self.checkpoint],
+                ["export", self.checkpoint, "--to", "npz", "--out", "weights.npz"],
+                ["verify-resume", self.file, "--steps", "3"], ["run", self.file, "--dry-run"], ["--help"], ["--version"],
+                ["run", "--help"], ["bench", self.file, "--threads", "1", "--repetitions", "3"]]
+
+    def test_a_run_with_closed_streams_is_as_any_other(self):
+        for number, closed in enumerate(("<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-")):
+            done = self.shell(["run", self.file, "--out", f"out-{number}"], closed)
+            self.assertEqual((done.returncode, done.stdout if ">&-" in closed.split() else ""), (0, ""), closed)
+            self.assertEqual(result_of(self.folder / f"out-{number}"), result_of(self.folder / "alone"), closed)
+            for name in ("config.yaml", "metrics.jsonl", "summary.json"):
+                text = (self.folder / f"out-{number}" / name).read_text()
+                self.assertNotIn("epoch   1", text, f"{closed}: progress in {name}")
+            with h5py.File(self.folder / f"out-{number}/trace.h5") as trace:
+                self.assertEqual(len(trace["scales/step"]), 24)
+
+    def test_a_full_stdout_is_an_error_of_writing_for_every_command(self):
+        for words in self.commands():
+            done = self.shell(words, ">/dev/full")
+            self.assertEqual(done.returncode, IO, f"{words}: {done.stderr}")
+            self.assertIn("No space left on device", done.stderr, words)
+
+    def test_closed_and_full_streams_end_no_command_badly(self):
+        for words, redirection in itertools.product(self.commands(), ("<&-", ">&-", "2>&-", "2>/dev/full", ">&- 2>&-")):
+            done = self.shell(words, redirection)
+            self.assertEqual(done.returncode, 0, f"{words} {redirection}: {done.stderr}")
+
+    def test_a_run_outlives_its_readers(self):
+        for redirection in ("| true", "2>&1 | true", "2>/dev/full"):
+            done = self.shell(["run", self.file, "--out", "out"], redirection + "; exit ${PIPESTATUS[0]}")
+            self.assertIn(done.returncode, (0, IO), f"{redirection}: {done.stderr}")
+            self.assertEqual(result_of(self.folder / "out"), result_of(self.folder / "alone"), redirection)
+
+    def test_a_reader_that_has_seen_enough_hears_nothing(self):
+        done = self.shell(["inspect", "alone", "--json"], "| head -c 1; exit ${PIPESTATUS[0]}")
+        self.assertEqual((done.stdout, done.stderr), ("{", ""))
+
+
+if __name__ == "__main__":
+    read_command_line(__doc__)
+    unittest.main()
