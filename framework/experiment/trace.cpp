@@ -50,6 +50,10 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
     for (const Statistic statistic : plan_.statistics_of) column += columns_of(statistic).size();
   }
   const std::string made = fmt::format("{}.tmp-{}", path_, ::getpid());
+  constexpr std::uint64_t kBytesOfDataSet = 8 << 10;  // what describes it
+  std::uint64_t data_sets = 0;
+  for (const TraceSeries& series : layout_.series) data_sets += series.tensors.size();
+  require_free_space(path_, data_sets * kBytesOfDataSet);
   const auto begin = take_over(made) ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
   io_.submit([this, made, begin] {
     file_ = std::make_unique<TraceFile>(made, layout_, plan_.compression, begin);

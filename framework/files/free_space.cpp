@@ -1,6 +1,7 @@
 #include "files/free_space.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include <filesystem>
@@ -9,8 +10,25 @@
 
 namespace backplane {
 
+namespace {
+
+constexpr std::uint64_t kReserve = 256 << 10;  // for manifest, metrics and summary
+
+void require_below_limit(const std::string& path, std::uint64_t bytes) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  std::error_code missing;
+  const std::uintmax_t size = std::filesystem::file_size(path, missing);
+  if ((missing ? 0 : size) + bytes + kReserve > limit.rlim_cur)
+    throw UserError(ExitCode::io,
+                    fmt::format("{}: File too large: it would come near the limit of {} bytes", path, limit.rlim_cur),
+                    "`ulimit -f` sets the limit of a file's size");
+}
+
+}  // namespace
+
 void require_free_space(const std::string& path, std::uint64_t bytes) {
-  constexpr std::uint64_t kReserve = 256 << 10;  // for manifest, metrics and summary
+  require_below_limit(path, bytes);
   const std::string directory = std::filesystem::path(path).parent_path().string();
   struct statvfs disk {};
   if (::statvfs(directory.empty() ? "." : directory.c_str(), &disk) != 0) return;

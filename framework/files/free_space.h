@@ -5,8 +5,9 @@
 
 namespace backplane {
 
-/// Asked before a file grows by `bytes`: whether its disk has room for them, and for a little more that others need.
-/// Throws UserError (io) where it has not; a disk that does not tell is taken to have room.
+/// Asked before a file grows by `bytes`, or is made with as many: whether its disk, and the process's limit of a file's
+/// size (`ulimit -f`), have room for them, and for a little more that others need.
+/// Throws UserError (io) where they have not; a disk that does not tell is taken to have room.
 void require_free_space(const std::string& path, std::uint64_t bytes);
 
 }  // namespace backplane

@@ -5,17 +5,15 @@ ends by them, and results that were lost are an error of writing.
     streams_test.py --program build/backplane
 """
 
+
 import itertools
-import os
-import pathlib
-import signal
 import subprocess
 import unittest
 
 import h5py
 
 import whole_program
-from kill_test import RUNS, TEXT, result_of
+from kill_test import result_of
 from whole_program import HANGS, InFolder, backplane, read_command_line
 
 IO = 74
