@@ -1,9 +1,10 @@
-# Everything from nothing on Debian 12: each target installs what is missing, builds in Release, and does its work.
+# Everything from nothing on Debian 12 and 13: each target installs what is missing, builds in Release, and does its work.
 BUILD  ?= build
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
+ROOT   ?= $(BUILD)/debian13
 
-.PHONY: run test test-long build install packages
+.PHONY: run test test-long test-debian13 build install packages
 
 run: build
 	$(BUILD)/backplane run experiments/fashion_mnist/mlp.yaml
@@ -14,6 +15,10 @@ test: build
 # Hundreds of faults of each kind more: takes minutes.
 test-long: build
 	ctest --test-dir $(BUILD) --output-on-failure -C Long -L fault-long
+
+# `make run` and `make test` of what is committed, in a root of Debian 13 of its own.
+test-debian13:
+	cmake/test-debian13.sh $(ROOT)
 
 build: packages
 	@mkdir -p $(BUILD)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/onednn.h"
+
 namespace backplane {
 
 using dnnl::memory;
@@ -19,22 +21,23 @@ BareConvolution::BareConvolution(const kernels::Convolution& shape, std::int64_t
   const memory::desc b = has_bias ? memory::desc({shape.outputs}, f32, memory::format_tag::x) : memory::desc();
   const memory::dims strides{y.stride, x.stride}, gaps{y.dilation - 1, x.dilation - 1}, before{y.before, x.before},
       after{y.after, x.after};
-  const dnnl::convolution_forward::primitive_desc forward(
-      {dnnl::prop_kind::forward_training, direct, a, W, b, z, strides, gaps, before, after}, engine_);
+  const dnnl::primitive_attr plain;
+  const auto forward = kernels::describe<dnnl::convolution_forward>(engine_, plain, dnnl::prop_kind::forward_training,
+                                                                    direct, a, W, b, z, strides, gaps, before, after);
   if (kernel == Kernel::forward) {
     primitive_ = dnnl::convolution_forward(forward);
     a_ = DNNL_ARG_SRC, z_ = DNNL_ARG_DST;
     own(DNNL_ARG_WEIGHTS, forward.weights_desc());
     if (has_bias) own(DNNL_ARG_BIAS, b);
   } else if (kernel == Kernel::backward_inputs) {
-    const dnnl::convolution_backward_data::primitive_desc chosen({direct, a, W, z, strides, gaps, before, after},
-                                                                 engine_, forward);
+    const auto chosen = kernels::describe_backward<dnnl::convolution_backward_data>(engine_, plain, forward, direct, a,
+                                                                                    W, z, strides, gaps, before, after);
     primitive_ = dnnl::convolution_backward_data(chosen);
     a_ = DNNL_ARG_DIFF_SRC, z_ = DNNL_ARG_DIFF_DST;
     own(DNNL_ARG_WEIGHTS, chosen.weights_desc());
   } else {
-    const dnnl::convolution_backward_weights::primitive_desc chosen({direct, a, W, b, z, strides, gaps, before, after},
-                                                                    engine_, forward);
+    const auto chosen = kernels::describe_backward<dnnl::convolution_backward_weights>(
+        engine_, plain, forward, direct, a, W, b, z, strides, gaps, before, after);
     primitive_ = dnnl::convolution_backward_weights(chosen);
     a_ = DNNL_ARG_SRC, z_ = DNNL_ARG_DIFF_DST;
     own(DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc());

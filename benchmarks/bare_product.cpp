@@ -1,5 +1,7 @@
 #include "bare_product.h"
 
+#include "kernels/onednn.h"
+
 namespace backplane {
 
 using dnnl::memory;
@@ -17,7 +19,7 @@ BareProduct::BareProduct(std::int64_t M, std::int64_t N, std::int64_t K, Operand
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  primitive_ = dnnl::matmul(dnnl::matmul::primitive_desc({a, b, c}, attributes, engine_));
+  primitive_ = dnnl::matmul(kernels::describe<dnnl::matmul>(engine_, attributes, a, b, c));
   operands_ = {{DNNL_ARG_SRC, memory(a, engine_, nullptr)},
                {DNNL_ARG_WEIGHTS, memory(b, engine_, nullptr)},
                {DNNL_ARG_DST, memory(c, engine_, nullptr)}};

@@ -3,6 +3,7 @@
 set -eu
 list="$(dirname "$0")/packages.txt"
 missing=""
+# shellcheck disable=SC2013  # a line is a word
 for package in $(grep -v '^#' "$list"); do
   status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
   [ "$status" = "install ok installed" ] || missing="$missing $package"

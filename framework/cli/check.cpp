@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <algorithm>
 #include <memory>
 #include <thread>

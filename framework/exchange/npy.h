@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdexcept>
 #include <cstddef>
 #include <string>
 #include <string_view>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdexcept>
 #include <map>
 #include <memory>
 #include <string>

@@ -1,5 +1,8 @@
 #pragma once
 
+// HDF5 1.12 changed what objects and links say of themselves.
+// Newer libraries speak 1.10's language when asked to.
+#define H5_USE_110_API 1
 #include <hdf5.h>
 
 #include <cstdint>

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <initializer_list>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 #include <utility>
 
 #include "kernels/convolution.h"
+#include "kernels/onednn.h"
 #include "tensor/buffer.h"
 
 namespace backplane::kernels {
@@ -57,23 +57,24 @@ class Descriptors {
   memory::desc plain_weights() const { return weights(memory::format_tag::oihw, memory::format_tag::goihw); }
 
   dnnl::convolution_forward::primitive_desc forward(const memory::desc& W, bool has_bias) const {
-    using Forward = dnnl::convolution_forward;
     const auto kind = dnnl::prop_kind::forward_training;
-    const auto wanted = has_bias ? Forward::desc(kind, kDirect, a_, W, b_, z_, strides(), gaps(), before(), after())
-                                 : Forward::desc(kind, kDirect, a_, W, z_, strides(), gaps(), before(), after());
-    return {wanted, own_scratchpad(), engine_};
+    const auto with = [&](const auto&... operands) {
+      return describe<dnnl::convolution_forward>(engine_, own_scratchpad(), kind, kDirect, operands..., strides(),
+                                                 gaps(), before(), after());
+    };
+    return has_bias ? with(a_, W, b_, z_) : with(a_, W, z_);
   }
   dnnl::convolution_backward_data::primitive_desc backward_inputs(const memory::desc& W) const {
-    return {{kDirect, a_, W, z_, strides(), gaps(), before(), after()},
-            own_scratchpad(),
-            engine_,
-            forward(any_weights(), false)};
+    return describe_backward<dnnl::convolution_backward_data>(engine_, own_scratchpad(), forward(any_weights(), false),
+                                                              kDirect, a_, W, z_, strides(), gaps(), before(), after());
   }
   dnnl::convolution_backward_weights::primitive_desc backward_weights(const memory::desc& d_W, bool has_bias) const {
-    using Backward = dnnl::convolution_backward_weights;
-    const auto wanted = has_bias ? Backward::desc(kDirect, a_, d_W, b_, z_, strides(), gaps(), before(), after())
-                                 : Backward::desc(kDirect, a_, d_W, z_, strides(), gaps(), before(), after());
-    return {wanted, own_scratchpad(), engine_, forward(any_weights(), false)};
+    const auto with = [&](const auto&... operands) {
+      return describe_backward<dnnl::convolution_backward_weights>(engine_, own_scratchpad(),
+                                                                   forward(any_weights(), false), kDirect, operands...,
+                                                                   strides(), gaps(), before(), after());
+    };
+    return has_bias ? with(a_, d_W, b_, z_) : with(a_, d_W, z_);
   }
 
  private:

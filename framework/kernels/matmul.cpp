@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 #include <utility>
+
+#include "kernels/onednn.h"
 
 namespace backplane::kernels {
 
@@ -61,7 +62,7 @@ Primitive make_primitive(const dnnl::engine& engine, const Key& key) {
     add_to_c.append_sum(1.0f);
     attributes.set_post_ops(add_to_c);
   }
-  return {dnnl::matmul(dnnl::matmul::primitive_desc({a, b, c}, attributes, engine)), dnnl::memory(a, engine, nullptr),
+  return {dnnl::matmul(describe<dnnl::matmul>(engine, attributes, a, b, c)), dnnl::memory(a, engine, nullptr),
           dnnl::memory(b, engine, nullptr), dnnl::memory(c, engine, nullptr)};
 }
 

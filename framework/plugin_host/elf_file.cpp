@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <vector>
