@@ -5,30 +5,50 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <string_view>
 
 #include "base/suggest.h"
+#include "data/hdf5_numbers.h"
 #include "data/isolation.h"
-#include "files/hdf5.h"
+#include "files/hdf5_foreign.h"
 
 namespace backplane {
 
 namespace {
 
-/// HDF5 looks for its signature at byte 0, 512, 1024, 2048, …: a user block may stand before it.
-void require_signature(const std::string& path) {
-  constexpr std::array<char, 8> kSignature{'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
-  require_file(path);
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 8> found{};
-  for (std::streamoff at = 0; file.seekg(at).read(found.data(), found.size()); at = at == 0 ? 512 : at * 2)
-    if (found == kSignature) return;
-  Origin::file(path).fail("this is not an HDF5 file: its signature is missing");
+/// Bytes that this machine can still give; as many as there can be where it does not tell.
+std::int64_t free_memory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    constexpr std::string_view kName = "MemAvailable:";
+    if (line.starts_with(kName)) return std::strtoll(line.c_str() + kName.size(), nullptr, 10) * 1024;
+  }
+  return std::numeric_limits<std::int64_t>::max();
 }
 
-// What follows runs in the child.
+// All that follows, but for read_split, runs in the child.
+
+/// What the tables of one file may take together. A few bytes may stand for any number of elements, which are never
+/// written: the limit is on what is asked for, not on what is stored.
+class Room {
+ public:
+  explicit Room(std::int64_t bytes) : left_(bytes) {}
+
+  /// Throws by `origin` where no room is left for a table, here and where it is sent to.
+  void take(std::int64_t bytes, const std::string& path, const Origin& origin) {
+    if (bytes > left_ / 2)
+      origin.fail(fmt::format("'{}' takes {} MiB of memory, and as much again while it is read; {} MiB are free", path,
+                              bytes >> 20, left_ >> 20));
+    left_ -= 2 * bytes;
+  }
+
+ private:
+  std::int64_t left_;
+};
 
 herr_t add_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   constexpr std::size_t kMostNames = 20;
@@ -37,60 +57,80 @@ herr_t add_name(hid_t, const char* name, const H5L_info_t*, void* names) {
   return list.size() < kMostNames ? 0 : 1;
 }
 
-[[noreturn]] void fail_missing(const h5::Handle& file, const std::string& parent, const std::string& name,
-                               const Origin& origin) {
+std::vector<std::string> names_in(const h5::Handle& file, const std::string& path) {
   std::vector<std::string> names;
   hsize_t position = 0;
-  const h5::Handle group(H5Gopen2(file.id(), parent.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
+  const h5::Handle group(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
   H5Literate(group.id(), H5_INDEX_NAME, H5_ITER_NATIVE, &position, add_name, &names);
+  return names;
+}
+
+std::string holding(const std::vector<std::string>& names) {
+  return names.empty() ? "it is empty" : fmt::format("it holds: {}", fmt::join(names, ", "));
+}
+
+[[noreturn]] void fail_missing(const h5::Handle& file, const std::string& parent, const std::string& name,
+                               const Origin& origin) {
+  H5O_info_t info{};
+  h5::check(H5Oget_info_by_name1(file.id(), parent.c_str(), &info, H5P_DEFAULT), "look at an object");
+  if (info.type != H5O_TYPE_GROUP) origin.fail(fmt::format("'{}' has no '{}': it is no group", parent, name));
+  const std::vector<std::string> names = names_in(file, parent);
   const std::string nearest = nearest_name(name, names);
   origin.fail(fmt::format("'{}' has no '{}'", parent, name),
-              fmt::format("{}it holds: {}", nearest.empty() ? "" : fmt::format("did you mean '{}'? ", nearest),
-                          fmt::join(names, ", ")));
+              (nearest.empty() ? "" : fmt::format("did you mean '{}'? ", nearest)) + holding(names));
 }
 
-/// Walks the path link by link, so that HDF5 never follows one that leads out of the file.
-void require_hard_links(const h5::Handle& file, const std::string& path, const Origin& origin) {
-  std::string parent = "/";
-  for (std::size_t at = 0; at < path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    const std::string name = path.substr(at, end - at);
-    at = end + 1;
-    if (name.empty()) continue;
-    const std::string whole = (parent == "/" ? "" : parent) + "/" + name;
-    H5L_info_t info{};
-    if (H5Lget_info(file.id(), whole.c_str(), &info, H5P_DEFAULT) < 0) fail_missing(file, parent, name, origin);
-    if (info.type != H5L_TYPE_HARD)
-      origin.fail(fmt::format("'{}' is a soft, external or user-defined link; only hard links are followed", whole));
-    parent = whole;
-  }
+[[noreturn]] void fail_group(const h5::Handle& file, const std::string& path, const Origin& origin) {
+  const h5::Handle group(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
+  if (H5Aexists(group.id(), "MATLAB_sparse") > 0)
+    origin.fail(fmt::format("'{}' is a sparse matrix of MATLAB", path), "save full(…) of it");
+  origin.fail(fmt::format("'{}' is a group, not a data set", path), holding(names_in(file, path)));
 }
 
-/// Refuses storage that lies outside the file or that needs foreign code to read.
-void require_own_storage(const h5::Handle& dataset, const std::string& path, const Origin& origin) {
-  const h5::Handle plist(H5Dget_create_plist(dataset.id()), H5Pclose, "read how a data set is stored");
-  if (H5Pget_layout(plist.id()) == H5D_VIRTUAL) origin.fail(fmt::format("'{}' is a virtual data set", path));
-  if (H5Pget_layout(plist.id()) < 0) origin.fail(fmt::format("'{}' is stored in an unknown layout", path));
-  if (H5Pget_external_count(plist.id()) != 0) origin.fail(fmt::format("'{}' is stored in other files", path));
-  const int filters = H5Pget_nfilters(plist.id());
-  for (int i = 0; i < filters; ++i) {
-    unsigned flags = 0;
-    unsigned config = 0;
-    std::size_t values = 0;
-    const H5Z_filter_t filter =
-        H5Pget_filter2(plist.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
-    if (filter < H5Z_FILTER_DEFLATE || filter > H5Z_FILTER_SCALEOFFSET)
-      origin.fail(fmt::format("'{}' is stored with filter {}, which is not one of HDF5's own", path, int{filter}));
+/// What a soft link says, as it stands in the file.
+std::string target_of(const h5::Handle& file, const std::string& link, std::size_t size) {
+  std::string target(size, '\0');
+  h5::check(H5Lget_val(file.id(), link.c_str(), target.data(), size, H5P_DEFAULT), "read a link");
+  return target.c_str();
+}
+
+/// The path without soft links, found link by link, so that HDF5 never follows one that leads out of the file.
+std::string resolve(const h5::Handle& file, const std::string& path, const Origin& origin) {
+  constexpr std::size_t kLongestPath = 1 << 12;
+  constexpr int kMostSoftLinks = 16;
+  int soft_links = 0;
+  std::string parent, rest = path;
+  while (true) {
+    rest.erase(0, rest.find_first_not_of('/'));
+    if (rest.empty()) return parent.empty() ? "/" : parent;
+    const std::string name = rest.substr(0, rest.find('/'));
+    rest.erase(0, name.size());
+    if (name == ".") continue;
+    const std::string whole = parent + "/" + name;
+    H5L_info_t link{};
+    if (H5Lget_info(file.id(), whole.c_str(), &link, H5P_DEFAULT) < 0)
+      fail_missing(file, parent.empty() ? "/" : parent, name, origin);
+    if (link.type == H5L_TYPE_HARD) {
+      parent = whole;
+    } else if (link.type == H5L_TYPE_SOFT && link.u.val_size <= kLongestPath && ++soft_links <= kMostSoftLinks) {
+      const std::string target = target_of(file, whole, link.u.val_size);
+      rest = target + rest;
+      if (target.starts_with('/')) parent.clear();
+    } else {
+      origin.fail(link.type == H5L_TYPE_SOFT ? fmt::format("'{}' is a link to itself, or through too many others", path)
+                                             : fmt::format("'{}' is a link into another file", whole),
+                  link.type == H5L_TYPE_SOFT ? "" : "copy what it leads to into this one");
+    }
   }
 }
 
 Shape read_extents(const h5::Handle& dataset, const std::string& path, const Origin& origin) {
   const h5::Handle space(H5Dget_space(dataset.id()), H5Sclose, "read a shape");
+  const H5S_class_t kind = H5Sget_simple_extent_type(space.id());
+  if (kind == H5S_NULL) origin.fail(fmt::format("'{}' is empty: it has a type, but no values", path));
   std::array<hsize_t, H5S_MAX_RANK> extents{};
-  const int rank = H5Sget_simple_extent_type(space.id()) == H5S_SIMPLE
-                       ? H5Sget_simple_extent_dims(space.id(), extents.data(), nullptr)
-                       : 0;
-  if (rank < 1) origin.fail(fmt::format("'{}' has no axis, expected one per sample", path));
+  const int rank = kind == H5S_SIMPLE ? H5Sget_simple_extent_dims(space.id(), extents.data(), nullptr) : 0;
+  if (rank < 1) origin.fail(fmt::format("'{}' is a single value without an axis, expected an axis of samples", path));
   Shape dims;
   for (int axis = 0; axis < rank; ++axis)
     dims.push_back(static_cast<std::int64_t>(
@@ -98,60 +138,104 @@ Shape read_extents(const h5::Handle& dataset, const std::string& path, const Ori
   return dims;
 }
 
-/// Refuses a shape that the stored bytes cannot hold: most of it was never written, and would cost memory for nothing.
-void require_written(const h5::Handle& dataset, std::int64_t bytes, const std::string& path, const Origin& origin) {
-  const std::uintmax_t stored =
-      std::min<std::uintmax_t>(H5Dget_storage_size(dataset.id()), std::filesystem::file_size(origin.place.source));
-  if (stored < static_cast<std::uintmax_t>(bytes / kMostDeflateRatio + 1))
-    origin.fail(fmt::format("'{}' has {} stored bytes, which cannot hold its {} bytes", path, stored, bytes));
+/// The values with their axes the other way round: what MATLAB calls an array's first axis, HDF5 calls its last.
+template <class T>
+void reverse_axes(Shape& dims, std::vector<T>& values) {
+  const std::vector<T> before = std::move(values);
+  values.clear();
+  values.reserve(before.size());
+  const std::size_t rank = dims.size();
+  std::vector<std::size_t> strides(rank, 1);  // of the axes as they stand in `before`
+  for (std::size_t axis = rank - 1; axis > 0; --axis)
+    strides[axis - 1] = strides[axis] * static_cast<std::size_t>(dims[axis]);
+  std::vector<std::int64_t> place(rank, 0);
+  for (std::size_t at = 0; values.size() < before.size();) {
+    values.push_back(before[at]);
+    for (std::size_t axis = 0; axis < rank; ++axis) {
+      at += strides[axis];
+      if (++place[axis] < dims[axis]) break;
+      at -= strides[axis] * static_cast<std::size_t>(dims[axis]);
+      place[axis] = 0;
+    }
+  }
+  std::ranges::reverse(dims);
 }
 
 template <class T>
-Table read_as(const h5::Handle& dataset, std::size_t stored_size, const std::string& path, const Origin& origin) {
+Table read_as(const h5::Handle& dataset, Room& room, const std::string& path, const Origin& origin) {
   Shape dims = read_extents(dataset, path, origin);
-  require_written(dataset, table_bytes(origin, dims, stored_size), path, origin);
-  std::vector<T> values(static_cast<std::size_t>(table_bytes(origin, dims, sizeof(T))) / sizeof(T));
-  h5::check(H5Dread(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "read a data set");
+  const std::int64_t bytes = table_bytes(origin, dims, sizeof(T));
+  room.take(bytes, path, origin);
+  require_values(dataset, path, origin);
+  std::vector<T> values(static_cast<std::size_t>(bytes) / sizeof(T));
+  if (H5Dread(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
+    origin.fail(fmt::format("'{}' cannot be read: the file is damaged, or reading it takes too much memory", path),
+                fmt::format("the HDF5 library says: {}", h5::innermost_reason()));
+  if (!matlab_class(dataset).empty()) reverse_axes(dims, values);
   return {std::move(dims), std::move(values), origin};
 }
 
 enum class Want { inputs, labels, lengths, vectors };
 
-Table read_table(const h5::Handle& file, const std::string& path, Want want, const Origin& origin) {
-  require_hard_links(file, path, origin);
+/// Whole numbers that stand as floating-point numbers, as MATLAB and pandas write them.
+std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want, const std::string& path,
+                                   const Origin& origin) {
+  constexpr double kMostExact = static_cast<double>(std::int64_t{1} << 53);
+  std::vector<std::int64_t> whole;
+  whole.reserve(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!(std::abs(values[i]) <= kMostExact) || std::trunc(values[i]) != values[i])
+      origin.fail(fmt::format("'{}' holds {} as element {} (counted from 0), expected {}: whole numbers", path,
+                              values[i], i, want == Want::labels ? "labels" : "lengths"),
+                  want == Want::labels ? fmt::format("to train on numbers, write 'targets: {}'", path) : "");
+    whole.push_back(static_cast<std::int64_t>(values[i]));
+  }
+  return whole;
+}
+
+/// One number a sample, of whatever axes of extent 1 stand beside.
+Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, Want want, const std::string& path,
+                 const Origin& origin) {
+  Table table = numbers == Hdf5Numbers::fractional ? read_as<double>(dataset, room, path, origin)
+                                                   : read_as<std::int64_t>(dataset, room, path, origin);
+  if (const auto* fractional = std::get_if<std::vector<double>>(&table.values))
+    table.values = to_whole(*fractional, want, path, origin);
+  const std::int64_t count = element_count(table.dims);
+  if (std::ranges::find(table.dims, count) != table.dims.end()) table.dims = {count};
+  return table;
+}
+
+Table read_table(const h5::Handle& file, Room& room, const std::string& name, Want want, const Origin& origin) {
+  const std::string path = resolve(file, name, origin);
   H5O_info_t info{};
   h5::check(H5Oget_info_by_name1(file.id(), path.c_str(), &info, H5P_DEFAULT), "look at an object");
+  if (info.type == H5O_TYPE_GROUP) fail_group(file, path, origin);
   if (info.type != H5O_TYPE_DATASET) origin.fail(fmt::format("'{}' is not a data set", path));
   const h5::Handle dataset(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
+  const Hdf5Numbers numbers = numbers_in(dataset, path, origin);
   require_own_storage(dataset, path, origin);
+  if (want == Want::labels || want == Want::lengths) return read_whole(dataset, room, numbers, want, path, origin);
+  if (want == Want::vectors) return read_as<double>(dataset, room, path, origin);
+  if (numbers == Hdf5Numbers::bytes) return read_as<std::uint8_t>(dataset, room, path, origin);
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
-  const H5T_class_t kind = H5Tget_class(type.id());
-  const std::size_t size = H5Tget_size(type.id());
-  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || size > sizeof(double))
-    origin.fail(fmt::format("'{}' does not hold whole numbers or floating-point numbers of at most 64 bits", path));
-  if (want == Want::labels || want == Want::lengths) {
-    if (kind != H5T_INTEGER)
-      origin.fail(
-          fmt::format("'{}' holds no whole numbers, expected {}", path, want == Want::labels ? "labels" : "lengths"));
-    return read_as<std::int64_t>(dataset, size, path, origin);
-  }
-  if (want == Want::vectors) return read_as<double>(dataset, size, path, origin);
-  if (kind == H5T_INTEGER && size == 1 && H5Tget_sign(type.id()) == H5T_SGN_NONE)
-    return read_as<std::uint8_t>(dataset, size, path, origin);
-  if (kind == H5T_FLOAT && size <= sizeof(float)) return read_as<float>(dataset, size, path, origin);
-  return read_as<double>(dataset, size, path, origin);
+  const bool fits_float = numbers == Hdf5Numbers::fractional && H5Tget_size(type.id()) <= sizeof(float);
+  if (fits_float || numbers == Hdf5Numbers::truths) return read_as<float>(dataset, room, path, origin);
+  return read_as<double>(dataset, room, path, origin);
 }
 
 RawSplit read_split(const std::string& path, const Hdf5Options& options) {
-  require_signature(path);
+  require_file(path);
+  const h5::ForeignFile foreign(path);
+  const std::int64_t memory = free_memory();
   const Origin origin = Origin::file(path);
   std::vector<Table> tables = read_in_child(path, [&] {
-    h5::make_quiet_and_safe();
-    const h5::Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, "open the file");
+    const h5::Handle file = foreign.open();
+    Room room(memory);
     std::vector<Table> all;
-    all.push_back(read_table(file, options.inputs, Want::inputs, origin));
-    all.push_back(read_table(file, options.targets, options.targets_are_labels ? Want::labels : Want::vectors, origin));
-    if (options.lengths) all.push_back(read_table(file, *options.lengths, Want::lengths, origin));
+    all.push_back(read_table(file, room, options.inputs, Want::inputs, origin));
+    all.push_back(
+        read_table(file, room, options.targets, options.targets_are_labels ? Want::labels : Want::vectors, origin));
+    if (options.lengths) all.push_back(read_table(file, room, *options.lengths, Want::lengths, origin));
     return all;
   });
   RawSplit split{std::move(tables[0]), std::move(tables[1])};

@@ -17,12 +17,14 @@ struct Hdf5Options {
   std::optional<std::string> lengths{};  ///< whole numbers, the valid steps of each sample
 };
 
-/// Reads tables of numbers: bytes stay bytes, float32 and narrower become float, all else double. A rank-1 table holds
-/// samples of one number each.
+/// Reads tables of numbers: bytes stay bytes, float32 and narrower and truth values become float, all else double. A
+/// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value. The
+/// axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
 ///
 /// HDF5 1.10 crashes on damaged files, so a forked child does the reading (isolation.h: no other thread may run), and
-/// what lets a file reach outside itself or run code is refused: soft, external and user-defined links, external
-/// storage, virtual data sets, and filters that are not HDF5's own.
+/// what lets a file reach outside itself or run code is refused: external and user-defined links, external storage,
+/// virtual data sets, and filters that are not HDF5's own. A few bytes may stand for any number of elements: what
+/// bounds memory is kMostBytes for each table and the child's limit.
 DataSet load_hdf5(const Hdf5Options& options);
 
 }  // namespace backplane

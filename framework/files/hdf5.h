@@ -41,6 +41,9 @@ class Handle {
 /// Throws InternalError naming `what`, with HDF5's own reason, where `status` is negative.
 void check(herr_t status, const char* what);
 
+/// Where HDF5's last failure began: "inflate() failed". Any further call of the library forgets it.
+std::string innermost_reason();
+
 /// Turns off HDF5's habit of printing error stacks and of loading filter libraries that a file names.
 /// Called by whatever opens or makes a file; cheap to repeat.
 void make_quiet_and_safe();

@@ -8,6 +8,9 @@
 #include <functional>
 #include <fstream>
 
+#include "files/hdf5_foreign.h"
+#include "files/hdf5_superblock.h"
+
 namespace backplane::h5 {
 
 namespace {
@@ -17,16 +20,6 @@ constexpr std::size_t kLongestAttribute = 1 << 16;  // HDF5's own limit of small
 constexpr hsize_t kMostLinks = 1 << 14;
 constexpr double kMostBytes = static_cast<double>(std::int64_t{1} << 48);
 constexpr double kMostDeflateRatio = 1032;  // deflate shrinks data by this factor at most
-
-/// HDF5 looks for its signature at byte 0, 512, 1024, 2048, …: a user block may stand before it.
-bool has_signature(const std::string& path) {
-  constexpr std::array<char, 8> kSignature{'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 8> found{};
-  for (std::streamoff at = 0; file.seekg(at).read(found.data(), found.size()); at = at == 0 ? 512 : at * 2)
-    if (found == kSignature) return true;
-  return false;
-}
 
 /// Sizes in the type and in the data space must be what the memory read into has room for.
 void require_scalar(hid_t type, hid_t space, H5T_class_t wanted, const std::string& name) {
@@ -88,9 +81,11 @@ OpenedFile open_file(const std::string& path) {
     throw UserError(code, Diagnostic{.place = {.source = path}, .what = why});
   };
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || !std::ifstream(path))
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
     fail(ExitCode::no_input, "there is no such file, or it cannot be read");
-  if (!has_signature(path)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
+  std::ifstream bytes(path, std::ios::binary);
+  if (!bytes) fail(ExitCode::no_input, "there is no such file, or it cannot be read");
+  if (!read_superblock(bytes)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   make_quiet_and_safe();
   const hid_t plain = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (plain >= 0) return {Handle(plain, H5Fclose, "open the file"), false};
@@ -98,8 +93,9 @@ OpenedFile open_file(const std::string& path) {
   // ages on a file that is damaged, 27 are 0.13 s.
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_metadata_read_attempts(access.id(), 27), "bound the attempts to read");
-  return {Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access.id()), H5Fclose, "open the file"),
-          true};
+  const hid_t live = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access.id());
+  if (live < 0) fail_to_open(path);
+  return {Handle(live, H5Fclose, "open the file"), true};
 }
 
 bool holds(hid_t place, const std::string& path) {
