@@ -26,20 +26,6 @@ bool wants_locks() {
   return wanted == nullptr || (std::strcmp(wanted, "FALSE") != 0 && std::strcmp(wanted, "0") != 0);
 }
 
-/// Does nothing where locks are not wanted, or where the file system has none.
-void lock(int fd, const std::string& path) {
-  if (wants_locks() && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-    fail(path, ExitCode::io, "another program has this file open for writing",
-         "close it there (in h5py: file.close()), or wait until it has ended");
-}
-
-/// O_NONBLOCK: opening a pipe would wait for its writer.
-int open_for_reading(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) fail(path, ExitCode::no_input, fmt::format("the file cannot be opened: {}", std::strerror(errno)));
-  return fd;
-}
-
 void check_superblock(const std::string& path, std::uint64_t bytes) {
   std::ifstream file(path, std::ios::binary);
   const std::optional<Superblock> superblock = read_superblock(file);
@@ -54,42 +40,47 @@ void check_superblock(const std::string& path, std::uint64_t bytes) {
 
 }  // namespace
 
+ReadLock::ReadLock(const std::string& path) {
+  // O_NONBLOCK: opening a pipe would wait for its writer.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) {
+    const bool is_short_of_files = errno == EMFILE || errno == ENFILE;
+    fail(path, is_short_of_files ? ExitCode::io : ExitCode::no_input,
+         fmt::format("the file cannot be opened: {}", std::strerror(errno)));
+  }
+  if (!wants_locks() || flock(fd_, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(fd_);
+  fail(path, ExitCode::io, "another program has this file open for writing",
+       "close it there (in h5py: file.close()), or wait until it has ended");
+}
+
+ReadLock::~ReadLock() {
+  ::close(fd_);
+}
+
+Handle without_locks() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
+  check(H5Pset_file_locking(access.id(), false, true), "leave the lock to this program");
+  return access;
+}
+
 void fail_to_open(const std::string& path) {
   const std::string reason = innermost_reason();
-  const int fd = open_for_reading(path);
-  try {
-    lock(fd, path);
-  } catch (...) {
-    ::close(fd);
-    throw;
-  }
-  ::close(fd);
   fail(path, ExitCode::bad_data, "the HDF5 library cannot open this file: it is damaged, or too new for the library",
        fmt::format("HDF5 {}.{}.{} says: {}; a newer one writes for it with h5py.File(NAME, 'w', libver='v110')",
                    H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE, reason));
 }
 
-ForeignFile::ForeignFile(std::string path) : path_(std::move(path)), fd_(open_for_reading(path_)) {
-  try {
-    struct stat status {};
-    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode))
-      fail(path_, ExitCode::no_input, "this is not a regular file");
-    lock(fd_, path_);
-    check_superblock(path_, static_cast<std::uint64_t>(status.st_size));
-  } catch (...) {
-    ::close(fd_);
-    throw;
-  }
-}
-
-ForeignFile::~ForeignFile() {
-  ::close(fd_);
+ForeignFile::ForeignFile(std::string path) : path_(std::move(path)), lock_(path_) {
+  struct stat status {};
+  if (fstat(lock_.fd(), &status) != 0 || !S_ISREG(status.st_mode))
+    fail(path_, ExitCode::no_input, "this is not a regular file");
+  check_superblock(path_, static_cast<std::uint64_t>(status.st_size));
 }
 
 Handle ForeignFile::open() const {
   make_quiet_and_safe();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
-  check(H5Pset_file_locking(access.id(), false, true), "leave the lock to this object");
+  const Handle access = without_locks();  // lives on until the library's reason has been read
   const hid_t file = H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.id());
   if (file < 0) fail_to_open(path_);
   return Handle(file, H5Fclose, "open the file");

@@ -87,11 +87,12 @@ OpenedFile open_file(const std::string& path) {
   if (!bytes) fail(ExitCode::no_input, "there is no such file, or it cannot be read");
   if (!read_superblock(bytes)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   make_quiet_and_safe();
-  const hid_t plain = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  const ReadLock lock(path);
+  const Handle access = without_locks();
+  const hid_t plain = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
   if (plain >= 0) return {Handle(plain, H5Fclose, "open the file"), false};
   // A part that a writer has just then half written is read again, after 1, 2, 4, … ns: HDF5's own 100 times would be
   // ages on a file that is damaged, 27 are 0.13 s.
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_metadata_read_attempts(access.id(), 27), "bound the attempts to read");
   const hid_t live = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access.id());
   if (live < 0) fail_to_open(path);
