@@ -114,6 +114,9 @@ Samples Samples::subset(const std::vector<std::int64_t>& indices, std::int64_t i
   const std::int64_t width = has_labels() ? labels_per_sample() : target_size;
   std::visit([&](const auto& all) { chosen.targets = rows(all, indices, width); }, targets);
   if (!lengths.empty()) chosen.lengths = rows(lengths, indices, 1);
+  chosen.inputs_origin = inputs_origin;
+  chosen.targets_origin = targets_origin;
+  for (const std::int64_t index : indices) chosen.source_indices.push_back(source_index(index));
   return chosen;
 }
 

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "data/origin.h"
 #include "tensor/shape.h"
 
 namespace backplane {
@@ -20,10 +21,17 @@ struct Samples {
   /// Where sequences differ in length: how many steps of each sample are valid, in [1, input_shape[0]]; what follows
   /// them is padding. Empty: all are.
   std::vector<std::int64_t> lengths{};
+  Origin inputs_origin{}, targets_origin{};
+  /// What number each sample has there; empty: they are those of the source, in its order.
+  std::vector<std::int64_t> source_indices{};
 
   bool has_labels() const { return targets.index() == 0; }
   /// DataSet::steps; 0 where targets are vectors.
   std::int64_t labels_per_sample() const;
+  /// What number a sample has where it was read.
+  std::int64_t source_index(std::int64_t sample) const {
+    return source_indices.empty() ? sample : source_indices[static_cast<std::size_t>(sample)];
+  }
 
   /// Copies the samples named by `indices` (each in [0, count)) into a new set, in that order. `target_size` is of
   /// no account where there are labels.
@@ -44,7 +52,8 @@ struct DataSet {
   Shape input_shape;                     ///< of one sample, without the batch axis; never empty
   std::int64_t classes = 0;              ///< number of classes; 0 where targets are vectors
   std::int64_t target_size = 0;          ///< numbers per target vector; 0 where there are labels
-  std::int64_t steps = 1;                ///< labels a sample: 1, or one for each of the input_shape[0] steps (text)
+  std::int64_t steps = 1;                ///< labels a sample: 1, or one for each step or place of it
+  Shape target_shape;                    ///< of a sample's labels, [] where it has one; of its target vector
   std::vector<std::string> class_names;  ///< one a class where the data has names; empty where classes are numbers
   /// Text: what class, and input value, k stands for, in UTF-8, one symbol each. Empty where inputs are no symbols.
   std::vector<std::string> vocabulary;

@@ -245,9 +245,6 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   }
   split.inputs.origin.path = options.inputs;
   split.targets.origin.path = options.targets;
-  if (options.targets_are_labels && element_count(split.targets.dims) != split.targets.dims[0])
-    split.targets.origin.fail(
-        fmt::format("labels have shape {}, expected one a sample", to_string(split.targets.dims)));
   return split;
 }
 

@@ -13,7 +13,7 @@ struct Hdf5Options {
   std::optional<std::string> test;
   std::string inputs;
   std::string targets;
-  bool targets_are_labels = true;        ///< whole numbers, one a sample
+  bool targets_are_labels = true;        ///< whole numbers, one a sample or one for each of its steps
   std::optional<std::string> lengths{};  ///< whole numbers, the valid steps of each sample
 };
 

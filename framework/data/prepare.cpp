@@ -26,7 +26,8 @@ void split_off_validation(DataSet& data, const Preparation& preparation, std::ui
     preparation.validation_origin.fail(fmt::format(
         "a validation split of {} samples leaves none of the {} for training", preparation.validation, count));
   std::vector<std::int64_t> order = permutation(count, Stream(seed, Purpose::split));
-  if (data.steps > 1) {  // windows of a text are neighbours: the last ones, so that the others stay so
+  const bool are_neighbours = data.steps > 1 && !data.vocabulary.empty();  // windows of a text
+  if (are_neighbours) {                                                    // the last ones, so that the others stay so
     std::iota(order.begin(), order.end(), 0);
     std::rotate(order.begin(), order.end() - preparation.validation, order.end());
   }

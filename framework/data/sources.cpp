@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "data/cifar.h"
 #include "data/csv.h"
 #include "data/folders.h"
@@ -21,6 +23,7 @@ using config::Schema;
 
 constexpr double kMostSamples = 1e8;
 constexpr double kMostWindow = 1 << 20;
+constexpr double kMostLabel = 1 << 24;
 constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
 
 // The schema, one function per format, and beside it the function that loads what was written.
@@ -182,7 +185,8 @@ Schema hdf5_schema() {
       .required("train", Schema::text(), "HDF5 file")
       .optional("test", Schema::text(), std::nullopt, "HDF5 file with the same data sets")
       .required("inputs", Schema::text(), "data set of numbers; its first axis counts samples")
-      .optional("labels", Schema::text(), std::nullopt, "data set of whole numbers, one a sample")
+      .optional("labels", Schema::text(), std::nullopt,
+                "data set of whole numbers, one a sample, or one for each of its steps")
       .optional("targets", Schema::text(), std::nullopt, "data set of numbers, instead of labels")
       .optional("lengths", Schema::text(), std::nullopt,
                 "data set of whole numbers: how many steps (first axis of a sample) are valid; the rest is padding");
@@ -198,7 +202,8 @@ Schema inline_schema() {
   const Schema split =
       Schema::map()
           .required("inputs", Schema::tensor(), "one entry a sample: [[0, 0], [0, 1]]")
-          .optional("labels", Schema::list(Schema::integer().at_least(0)), std::nullopt, "class numbers")
+          .optional("labels", Schema::tensor(), std::nullopt,
+                    "class numbers, one entry a sample: a number, or a list with one for each of its steps")
           .optional("targets", Schema::tensor(), std::nullopt, "one entry a sample, instead of labels")
           .optional("lengths", Schema::list(Schema::integer()), std::nullopt,
                     "how many steps (first axis of a sample) are valid, one a sample; the rest is padding");
@@ -221,12 +226,11 @@ InlineSplit read_inline_split(const Node& map, const std::string& path) {
   split.targets_are_labels = has_first(map, "labels", "targets", path);
   const std::string key = split.targets_are_labels ? "labels" : "targets";
   split.targets_origin = origin_of(map.at(key), path + "." + key);
-  if (!split.targets_are_labels) {
-    split.targets = parse_tensor(map.at(key));
-    return split;
-  }
-  split.targets.shape = {static_cast<std::int64_t>(map.at(key).list.size())};
-  for (const Node& label : map.at(key).list) split.targets.values.push_back(static_cast<double>(label.as_integer()));
+  split.targets = parse_tensor(map.at(key));
+  for (const double label : split.targets.values)
+    if (split.targets_are_labels && (std::trunc(label) != label || std::abs(label) > kMostLabel))
+      split.targets_origin.fail(fmt::format("{} is no class number", label),
+                                "numbers that are to be met, not classes, are `targets`");
   return split;
 }
 
@@ -306,7 +310,13 @@ DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t se
   whole.insert(whole.end(), shape.begin(), shape.end());
   table_bytes(origin_of(inputs, "data.inputs"), whole, sizeof(double));
   if (!labels) table_bytes(origin_of(map.at("targets"), "data.targets"), {whole[0], outputs}, sizeof(double));
-  return make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed, lengths);
+  DataSet data = make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed, lengths);
+  for (Samples* samples : {&data.train, data.test ? &*data.test : nullptr}) {
+    if (samples == nullptr) continue;
+    samples->inputs_origin = origin_of(inputs, "data.inputs");
+    if (!labels) samples->targets_origin = origin_of(map.at("targets"), "data.targets");
+  }
+  return data;
 }
 
 DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t seed) {
@@ -329,6 +339,12 @@ Schema data_schema() {
       .alternative("text", with_splits(text_schema()), "text to be continued, unit by unit")
       .alternative("inline", with_preparation(inline_schema()), "samples written here")
       .alternative("synthetic", synthetic_schema(), "samples computed from the seed");
+}
+
+bool has_labels(const Node& section) {
+  const Node* map = &section.choice();
+  if (section.chosen() == "synthetic") map = &map->choice();
+  return map->find("targets") == nullptr;
 }
 
 DataSet load_data(const Node& section, std::uint64_t seed) {

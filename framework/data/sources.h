@@ -8,6 +8,9 @@ namespace backplane {
 /// The schema of the YAML section `data:` — a choice of the formats: idx, cifar10, csv, text, …
 config::Schema data_schema();
 
+/// Whether what a validated `data:` section names has labels, else target vectors.
+bool has_labels(const config::Node& section);
+
 /// Loads what a validated `data:` section names. `seed` decides splits and synthetic samples: the same section and
 /// seed give the same bits. Relative paths are looked for beside nothing but the working directory.
 ///

@@ -109,6 +109,7 @@ DataSet make_random(const SyntheticSize& size, const Shape& input_shape, std::in
   }
   if (targets == 0) return data;
   data.target_size = targets;
+  data.target_shape = {targets};
   set_normal_targets(data.train, 0, targets, seed);
   if (data.test) set_normal_targets(*data.test, size.samples, targets, seed);
   return data;

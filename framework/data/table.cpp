@@ -29,15 +29,21 @@ void require_finite(const Table& table) {
       table.values);
 }
 
+/// "3", or "3, step 7" of a sample with labels for steps.
+std::string place_of(std::size_t label, const Table& labels) {
+  const std::size_t each = std::get<std::vector<std::int64_t>>(labels.values).size() / std::size_t(labels.dims[0]);
+  return each == 1 ? fmt::format("{} (counted from 0)", label)
+                   : fmt::format("{}, step {} (both counted from 0)", label / each, label % each);
+}
+
 /// The number of classes that these labels need.
 std::int64_t count_classes(const Table& labels) {
   std::int64_t largest = 0;
   const auto& values = std::get<std::vector<std::int64_t>>(labels.values);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] < 0 || values[i] >= kMostClasses)
-      labels.origin.fail(
-          fmt::format("the label of sample {} (counted from 0) is {}, expected a class number from 0 to {}", i,
-                      values[i], kMostClasses - 1));
+      labels.origin.fail(fmt::format("the label of sample {} is {}, expected a class number from 0 to {}",
+                                     place_of(i, labels), values[i], kMostClasses - 1));
     largest = std::max(largest, values[i]);
   }
   return largest + 1;
@@ -45,6 +51,12 @@ std::int64_t count_classes(const Table& labels) {
 
 Shape sample_shape(const Table& table) {
   return table.dims.size() > 1 ? Shape(table.dims.begin() + 1, table.dims.end()) : Shape{1};
+}
+
+/// Of the labels of a sample, [] where it has one, or of its target vector.
+Shape target_shape(const Table& targets) {
+  const bool labels = std::holds_alternative<std::vector<std::int64_t>>(targets.values);
+  return labels && element_count(targets.dims) == targets.dims[0] ? Shape{} : sample_shape(targets);
 }
 
 bool has_labels(const RawSplit& split) {
@@ -63,7 +75,24 @@ void check_lengths(const Table& lengths, const Table& inputs) {
           fmt::format("sample {} (counted from 0) has length {}; lengths are 1 to {}", i, values[i], longest));
 }
 
-void check(const RawSplit& split) {
+/// What stands for steps beyond a sample's length, often -1 or NaN, is never looked at.
+void clear_padding(RawSplit& split) {
+  const Shape target = target_shape(split.targets), input = sample_shape(split.inputs);
+  const std::size_t axes_of_values = has_labels(split) ? 0 : 1;
+  if (!split.lengths || target.size() <= axes_of_values || target[0] != input[0]) return;
+  const auto& lengths = std::get<std::vector<std::int64_t>>(split.lengths->values);
+  const std::int64_t size = element_count(target), step = size / target[0];
+  std::visit(
+      [&]<class T>(std::vector<T>& values) {
+        for (std::size_t n = 0; n < lengths.size(); ++n) {
+          const auto begin = values.begin() + static_cast<std::int64_t>(n) * size;
+          std::fill(begin + lengths[n] * step, begin + size, T{0});
+        }
+      },
+      split.targets.values);
+}
+
+void check(RawSplit& split) {
   const bool labels = has_labels(split);
   if (split.inputs.dims[0] != split.targets.dims[0])
     split.targets.origin.fail(fmt::format("{} {} for the {} samples of the inputs{}", split.targets.dims[0],
@@ -72,8 +101,9 @@ void check(const RawSplit& split) {
                                               ? ""
                                               : " in " + split.inputs.origin.place.source));
   require_finite(split.inputs);
-  if (!labels) require_finite(split.targets);
   if (split.lengths) check_lengths(*split.lengths, split.inputs);
+  clear_padding(split);
+  if (!labels) require_finite(split.targets);
 }
 
 void check_same_shape(const Table& train, const Table& test, const char* noun) {
@@ -87,6 +117,8 @@ void check_same_shape(const Table& train, const Table& test, const char* noun) {
 Samples to_samples(RawSplit split) {
   Samples samples;
   samples.count = split.inputs.dims[0];
+  samples.inputs_origin = split.inputs.origin;
+  samples.targets_origin = split.targets.origin;
   std::visit(
       [&]<class T>(std::vector<T>& values) {
         if constexpr (!std::is_same_v<T, std::int64_t>)
@@ -141,10 +173,11 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
   DataSet data;
   data.input_shape = sample_shape(train.inputs);
   const bool labels = has_labels(train);
+  data.target_shape = target_shape(train.targets);
   if (labels)
-    data.classes = count_classes(train.targets);
+    data.classes = count_classes(train.targets), data.steps = element_count(data.target_shape);
   else
-    data.target_size = element_count(sample_shape(train.targets));
+    data.target_size = element_count(data.target_shape);
   if (test) {
     BP_ASSERT(has_labels(*test) == labels);
     check(*test);
@@ -152,10 +185,8 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     if (test->lengths.has_value() != train.lengths.has_value())
       test->inputs.origin.fail(test->lengths ? "the test split has lengths, though the training split has none"
                                              : "the test split has no lengths, though the training split has");
-    if (labels)
-      data.classes = std::max(data.classes, count_classes(test->targets));
-    else
-      check_same_shape(train.targets, test->targets, "targets");
+    check_same_shape(train.targets, test->targets, labels ? "labels" : "targets");
+    if (labels) data.classes = std::max(data.classes, count_classes(test->targets));
     data.test = to_samples(std::move(*test));
   }
   data.train = to_samples(std::move(train));

@@ -6,23 +6,11 @@
 #include <variant>
 #include <vector>
 
-#include "base/error.h"
 #include "data/dataset.h"
+#include "data/origin.h"
 #include "tensor/shape.h"
 
 namespace backplane {
-
-/// Where numbers were found: what an error about them begins with.
-struct Origin {
-  Place place;                         ///< a file, or a place in the experiment's YAML
-  std::string path;                    ///< inside it: "/inputs" or "data.inputs"
-  ExitCode code = ExitCode::bad_data;  ///< bad_config where the numbers stand in the YAML
-
-  /// The origin of a file's numbers.
-  static Origin file(std::string name, std::string path = {}) { return {Place{std::move(name)}, std::move(path)}; }
-
-  [[noreturn]] void fail(std::string what, std::string hint = {}) const;
-};
 
 /// Numbers as a file holds them; the first axis of `dims` counts samples. Whole numbers (int64) are class labels.
 struct Table {
@@ -34,7 +22,7 @@ struct Table {
 /// One split as it was read, before anything is checked across tables.
 struct RawSplit {
   Table inputs;
-  Table targets;                   ///< int64: labels; double: target vectors
+  Table targets;                   ///< int64: labels, one a sample or of one shape for each; double: target vectors
   std::optional<Table> lengths{};  ///< int64: valid steps of each sample
 };
 
@@ -53,7 +41,8 @@ std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t el
 
 /// Makes a data set without validation split. Throws by the table's origin where counts or shapes disagree, a value
 /// is not finite, a label is negative or too large, or a length is not in [1, first extent of a sample]. `classes`
-/// becomes the largest label + 1.
+/// becomes the largest label + 1. Labels and target vectors of steps beyond a sample's length may be any; they become
+/// 0.
 DataSet assemble(RawSplit train, std::optional<RawSplit> test);
 
 }  // namespace backplane

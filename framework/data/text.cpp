@@ -120,6 +120,7 @@ DataSet load_text(const TextOptions& options) {
   DataSet data;
   data.input_shape = {T};
   data.steps = T;
+  data.target_shape = {T};
   data.classes = std::ssize(symbols);
   std::ranges::transform(symbols, std::back_inserter(data.vocabulary), to_utf8);
   data.files = options.files;

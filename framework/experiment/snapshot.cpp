@@ -96,7 +96,8 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
     for (const std::int64_t sample : snapshot.sample_indices)
       snapshot.lengths.push_back(data.train.lengths[static_cast<std::size_t>(sample)]);
   snapshot.vocabulary = data.vocabulary;
-  const Shape target = data.steps > 1 ? network.output().plan.output : Shape{network.output().output_size};
+  const Shape target =
+      trainer.loss().is_per_step() ? network.output().plan.output : Shape{network.output().output_size};
   std::vector<std::string> input_axes = sample_axes(data.input_shape);
   if (data.steps > 1 && data.input_shape.size() == 1) input_axes[1] = "time";  // symbols of a text
   snapshot.input = copy(executor.input(), with_batch(rows, data.input_shape), network.dtype(), std::move(input_axes));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/sources.h"
 #include "replay/checks.h"
 #include "replay/layer.h"
 #include "parallel/arena.h"
@@ -12,12 +13,19 @@ namespace backplane {
 namespace {
 
 /// What the loss has to know of the data, from the shape of the targets that are stored.
-DataSet data_of(const Snapshot& snapshot, const Network& network) {
+DataSet data_of(const Snapshot& snapshot, const Experiment& experiment, const Network& network) {
+  const Shape& target = snapshot.target.shape;
   DataSet data;
   data.input_shape = network.input_shape();
-  data.steps = snapshot.target.shape.size() > 2 ? snapshot.target.shape[1] : 1;
-  data.target_size = network.output().output_size / data.steps;
-  data.train.targets = std::vector<double>{};
+  data.train.lengths = snapshot.lengths;
+  if (has_labels(experiment.resolved.at("data"))) {
+    if (target.size() > 2) data.target_shape.assign(target.begin() + 1, target.end() - 1);
+    data.steps = element_count(data.target_shape);
+  } else {
+    data.train.targets = std::vector<double>{};
+    data.target_shape.assign(target.begin() + 1, target.end());
+    data.target_size = element_count(data.target_shape);
+  }
   return data;
 }
 
@@ -29,7 +37,7 @@ Replay replay(const Snapshot& snapshot, const std::string& source, const Registr
                   experiment.dtype, experiment.seed, experiment.train.l1, experiment.train.l2);
   check_layers(snapshot, source, network, only);
   check_numbers(snapshot, source, experiment, network);
-  const Loss loss(experiment.network, network, data_of(snapshot, network));
+  const Loss loss(experiment.network, network, data_of(snapshot, experiment, network));
   const ReplayContext context{
       .snapshot = snapshot,
       .source = source,

@@ -29,44 +29,75 @@ Loss::Kind Loss::kind_of(const std::string& name) {
 }
 
 Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
-    : name_(spec.loss),
-      kind_(kind_of(spec.loss)),
-      steps_(data.steps),
-      features_(network.output().output_size / data.steps),
-      has_accuracy_(data.train.has_labels()) {
+    : name_(spec.loss), kind_(kind_of(spec.loss)), has_accuracy_(data.train.has_labels()) {
   const LayerNode& last = network.output();
-  const auto fail = [&](const std::string& what, const std::string& hint) {
-    throw UserError(
-        ExitCode::bad_config,
-        Diagnostic{.place = last.layer.place(), .what = what, .path = "network.loss: " + name_, .hint = hint});
-  };
-  if (steps_ > 1 && (last.plan.output.size() < 2 || last.plan.output[0] != steps_))
-    fail(fmt::format("the last layer '{}' gives {} a sample, but each of the {} steps of a sample has a label",
-                     last.name(), to_string(last.plan.output), steps_),
-         fmt::format("let it give [{}, classes]: dense with flatten: false keeps the steps apart", steps_));
-  uses_lengths_ = steps_ > 1 && network.is_over_time(static_cast<int>(network.nodes().size()) - 1);
+  const bool is_over_time = network.is_over_time(static_cast<int>(network.nodes().size()) - 1);
+  if (has_accuracy_)
+    steps_ = data.steps;
+  else if (kind_ == Kind::softmax_cross_entropy)
+    steps_ = last.output_size / last.features();
+  else if (is_over_time && !data.train.lengths.empty())
+    steps_ = last.plan.output[0];  // without lengths, numbers that go alone need not be told apart
+  features_ = last.output_size / steps_;
+  if (steps_ > 1 && is_over_time) steps_within_length_ = steps_ / last.plan.output[0];
+  adds_steps_ = kind_ == Kind::squared_error && !has_accuracy_;
   if (kind_ == Kind::softmax_cross_entropy && last.activation)
-    fail(fmt::format("the last layer '{}' has activation '{}', but softmax_cross_entropy takes its z as it is",
-                     last.name(), last.activation_name),
+    fail(last, fmt::format("has activation '{}', but softmax_cross_entropy takes its z as it is", last.activation_name),
          "leave the activation of the last layer out: softmax is part of this loss");
   if (kind_ == Kind::binary_cross_entropy && last.activation_name != "sigmoid")
-    fail(fmt::format("the last layer '{}' has activation '{}', but binary_cross_entropy needs probabilities",
-                     last.name(), last.activation_name),
+    fail(last, fmt::format("has activation '{}', but binary_cross_entropy needs probabilities", last.activation_name),
          "give the last layer activation: sigmoid");
+  has_accuracy_ ? require_fitting_labels(last, data) : require_fitting_targets(last, data);
   if (kind_ == Kind::softmax_cross_entropy && features_ < 2)
-    fail(fmt::format("the last layer '{}' has one output, over which softmax is always 1", last.name()),
+    fail(last, fmt::format("has one output{}, over which softmax is always 1", steps_ > 1 ? " a step" : ""),
          "give it one unit a class, or use binary_cross_entropy");
-  if (data.train.has_labels()) {
-    const std::int64_t representable = features_ == 1 ? 2 : features_;
-    if (data.classes > representable)
-      fail(fmt::format("the last layer '{}' has {} output{}, but the data has {} classes", last.name(), features_,
-                       features_ == 1 ? "" : "s", data.classes),
-           fmt::format("give it {} units", data.classes));
-  } else if (data.target_size != features_) {
-    fail(fmt::format("the last layer '{}' has {} output{}, but each target has {} number{}", last.name(), features_,
-                     features_ == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
-         fmt::format("give it {} units", data.target_size));
+  require_domain(data, network.dtype());
+}
+
+void Loss::fail(const LayerNode& last, const std::string& what, const std::string& hint) const {
+  throw UserError(ExitCode::bad_config, Diagnostic{.place = last.layer.place(),
+                                                   .what = fmt::format("the last layer '{}' {}", last.name(), what),
+                                                   .path = "network.loss: " + name_,
+                                                   .hint = hint});
+}
+
+void Loss::require_fitting_labels(const LayerNode& last, const DataSet& data) const {
+  const Shape &output = last.plan.output, &labels = data.target_shape;
+  if (steps_ > 1 && (output.size() <= labels.size() || !std::equal(labels.begin(), labels.end(), output.begin()))) {
+    const bool looks_one_hot = output == labels && data.classes <= 2;
+    fail(last,
+         fmt::format("gives {} a sample, but each of the {} steps of a sample has a label", to_string(output), steps_),
+         looks_one_hot
+             ? "labels of 0 and 1, one for each class, are one-hot: write `targets` instead of `labels`"
+             : fmt::format("let it give [{}, classes]: dense with flatten: false keeps the steps apart", steps_));
   }
+  const std::int64_t representable = features_ == 1 ? 2 : features_;
+  if (data.classes > representable)
+    fail(
+        last,
+        fmt::format("has {} output{}, but the data has {} classes", features_, features_ == 1 ? "" : "s", data.classes),
+        fmt::format("give it {} units", data.classes));
+}
+
+void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) const {
+  if (data.target_size != last.output_size)
+    fail(last,
+         fmt::format("has {} output{}, but each target has {} number{}", last.output_size,
+                     last.output_size == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
+         last.plan.output.size() == 1 ? fmt::format("give it {} units", data.target_size)
+                                      : fmt::format("outputs of a sample have shape {}, targets {}",
+                                                    to_string(last.plan.output), to_string(data.target_shape)));
+  const auto squeezed = [](Shape shape) {
+    std::erase(shape, 1);
+    return shape;
+  };
+  const Shape output = squeezed(last.plan.output), target = squeezed(data.target_shape);
+  const bool output_is_flat = output.size() <= 1 && kind_ != Kind::softmax_cross_entropy;
+  if (output != target && target.size() > 1 && !output_is_flat)
+    fail(last,
+         fmt::format("gives {} a sample, but each target has shape {}", to_string(last.plan.output),
+                     to_string(data.target_shape)),
+         "dense with flatten: false keeps steps apart; a reshape layer cuts outputs differently");
 }
 
 /// The loss of one step, and its gradient where `gradient` is not nullptr.
@@ -99,16 +130,17 @@ template <class T>
 void Loss::evaluate(const Samples<T>& samples, double* losses, std::int64_t* correct, double scale, T* gradient) const {
   for (std::int64_t n = 0; n < samples.count; ++n) {
     const std::int64_t valid = steps(samples.lengths != nullptr ? samples.lengths + n : nullptr);
+    const double divisor = adds_steps_ ? 1.0 : static_cast<double>(valid);
     losses[n] = 0.0;
     correct[n] = 0;
     for (std::int64_t t = 0; t < valid; ++t) {
       const std::int64_t at = (n * steps_ + t) * features_;
       const T *a = samples.a + at, *target = samples.target + at;
-      losses[n] += evaluate_step(samples.z + at, a, target, scale / static_cast<double>(valid),
-                                 gradient != nullptr ? gradient + at : nullptr);
+      losses[n] +=
+          evaluate_step(samples.z + at, a, target, scale / divisor, gradient != nullptr ? gradient + at : nullptr);
       if (has_accuracy_ && is_correct(a, target, features_)) ++correct[n];
     }
-    losses[n] /= static_cast<double>(valid);
+    losses[n] /= divisor;
     if (gradient != nullptr)
       std::fill_n(gradient + (n * steps_ + valid) * features_, (steps_ - valid) * features_, T(0));
   }

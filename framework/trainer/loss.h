@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "network/network.h"
@@ -18,11 +19,17 @@ namespace backplane {
 /// The last two are computed from z, so that no logarithm of a rounded 0 or 1 is ever taken. Labels become one-hot
 /// targets, or, where there is one output, the number itself.
 ///
-/// Where every step of a sequence has a label of its own (outputs [T, F]), the loss of a sample is the mean of the
-/// above over its valid steps; steps beyond its length count nothing. Const and thread-safe.
+/// Where every step of a sequence has a label or a target of its own (outputs [T, F]), the loss of a sample is the mean
+/// of the above over its valid steps; steps beyond its length count nothing. What is said of steps holds for every
+/// place before the last axis: of outputs [H, W, F], the pixels. Only squared_error of target vectors stays a sum over
+/// all that is valid, as its formula says, so that it is the same whatever shape they have.
+///
+/// Targets lie in [0, 1] for binary_cross_entropy and are not negative for softmax_cross_entropy: beyond, these losses
+/// have no least value. Const and thread-safe.
 class Loss {
  public:
-  /// Throws UserError (bad_config) where loss, last layer and data do not go together.
+  /// Throws UserError: bad_config where loss, last layer and data do not go together; by the origin of the targets
+  /// where one of any split is nothing that the loss can take.
   Loss(const NetworkSpec& spec, const Network& network, const DataSet& data);
 
   const std::string& name() const { return name_; }
@@ -32,8 +39,15 @@ class Loss {
   bool has_accuracy() const { return has_accuracy_; }
   /// Numbers per sample of z, a and target.
   std::int64_t outputs() const { return steps_ * features_; }
+  /// Whether a sample has several labels or targets, one for each step or place.
+  bool is_per_step() const { return steps_ > 1; }
   /// How many steps of a sample count: those within its length. `length` is nullptr where there are no lengths.
-  std::int64_t steps(const std::int64_t* length) const { return uses_lengths_ && length != nullptr ? *length : steps_; }
+  std::int64_t steps(const std::int64_t* length) const {
+    return steps_within_length_ > 0 && length != nullptr ? *length * steps_within_length_ : steps_;
+  }
+  /// What a user should know of the targets, though it is no error: of softmax_cross_entropy, that those of a sample do
+  /// not sum to 1. One sentence a split.
+  std::vector<std::string> doubts(const DataSet& data) const;
 
   /// Samples of outputs() numbers each. `lengths`: how many of their steps count; nullptr: all.
   template <class T>
@@ -54,14 +68,19 @@ class Loss {
   enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
 
   static Kind kind_of(const std::string& name);
+  void require_fitting_labels(const LayerNode& last, const DataSet& data) const;
+  void require_fitting_targets(const LayerNode& last, const DataSet& data) const;
+  void require_domain(const DataSet& data, DType dtype) const;
+  [[noreturn]] void fail(const LayerNode& last, const std::string& what, const std::string& hint) const;
   template <class T>
   double evaluate_step(const T* z, const T* a, const T* target, double scale, T* gradient) const;
 
   std::string name_;
   Kind kind_;
-  std::int64_t steps_ = 1;  ///< labels per sample
-  std::int64_t features_;   ///< outputs that one label or target goes with
-  bool uses_lengths_ = false;
+  std::int64_t steps_ = 1;                ///< labels or targets per sample
+  std::int64_t features_;                 ///< outputs that one label or target goes with
+  std::int64_t steps_within_length_ = 0;  ///< for each unit of a sample's length; 0: lengths are of no account
+  bool adds_steps_ = false;               ///< instead of taking their mean
   bool has_accuracy_;
 };
 

@@ -1,4 +1,4 @@
-"""Writes activations.json, losses.json and optimizers.json: what PyTorch computes for small networks.
+"""Writes activations.json, losses.json, losses_per_step.json and optimizers.json: what PyTorch computes for small networks.
 
 Run by hand, when a case is added; the tests only read the files:
 
@@ -120,6 +120,70 @@ def make_case(name, dtype, hidden="tanh", output="identity", loss="squared_error
     return {"name": name, "experiment": experiment, "expected": expected}
 
 
+STEP_LOSSES = {  # the loss of each place before the last axis
+    "squared_error": lambda z, a, y: 0.5 * F.mse_loss(a, y, reduction="none").sum(-1),
+    "mean_squared_error": lambda z, a, y: F.mse_loss(a, y, reduction="none").mean(-1),
+    "softmax_cross_entropy": lambda z, a, y: F.cross_entropy(z.movedim(-1, 1), y if y.dim() < z.dim()
+                                                             else y.movedim(-1, 1), reduction="none"),
+    "binary_cross_entropy": lambda z, a, y: F.binary_cross_entropy(a, y, reduction="none").mean(-1),
+}
+
+
+def make_step_case(name, dtype, loss, output, target, places=(5,), lengths=None):
+    """Targets or labels for each step, or pixel. What stands beyond a sample's length is no target at all."""
+    generator = torch.Generator().manual_seed(20261)
+    draw = lambda *shape, scale=1.0: (scale * torch.randn(*shape, generator=generator)).to(torch.float32).to(dtype)
+    samples = 4
+    x, y = draw(samples, *places, INPUTS), draw(samples, *places, OUTPUTS)
+    parameters = {"hidden/W": draw(HIDDEN, INPUTS), "hidden/b": draw(HIDDEN, scale=0.5),
+                  "output/W": draw(OUTPUTS, HIDDEN), "output/b": draw(OUTPUTS, scale=0.5)}
+    valid = torch.ones(samples, *places, dtype=torch.bool)
+    if lengths:
+        valid = torch.arange(places[0]) < torch.tensor(lengths)[:, None]
+        x[~valid] = 0
+    if target == "labels":
+        y = y.argmax(-1)
+    if target == "probabilities":
+        y = torch.softmax(y, -1).to(torch.float32).to(dtype)
+    if target == "bits":
+        y = (y > 0).to(dtype)
+    written = y.clone()
+    written[~valid] = -1
+    data = {"inputs": numbers(x), "labels" if target == "labels" else "targets": numbers(written)}
+    if lengths:
+        data["lengths"] = lengths
+    layers = [{"dense": {"name": layer, "units": units, "flatten": False, "activation": ACTIVATIONS[activation][0],
+                         "init": {p: {"values": numbers(parameters[f"{layer}/{p}"])} for p in "Wb"}}}
+              for layer, units, activation in (("hidden", HIDDEN, "tanh"), ("output", OUTPUTS, output))]
+    experiment = {"name": name, "dtype": "float64" if dtype == torch.float64 else "float32", "data": {"inline": data},
+                  "network": {"layers": layers, "loss": loss},
+                  "train": {"steps": 1, "batch_size": samples, "shuffle": False, "optimizer": {"sgd": {"lr": 0.1}}}}
+
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    tensors = {"hidden/z": F.linear(x, parameters["hidden/W"], parameters["hidden/b"])}
+    tensors["hidden/activation"] = torch.tanh(tensors["hidden/z"])
+    tensors["output/z"] = F.linear(tensors["hidden/activation"], parameters["output/W"], parameters["output/b"])
+    tensors["output/activation"] = ACTIVATIONS[output][1](tensors["output/z"])
+    each = STEP_LOSSES[loss](tensors["output/z"], tensors["output/activation"], y) * valid
+    of_samples = each.flatten(1).sum(1)
+    if loss != "squared_error":
+        of_samples = of_samples / valid.flatten(1).sum(1)
+    C = of_samples.mean()
+    for layer in ("hidden", "output"):
+        tensors[f"{layer}/z"].retain_grad()
+    C.backward()
+    expected = {"loss": C.item(), **{path: numbers(tensor) for path, tensor in tensors.items()}}
+    if target == "labels":
+        expected["accuracy"] = (tensors["output/activation"].argmax(-1) == y)[valid].double().mean().item()
+    for layer in ("hidden", "output"):
+        expected[f"{layer}/delta"] = numbers(tensors[f"{layer}/z"].grad)
+    for path, parameter in parameters.items():
+        layer, p = path.split("/")
+        expected[f"{layer}/gradients/{p}"] = numbers(parameter.grad)
+    return {"name": name, "experiment": experiment, "expected": expected}
+
+
 def weights_first(parameters, **of_weights):
     """Two groups: what is said of weights is not said of biases, as with Backplane's penalties."""
     return [{"params": [p for path, p in parameters.items() if path.endswith("W")], **of_weights},
@@ -209,6 +273,21 @@ def main():
               ("binary_cross_entropy", "sigmoid", "bits"), ("binary_cross_entropy", "sigmoid", "probabilities")]
     write("losses.json", [make_case(f"{loss}_{output}_{target}_{suffix}", dtype, "tanh", output, loss, target)
                           for dtype, suffix in both for loss, output, target in losses])
+    some = [3, 5, 1, 4]
+    per_step = [("softmax_cross_entropy", "identity", "labels", (5,), None),
+                ("softmax_cross_entropy", "identity", "labels", (5,), some),
+                ("softmax_cross_entropy", "identity", "labels", (2, 3), None),
+                ("softmax_cross_entropy", "identity", "probabilities", (5,), None),
+                ("softmax_cross_entropy", "identity", "probabilities", (5,), some),
+                ("binary_cross_entropy", "sigmoid", "bits", (5,), None),
+                ("binary_cross_entropy", "sigmoid", "bits", (5,), some),
+                ("mean_squared_error", "tanh", "vectors", (5,), some),
+                ("squared_error", "tanh", "vectors", (5,), None),
+                ("squared_error", "tanh", "vectors", (5,), some)]
+    write("losses_per_step.json",
+          [make_step_case(f"{loss}_{target}_{'x'.join(map(str, places))}{'_lengths' if lengths else ''}_{suffix}", dtype,
+                          loss, output, target, places, lengths)
+           for dtype, suffix in both for loss, output, target, places, lengths in per_step])
     write("optimizers.json",
           [make_case(f"{name}_{suffix}", dtype, optimizer=optimizer, train=train, step=step, frozen=frozen)
            for dtype, suffix in both for name, (optimizer, train, step, frozen) in OPTIMIZERS.items()])

@@ -65,6 +65,8 @@ std::string name_of_case(const ::testing::TestParamInfo<json>& info) {
 class PyTorchStep : public PyTorch {};
 INSTANTIATE_TEST_SUITE_P(Activations, PyTorchStep, ::testing::ValuesIn(cases_of("activations.json")), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Losses, PyTorchStep, ::testing::ValuesIn(cases_of("losses.json")), name_of_case);
+INSTANTIATE_TEST_SUITE_P(LossesPerStep, PyTorchStep, ::testing::ValuesIn(cases_of("losses_per_step.json")),
+                         name_of_case);
 class PyTorchSteps : public PyTorch {};
 INSTANTIATE_TEST_SUITE_P(Optimizers, PyTorchSteps, ::testing::ValuesIn(cases_of("optimizers.json")), name_of_case);
 
@@ -89,7 +91,9 @@ TEST_P(PyTorchStep, GivesEveryTensor) {
       expect_close(lab.gradient(i, p), expected.at(path), path, tolerance());
     }
   }
-  expect_close({lab.trainer.evaluate(lab.model.data.train).loss}, expected.at("loss"), "loss", tolerance());
+  const Score score = lab.trainer.evaluate(lab.model.data.train);
+  expect_close({score.loss}, expected.at("loss"), "loss", tolerance());
+  if (expected.contains("accuracy")) EXPECT_EQ(score.accuracy, expected["accuracy"].get<double>());
 }
 
 TEST_P(PyTorchSteps, GiveTheParameters) {

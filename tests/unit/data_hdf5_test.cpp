@@ -208,7 +208,29 @@ TEST_F(DataHdf5, RefusesTypesThatAreNotNumbers) {
   EXPECT_EQ(error("/inputs", "/floats"),
             "65 file.h5: error: '/floats' holds 0.5 as element 1 (counted from 0), expected labels: whole numbers\n"
             "  hint: to train on numbers, write 'targets: /floats'");
-  EXPECT_EQ(error("/inputs", "/wide"), "65 file.h5: error: labels have shape [2, 2], expected one a sample\n  /wide");
+}
+
+TEST_F(DataHdf5, ReadsLabelsOfEachStep) {
+  {
+    const Handle file = create_file("file.h5");
+    put<float>(file, "inputs", {2, 3, 1}, {1, 2, 3, 4, 5, 6});
+    put<std::int64_t>(file, "labels", {2, 3}, {0, 1, 4, 2, -100, -100});
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    put<double>(file, "targets", {2, 3, 1}, {0, 1, 4, 2, nan, nan});
+    put<std::int64_t>(file, "lengths", {2}, {3, 1});
+  }
+  const DataSet data = load_hdf5({"file.h5", std::nullopt, "/inputs", "/labels", true, "/lengths"});
+  EXPECT_EQ(data.steps, 3);
+  EXPECT_EQ(data.target_shape, Shape{3});
+  EXPECT_EQ(data.classes, 5);
+  EXPECT_EQ(std::get<std::vector<std::int64_t>>(data.train.targets), (std::vector<std::int64_t>{0, 1, 4, 2, 0, 0}))
+      << "what stands beyond a length is never looked at";
+  EXPECT_EQ(error(),
+            "65 file.h5: error: the label of sample 1, step 1 (both counted from 0) is -100, expected a class "
+            "number from 0 to 16777215\n  /labels");
+  const DataSet vectors = load_hdf5({"file.h5", std::nullopt, "/inputs", "/targets", false, "/lengths"});
+  EXPECT_EQ(vectors.target_shape, (Shape{3, 1}));
+  EXPECT_EQ(std::get<std::vector<double>>(vectors.train.targets), (std::vector<double>{0, 1, 4, 2, 0, 0}));
 }
 
 TEST_F(DataHdf5, RefusesGiantsBeforeTakingMemory) {

@@ -137,6 +137,24 @@ TEST_F(DataSources, LengthsOfSequences) {
             "78 run.yaml:2:56: error: lengths need samples of steps, [T, F]; these have shape [4]\n  data.lengths");
 }
 
+TEST_F(DataSources, LabelsOfEachStep) {
+  const DataSet data = load(
+      "inline: {inputs: [[[1], [2]], [[3], [0]], [[4], [5]]], labels: [[0, 2], [1, -1], [1, 0]], lengths: [2, 1, "
+      "2], validation: 2}");
+  EXPECT_EQ(data.steps, 2);
+  EXPECT_EQ(data.classes, 3);
+  EXPECT_EQ(data.target_shape, Shape{2});
+  EXPECT_EQ(data.train.labels_per_sample(), 2);
+  const Numbers first{1, 3, 4};
+  for (const Samples* samples : {&data.train, &*data.validation})
+    for (std::int64_t n = 0; n < samples->count; ++n)
+      EXPECT_EQ(std::get<Numbers>(samples->inputs)[static_cast<std::size_t>(2 * n)],
+                first[static_cast<std::size_t>(samples->source_index(n))]);
+  EXPECT_EQ(error("inline: {inputs: [[1], [2]], labels: [0, 1.5]}"),
+            "78 run.yaml:2:40: error: 1.5 is no class number\n  data.labels\n  hint: numbers that are to be met, not "
+            "classes, are `targets`");
+}
+
 TEST_F(DataSources, NormalizeAndAugment) {
   const std::string images = "synthetic: {random: {inputs: [4, 4, 3], classes: 2, samples: 2, ";
   const DataSet data =

@@ -1,9 +1,11 @@
 #include "trainer/loss.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "support/model.h"
@@ -218,13 +220,121 @@ TEST(Loss, SaysWhatDoesNotGoTogether) {
       {model_with("binary_cross_entropy", 1, "sigmoid", "labels: [0, 2]"), "has 1 output, but the data has 3 classes"},
       {model_with("squared_error", 2, "identity", "targets: [[1, 2, 3], [4, 5, 6]]"),
        "has 2 outputs, but each target has 3 numbers"},
-      {model_with("squared_error", 2, "identity", "targets: [1, 2]"), "has 2 outputs, but each target has 1 number"}};
+      {model_with("squared_error", 2, "identity", "targets: [1, 2]"), "has 2 outputs, but each target has 1 number"},
+      {model_with("softmax_cross_entropy", 4, "identity", "targets: [[[1, 0], [0, 1]], [[1, 0], [0, 1]]]"),
+       "gives [4] a sample, but each target has shape [2, 2]"},
+      {model_with("softmax_cross_entropy", 2, "identity", "labels: [[0, 1, 0], [1, 1, 0]]"),
+       "gives [2] a sample, but each of the 3 steps of a sample has a label"}};
   for (const auto& [text, what] : wrong) {
     const std::string error = user_error_of([&] { Lab lab(text); });
     EXPECT_TRUE(error.starts_with("78 ") &&
                 error.find(std::string("the last layer 'last' ") + what) != std::string::npos)
         << error;
   }
+}
+
+/// Eight samples with target 0.5, one of which, in the test split or not, has another.
+ExperimentText with_target(const std::string& loss, double value, bool in_test) {
+  ExperimentText text = model_with(loss, 2, activation_of(loss));
+  const auto samples = [](const std::string& last) {
+    std::string inputs, targets;
+    for (int n = 0; n < 8; ++n) inputs += "[1], ", targets += n == 5 ? last : "[0.5, 0.5], ";
+    return "inputs: [" + inputs + "], targets: [" + targets + "]";
+  };
+  const std::string good = "[0.5, 0.5], ", other = fmt::format("[0.5, {}], ", value);
+  text.data = "inline: {validation: 6, " + samples(in_test ? good : other) + ", test: {" +
+              samples(in_test ? other : good) + "}}";
+  return text;
+}
+
+TEST(Loss, RefusesTargetsBeyondItsDomainInEverySplit) {
+  struct Domain {
+    const char* loss;
+    Numbers good, bad;
+  };
+  const Domain domains[] = {
+      {"squared_error", {-1, 2, 255, 1e300}, {}},
+      {"mean_squared_error", {-1, 2, 255, 1e300}, {}},
+      {"softmax_cross_entropy", {0, 1, 2, 255, 0.5}, {-1, -1e-9}},
+      {"binary_cross_entropy", {0, 1, 0.5, 1e-9}, {-1, -1e-9, 1.0000001, 2, 255}},
+  };
+  for (const auto& [loss, good, bad] : domains)
+    for (const bool in_test : {false, true}) {
+      for (const double value : good)
+        EXPECT_EQ(user_error_of([&] { Lab lab(with_target(loss, value, in_test)); }), "") << loss << " " << value;
+      for (const double value : bad)
+        for (const char* seed : {"0", "1", "2"}) {  // which decides whether it is in the validation split
+          ExperimentText text = with_target(loss, value, in_test);
+          text.seed = seed;
+          const std::string error = user_error_of([&] { Lab lab(text); });
+          EXPECT_TRUE(error.starts_with("78 ") &&
+                      error.find(fmt::format("split has the target {} at element 1", value)) != std::string::npos)
+              << error;
+          EXPECT_NE(error.find("sample 5 of the "), std::string::npos) << error;
+          EXPECT_EQ(error.find("of the test split") != std::string::npos, in_test) << error;
+        }
+    }
+}
+
+TEST(Loss, RefusesTargetsThatItsTypeCannotHold) {
+  for (const double value : {1e300, -1e39}) {
+    ExperimentText text = with_target("squared_error", value, true);
+    EXPECT_EQ(user_error_of([&] { Lab lab(text); }), "");
+    text.dtype = "float32";
+    EXPECT_NE(user_error_of([&] { Lab lab(text); }).find("which float32 cannot hold"), std::string::npos);
+  }
+}
+
+TEST(Loss, DoubtsTargetsThatDoNotSumToOne) {
+  EXPECT_TRUE(Lab(with_target("softmax_cross_entropy", 0.5, false)).model.warnings.empty());
+  EXPECT_TRUE(Lab(with_target("softmax_cross_entropy", 0.501, false)).model.warnings.empty());
+  const std::vector<std::string> doubts = Lab(with_target("softmax_cross_entropy", 255, true)).model.warnings;
+  ASSERT_EQ(doubts.size(), 1u);
+  EXPECT_NE(
+      doubts[0].find("1 of the 8 targets of the test split does not sum to 1, as softmax_cross_entropy wants them "
+                     "to: that of sample 5 sums to 255.5 "),
+      std::string::npos)
+      << doubts[0];
+  EXPECT_TRUE(Lab(with_target("squared_error", 255, true)).model.warnings.empty());
+}
+
+/// What beyond a sample's length stands for nothing changes nothing, and a sample of full length is as one without.
+TEST(Loss, OfStepsIgnoresWhatIsBeyondTheLength) {
+  const auto lab_of = [](const std::string& data, const std::string& loss, const std::string& activation) {
+    return std::make_unique<Lab>(
+        ExperimentText{.data = "inline: {inputs: [[[1], [2], [3]], [[4], [5], [6]]], " + data + "}",
+                       .layers = "{dense: {units: 2, flatten: false, activation: " + activation + "}}",
+                       .loss = loss,
+                       .train = "steps: 1, optimizer: sgd, batch_size: 2"});
+  };
+  for (const std::string loss :
+       {"squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"}) {
+    const auto loss_of = [&](const std::string& data) {
+      const auto lab = lab_of(data, loss, activation_of(loss));
+      return lab->trainer.evaluate(lab->model.data.train).loss;
+    };
+    const std::string first = "[[1, 0], [0, 1], [1, 0]]";
+    const double whole = loss_of("targets: [" + first + ", [[1, 0], [1, 0], [0, 1]]]");
+    EXPECT_EQ(loss_of("targets: [" + first + ", [[1, 0], [1, 0], [0, 1]]], lengths: [3, 3]"), whole) << loss;
+    const double cut = loss_of("targets: [" + first + ", [[1, 0], [1, 0], [0, 1]]], lengths: [3, 2]");
+    EXPECT_NE(cut, whole) << loss;
+    EXPECT_EQ(loss_of("targets: [" + first + ", [[1, 0], [1, 0], [-9, 99]]], lengths: [3, 2]"), cut) << loss;
+  }
+}
+
+TEST(Loss, OfLabelsIsThatOfTheirOneHotTargets) {
+  const auto score_of = [](const std::string& data) {
+    Lab lab(
+        ExperimentText{.data = "inline: {inputs: [[[1], [2], [3]], [[4], [5], [6]]], lengths: [3, 1], " + data + "}",
+                       .layers = "{dense: {units: 2, flatten: false}}",
+                       .loss = "softmax_cross_entropy",
+                       .train = "steps: 1, optimizer: sgd"});
+    return lab.trainer.evaluate(lab.model.data.train);
+  };
+  const auto labels = score_of("labels: [[0, 1, 0], [1, -1, -1]]");
+  EXPECT_EQ(labels.loss, score_of("targets: [[[1, 0], [0, 1], [1, 0]], [[0, 1], [-1, 0], [0, -1]]]").loss);
+  EXPECT_TRUE(labels.accuracy == 0.25 || labels.accuracy == 0.5 || labels.accuracy == 0.75)
+      << *labels.accuracy << ": of four valid steps";
 }
 
 }  // namespace
