@@ -242,8 +242,8 @@ void Executor::evaluate_loss(std::int64_t index, Rows rows, bool with_gradient) 
   });
 }
 
-BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step) {
-  begin_pass(batch, mode, step, Keep::no);
+BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
+  begin_pass(batch, mode, step, keep);
   forward_to_last_stage(batch);
   for_each_slice([&](std::int64_t index, Rows rows) { finish_forward(batch, index, rows, false); });
   return sum_up();

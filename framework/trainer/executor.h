@@ -62,7 +62,7 @@ class Executor {
 
   /// Forward pass and loss: of an evaluation, or as training step `step` would compute it. Changes no state, but that
   /// carried state is 0 where the batch is a start.
-  BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0);
+  BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0, Keep keep = Keep::no);
 
   /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients. Changes
   /// no state, as forward. `keep`: every z and δ stays to be looked at; without it, those that nobody needs any more

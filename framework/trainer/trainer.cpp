@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <mutex>
 #include <numeric>
 
 #include "base/error.h"
+#include "kernels/multiversion.h"
 #include "random/permutation.h"
 #include "trainer/slice.h"
 
@@ -97,7 +100,16 @@ void Trainer::update(Keep keep) {
   Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1),
                        .rate = learning_rate(state_.step + 1),
                        .clip_value = options_.clip_value};
+  std::mutex mutex;
+  const Tile* wrong = nullptr;  // of the layer nearest to the loss: backward spreads from there
+  std::string where;
   const auto update_tile = [&](const Tile& tile) {
+    if (std::string found = non_finite_gradient(tile); !found.empty()) {
+      const std::lock_guard lock(mutex);
+      if (wrong == nullptr || tile.node > wrong->node || (tile.node == wrong->node && &tile < wrong))
+        wrong = &tile, where = std::move(found);
+      return;
+    }
     optimizer_.update(network_, executor_, tile, step);
     executor_.prepare(tile);
   };
@@ -109,7 +121,54 @@ void Trainer::update(Keep keep) {
   } else {
     executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);
   }
+  if (wrong != nullptr)
+    throw UserError(ExitCode::diverged,
+                    fmt::format("a gradient is not finite at step {} (epoch {}), though the loss is: NaN or infinity "
+                                "first stands in {}",
+                                state_.step + 1, state_.epoch + 1, where),
+                    "a lower learning rate, train.clip or scaled inputs help most often; the step was not completed");
   executor_.prepare_untiled_layers();
+}
+
+namespace {
+
+/// Whether every number is finite: their exponents are looked at as whole numbers, in vectors.
+BP_MULTIVERSION bool all_finite(const float* values, std::int64_t count) {
+  constexpr std::uint32_t kExponent = 0x7F80'0000;
+  std::uint32_t others = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    others |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent ? 1u : 0u;
+  return others == 0;
+}
+BP_MULTIVERSION bool all_finite(const double* values, std::int64_t count) {
+  constexpr std::uint64_t kExponent = 0x7FF0'0000'0000'0000;
+  std::uint64_t others = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    others |= (std::bit_cast<std::uint64_t>(values[i]) & kExponent) == kExponent ? 1u : 0u;
+  return others == 0;
+}
+
+}  // namespace
+
+std::string Trainer::non_finite_gradient(const Tile& tile) {
+  const LayerNode& node = network_.nodes()[tile.node];
+  for (const Tile::Range& range : tile.ranges) {
+    const Parameter& parameter = node.parameters[range.parameter];
+    if (!parameter.trainable) continue;
+    const std::int64_t element = dispatch(network_.dtype(), [&]<class T>(T) -> std::int64_t {
+      const T* g = static_cast<const T*>(executor_.tile_gradient(tile, range));
+      const T* end = g + (range.end - range.begin);
+      if (all_finite(g, end - g)) return -1;
+      // Clipping by value makes a number of an infinity.
+      const T* found = std::find_if(
+          g, end, [&](T value) { return std::isnan(value) || (std::isinf(value) && options_.clip_value == 0.0); });
+      return found == end ? -1 : range.begin + (found - g);
+    });
+    if (element >= 0)
+      return fmt::format("the gradient of parameter '{}' of layer '{}', element {}", parameter.name, node.name(),
+                         element);
+  }
+  return {};
 }
 
 double Trainer::gradient_norm() {
@@ -142,11 +201,13 @@ std::optional<Score> Trainer::evaluate(const Samples& samples, const std::functi
   for (std::int64_t i = 0; i < order.batches(); ++i) {
     if (is_stop_asked()) return std::nullopt;
     const BatchOrder::Indices indices = order.batch(i);
-    const BatchResult result = executor_.forward({.data = &data_,
-                                                  .samples = &samples,
-                                                  .indices = indices.data(),
-                                                  .count = std::ssize(indices),
-                                                  .is_start = i == 0});
+    const Batch batch{.data = &data_,
+                      .samples = &samples,
+                      .indices = indices.data(),
+                      .count = std::ssize(indices),
+                      .is_start = i == 0};
+    const BatchResult result = executor_.forward(batch);
+    if (!std::isfinite(result.loss_sum)) report_divergence_in_evaluation(batch);
     executor_.update_state(Mode::evaluation);
     sums.loss_sum += result.loss_sum;
     sums.correct += result.correct;
@@ -199,6 +260,25 @@ void Trainer::report_divergence(const Batch& batch) {
                   fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}",
                               state_.step + 1, state_.epoch + 1, where),
                   "a lower learning rate, train.clip or scaled inputs help most often; the step was not taken");
+}
+
+void Trainer::report_divergence_in_evaluation(const Batch& batch) {
+  executor_.forward(batch, Mode::evaluation, 0, Keep::yes);
+  const double* losses = executor_.losses();
+  const double* wrong = std::find_if_not(losses, losses + batch.count, [](double loss) { return std::isfinite(loss); });
+  const char* split = data_.validation && batch.samples == &*data_.validation ? "validation"
+                      : data_.test && batch.samples == &*data_.test           ? "test"
+                                                                              : "training";
+  const std::string which =
+      wrong == losses + batch.count
+          ? "the sum of a batch"
+          : fmt::format("{} for sample {}", *wrong, batch.samples->source_index(batch.indices[wrong - losses]));
+  std::string where = executor_.first_non_finite(batch.count);
+  if (where.empty()) where = "the loss itself";
+  throw UserError(ExitCode::diverged,
+                  fmt::format("the {} loss is not finite after step {}: {}; NaN or infinity first stands in {}", split,
+                              state_.step, which, where),
+                  "a lower learning rate, train.clip or scaled inputs help most often");
 }
 
 }  // namespace backplane

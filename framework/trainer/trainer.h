@@ -73,7 +73,8 @@ class Trainer {
   /// called between backward pass and update: the executor then keeps z, a and δ, made by the parameters as they are,
   /// and all gradients.
   /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
-  /// are then as before the step.
+  /// are then as before the step. Likewise where a gradient is, naming it; other parameters have then taken the step,
+  /// and the trainer is of no more use.
   Score step(const std::function<void(const Batch&)>& before_update = {});
 
   /// Whether the last step was the last of its epoch.
@@ -81,7 +82,8 @@ class Trainer {
   /// Mean over the training batches so far of the epoch that the last step belongs to; of no samples before the first.
   Score epoch_score() const;
 
-  /// Scores a split with the parameters as they are. Empty where `is_stop_asked` said so between two batches.
+  /// Scores a split with the parameters as they are. Empty where `is_stop_asked` said so between two batches. Throws
+  /// UserError (diverged) where the loss of a sample is not finite, naming it and the first such tensor.
   std::optional<Score> evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked);
   Score evaluate(const Samples& samples) {
     return *evaluate(samples, [] { return false; });
@@ -106,6 +108,9 @@ class Trainer {
   void update(Keep keep);
   double gradient_norm();
   [[noreturn]] void report_divergence(const Batch& batch);
+  [[noreturn]] void report_divergence_in_evaluation(const Batch& batch);
+  /// Where the first NaN or infinity of the tile's gradient stands; "" where there is none. [compute]
+  std::string non_finite_gradient(const Tile& tile);
 
   Network& network_;
   const DataSet& data_;
