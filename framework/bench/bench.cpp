@@ -46,8 +46,12 @@ class Contestant {
         arena_(threads, pin),
         trainer_(network_, data, loss_, arena_, endless(experiment.train, batch_size), experiment.seed),
         spec_(experiment.network) {
-    check_before_training(experiment, data, network_);
+    Experiment measured = experiment;
+    measured.train.batch_size = batch_size;
+    check_before_training(measured, data, network_);
+    warnings_ = doubts_before_training(measured, data, network_, loss_);
   }
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   /// Seconds of so many steps.
   double train(std::int64_t steps) {
@@ -89,6 +93,7 @@ class Contestant {
   Arena arena_;
   Trainer trainer_;
   const NetworkSpec& spec_;
+  std::vector<std::string> warnings_;
   std::optional<BareStep> bare_;  ///< made when first run: short runs that only compare bits need none
 };
 
@@ -102,6 +107,7 @@ class Bench {
         say_(say),
         data_(load_data(experiment.resolved.at("data"), experiment.seed)) {
     for (const int threads : options.threads) add(threads);
+    result_.warnings = contestants_.front()->warnings();
   }
 
   BenchResult operator()() {

@@ -62,6 +62,7 @@ struct BenchResult {
   std::vector<Prediction> predictions;  ///< over one thread: first the measured counts, then those asked for
   double critical_path = 0.0;           ///< seconds of a step on any number of threads
   std::string environment;              ///< JSON: machine, versions, plug-ins
+  std::vector<std::string> warnings{};  ///< of what is hardly meant so, as before a run
 };
 
 /// Trains the experiment's network with each number of threads in turn, round after round, so that a machine that

@@ -121,6 +121,7 @@ ExitCode bench(const BenchWords& words, const Words& all) {
     if (is_terminal) say("\r\033[K{}", what);
   });
   if (is_terminal) say("\r\033[K");
+  print_warnings(result.warnings);
   show("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
        experiment.train.batch_size, result.slice_rows, words.options.repetitions);
   print_scaling(result);

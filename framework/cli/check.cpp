@@ -48,6 +48,7 @@ ExitCode check(const CheckWords& words, const Words& all) {
   const Registry registry = Registry::discover(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   Model model = build_model(experiment, registry);
+  print_warnings(model.warnings);
   Arena arena(words.threads);
   GradientCheckOptions options = words.options;
   options.seed = experiment.seed;

@@ -11,6 +11,9 @@
 
 namespace backplane::cli {
 
+/// On stderr, a line each.
+void print_warnings(const std::vector<std::string>& warnings);
+
 /// What a subcommand does once its words are parsed.
 using Action = std::function<ExitCode()>;
 

@@ -3,8 +3,13 @@
 #include <algorithm>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 
 namespace backplane::cli {
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) say("warning: {}\n", warning);
+}
 
 void ExperimentWords::add_to(CLI::App& command) {
   command.add_option("FILE", file, "the experiment's YAML")->required();

@@ -51,6 +51,8 @@ void look_ahead(const Experiment& experiment, const Registry& registry, int thre
   Model model = build_model(experiment, registry);
   const RunLength length = run_length(experiment.train, model.data.train.count);
   const TracePlan plan(experiment, model.network, length);
+  print_warnings(model.warnings);
+  print_warnings(plan.warnings);
   show("{}", describe(experiment, model));
   Arena arena(threads);
   Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);

@@ -7,6 +7,7 @@
 
 #include "config/parse.h"
 #include "data/sources.h"
+#include "experiment/number_range.h"
 #include "experiment/preflight.h"
 
 namespace backplane {
@@ -62,17 +63,27 @@ void check_run_name(const Node& name) {
             .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
 }
 
-/// Puts what stands behind --weights and --rename into the tree, where the schema will look at it.
+/// Puts what stands behind --weights and --rename into the tree, where the schema will look at it: another file, and
+/// more renames; what else init_from says stays.
 void set_initial_weights(Node& root, const ExperimentRequest& request) {
   Node* network = root.is_map() ? root.find("network") : nullptr;
   if (request.weights.empty() || network == nullptr || !network->is_map()) return;
-  Node file = Node::text(request.weights), renames = Node::empty_list(), section = Node::empty_map();
-  for (const std::string& word : request.renames) renames.list.push_back(Node::text(word));
-  section.map.emplace_back("file", std::move(file));
-  section.map.emplace_back("rename", std::move(renames));
-  config::set_origin(section, {.source = "command line (--weights, --rename)"}, false);
-  std::erase_if(network->map, [](const Node::Entry& entry) { return entry.first == "init_from"; });
-  network->map.emplace_back("init_from", std::move(section));
+  const auto from_command_line = [](const std::string& word) {
+    Node node = Node::text(word);
+    config::set_origin(node, {.source = "command line (--weights, --rename)"}, false);
+    return node;
+  };
+  const auto entry_of = [](Node& map, const char* key, const Node& otherwise) -> Node& {
+    if (map.find(key) == nullptr) map.map.emplace_back(key, otherwise);
+    return *map.find(key);
+  };
+  Node& section = entry_of(*network, "init_from", Node::empty_map());
+  if (!section.is_map()) section = Node::empty_map();  // the name of a file alone
+  entry_of(section, "file", {}) = from_command_line(request.weights);
+  for (const std::string& word : request.renames) {
+    Node& renames = entry_of(section, "rename", Node::empty_list());
+    if (renames.is_list()) renames.list.push_back(from_command_line(word));  // else the schema says what is wrong
+  }
 }
 
 Experiment read_document(const Node& root, const Registry& registry) {
@@ -83,6 +94,7 @@ Experiment read_document(const Node& root, const Registry& registry) {
   experiment.name = document.at("name").as_text();
   experiment.seed = static_cast<std::uint64_t>(document.at("seed").as_integer());
   experiment.dtype = document.at("dtype").as_text() == "float64" ? DType::float64 : DType::float32;
+  require_representable(document, experiment.dtype);
   experiment.network = read_network(document.at("network"));
   if (const Node* section = document.at("network").find("init_from"); section != nullptr && !section->is_null())
     experiment.initial_weights = read_initial_weights(*section);
@@ -133,7 +145,8 @@ Model build_model(const Experiment& experiment, const Registry& registry, DataSe
     notes = load_initial_weights(*experiment.initial_weights, network);
     data.files.push_back(experiment.initial_weights->file);
   }
-  return {std::move(data), std::move(network), std::move(loss), std::move(notes)};
+  std::vector<std::string> warnings = doubts_before_training(experiment, data, network, loss);
+  return {std::move(data), std::move(network), std::move(loss), std::move(notes), std::move(warnings)};
 }
 
 }  // namespace backplane

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "experiment/check_inputs.h"
 #include "experiment/tap_source.h"
 #include "trainer/batch_order.h"
 
@@ -76,13 +77,14 @@ void check_lengths(const DataSet& data, const Network& network) {
                      .hint = "global_avg_pool and recurrent layers with output: last look at lengths"});
 }
 
-/// A layer that normalises over the batch has nothing to normalise in a batch of one row.
+/// A layer that normalises over the batch has nothing to normalise in a batch that has one value per feature: one row,
+/// and that of a single place.
 void check_last_batch(const TrainOptions& train, const DataSet& data, const Network& network) {
   BatchOrder order(data.train.count, train.batch_size);
   if (train.streams) order.arrange_as_streams();
   if (order.batch(order.batches() - 1).size() != 1) return;
   for (const LayerNode& node : network.nodes())
-    if (node.plan.forward_sums > 0 && node.plan.output.size() == 1)
+    if (node.plan.forward_sums > 0 && node.output_size == node.features())
       throw UserError(
           ExitCode::bad_config,
           Diagnostic{.place = node.layer.place(),
@@ -94,7 +96,7 @@ void check_last_batch(const TrainOptions& train, const DataSet& data, const Netw
 
 /// Streams follow the order of the data; a split drawn at random tears holes into it.
 void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data, const Place& place) {
-  if (train.streams && data.validation && data.steps == 1)
+  if (train.streams && data.validation && (data.steps == 1 || data.vocabulary.empty()))
     throw UserError(ExitCode::bad_config,
                     Diagnostic{.place = place,
                                .what = "train.streams goes through the data in order, but `validation` takes samples "
@@ -103,7 +105,44 @@ void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data,
                                .hint = "leave validation out"});
 }
 
+std::string at(const Place& place) {
+  return place.text().empty() ? "" : place.text() + ": ";
+}
+
 }  // namespace
+
+std::vector<std::string> doubts_before_training(const Experiment& experiment, const DataSet& data,
+                                                const Network& network, const Loss& loss) {
+  std::vector<std::string> doubts;
+  for (const std::string& doubt : loss.doubts(data)) doubts.push_back(at(data.train.targets_origin.place) + doubt);
+  const LayerNode& last = network.output();
+  const std::int64_t outputs = loss.outputs() / data.steps;
+  if (loss.has_accuracy() && outputs > 1 && outputs > data.classes)
+    doubts.push_back(fmt::format(
+        "{}the last layer '{}' has {} outputs{}, but the data has {} class{}: output{} can never be right (counted "
+        "from 0)",
+        at(last.layer.place()), last.name(), outputs, data.steps > 1 ? " a step" : "", data.classes,
+        data.classes == 1 ? "" : "es",
+        outputs - data.classes == 1 ? fmt::format(" {}", data.classes)
+                                    : fmt::format("s {} to {}", data.classes, outputs - 1)));
+  for (std::size_t i = 0; i < network.nodes().size() && !data.vocabulary.empty(); ++i) {
+    const LayerNode& node = network.nodes()[i];
+    if (experiment.network.layers[i].type != "embedding" || node.inputs.front() != LayerNode::kData) continue;
+    const std::int64_t size = experiment.network.layers[i].settings.at("vocabulary").as_integer();
+    if (size > data.classes)
+      doubts.push_back(
+          fmt::format("{}layer '{}' has a vocabulary of {}, but the text has {} symbols: the other rows are "
+                      "never trained",
+                      at(node.layer.place()), node.name(), size, data.classes));
+  }
+  const config::Node& batch_size = experiment.resolved.at("train").at("batch_size");
+  if (!batch_size.is_default && experiment.train.batch_size > data.train.count)
+    doubts.push_back(fmt::format("{}train.batch_size is {}, but there {} {} training sample{}: every step takes all",
+                                 at(batch_size.place), experiment.train.batch_size,
+                                 data.train.count == 1 ? "is" : "are", data.train.count,
+                                 data.train.count == 1 ? "" : "s"));
+  return doubts;
+}
 
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
   check_early_stopping(experiment.train.early_stopping, data);
@@ -116,6 +155,7 @@ void check_before_training(const Experiment& experiment, const DataSet& data, co
   check_generate(experiment.generate, data, network);
   check_lengths(data, network);
   check_last_batch(experiment.train, data, network);
+  check_inputs(experiment, data, network);
 }
 
 }  // namespace backplane

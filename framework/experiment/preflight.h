@@ -5,7 +5,11 @@
 namespace backplane {
 
 /// What experiment, data and network must have in common, looked at before a run makes its directory. Throws UserError
-/// (bad_config) at the place in the YAML.
+/// at the place in the YAML (bad_config) or of the data.
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network);
+
+/// What goes together, but is hardly meant so; a sentence each, with its place, for the user to read.
+std::vector<std::string> doubts_before_training(const Experiment& experiment, const DataSet& data,
+                                                const Network& network, const Loss& loss);
 
 }  // namespace backplane

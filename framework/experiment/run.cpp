@@ -119,6 +119,11 @@ class Run {
                               counted(model_.data.train.count, "training sample"),
                               counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
     for (const std::string& note : model_.notes) progress_.say(note);
+    const auto warn = [this](const std::vector<std::string>& warnings) {
+      for (const std::string& what : warnings) progress_.say("warning: " + what);
+    };
+    warn(model_.warnings);
+    warn(beginning_.plan.warnings);
   }
 
   void train() {

@@ -56,6 +56,12 @@ struct Pattern {
   std::string layer, tensor;
 };
 
+/// `weights` or `gradients` of a network that has none to train: the name is right, and often a default.
+bool wants_parameters_of_none(const Tap& tap, const std::vector<TapSource>& sources) {
+  return (tap.pattern == "weights" || tap.pattern == "gradients") &&
+         std::ranges::none_of(sources, [&](const TapSource& source) { return source.tap == tap.pattern; });
+}
+
 [[noreturn]] void report_unused(const Tap& tap, const Network& network, const std::vector<TapSource>& sources,
                                 const std::string& path) {
   const Pattern pattern(tap.pattern);
@@ -90,7 +96,7 @@ std::vector<TapSource> find_taps(const Network& network, const std::vector<Tap>&
     for (std::size_t i = 0; i < sources.size(); ++i)
       if (pattern.fits_layer(network.nodes()[sources[i].node].name()) && pattern.fits_tensor(sources[i]))
         is_used = is_tapped[i] = true;
-    if (!is_used) report_unused(tap, network, sources, path);
+    if (!is_used && !wants_parameters_of_none(tap, sources)) report_unused(tap, network, sources, path);
   }
   std::vector<TapSource> found;
   for (std::size_t i = 0; i < sources.size(); ++i)

@@ -21,7 +21,8 @@ struct TapSource {
 };
 
 /// The tensors that taps name, each once, in the order of layers. Throws UserError (bad_config) where a tap names
-/// none: it would never record anything. `path`: where the taps stand, for messages.
+/// none: it would never record anything; but for `weights` and `gradients` of a network that has none. `path`: where
+/// the taps stand, for messages.
 std::vector<TapSource> find_taps(const Network& network, const std::vector<Tap>& taps, const std::string& path);
 
 /// Where it lies: z, δ and gradients after a pass that kept them.

@@ -18,25 +18,20 @@ std::uint64_t bytes_of(const TraceSeries& series) {
   return bytes;
 }
 
-/// A step that lies beyond the end is never recorded.
-void check_steps(const StepRules& rules, std::int64_t steps_per_epoch, std::int64_t total_steps, const char* path) {
-  if (!rules.is_empty() && RecordedSteps(rules, steps_per_epoch, total_steps).count() == 0)
-    throw UserError(ExitCode::bad_config,
-                    Diagnostic{.place = rules.place,
-                               .what = fmt::format("no step of the run is recorded: it has {} steps", total_steps),
-                               .path = path,
-                               .hint = "record more often, or train longer"});
-  for (const std::int64_t step : rules.at)
-    if (step > total_steps)
-      throw UserError(
-          ExitCode::bad_config,
-          Diagnostic{.place = rules.place,
-                     .what = fmt::format("step {} is never reached: the run has {} steps", step, total_steps),
-                     .path = path,
-                     .hint = "leave it out, or train longer"});
-}
-
 }  // namespace
+
+/// A run that was shortened is worth having without its records.
+void TracePlan::look_at_steps(const StepRules& rules, const RecordedSteps& steps, std::int64_t total_steps,
+                              const char* path) {
+  const auto warn = [&](const std::string& what) {
+    const std::string place = rules.place.text();
+    warnings.push_back(fmt::format("{}{}{}: {}", place, place.empty() ? "" : ": ", path, what));
+  };
+  const std::string length = fmt::format("the run has {} step{}", total_steps, total_steps == 1 ? "" : "s");
+  if (!rules.is_empty() && steps.count() == 0) return warn("no step of the run is recorded: " + length);
+  for (const std::int64_t step : rules.at)
+    if (step > total_steps) warn(fmt::format("step {} is never reached: {}", step, length));
+}
 
 TracePlan::TracePlan(const Experiment& experiment, const Network& network, const RunLength& length) {
   const RecordOptions& record = experiment.record;
@@ -50,12 +45,12 @@ TracePlan::TracePlan(const Experiment& experiment, const Network& network, const
   statistics = find_taps(network, record.statistics.taps, "record.statistics.taps");
   statistics_of = record.statistics.of;
   choose_time_steps(record);
-  check_steps(record.steps, length.steps_per_epoch, length.total_steps, "record");
-  check_steps(record.statistics.steps, length.steps_per_epoch, length.total_steps, "record.statistics");
   tensor_steps = RecordedSteps(record.steps, length.steps_per_epoch, length.total_steps);
   statistics_steps = RecordedSteps(record.statistics.steps, length.steps_per_epoch, length.total_steps);
-  if (record.steps.is_empty()) tensors.clear();
-  if (record.statistics.steps.is_empty()) statistics.clear();
+  look_at_steps(record.steps, tensor_steps, length.total_steps, "record");
+  look_at_steps(record.statistics.steps, statistics_steps, length.total_steps, "record.statistics");
+  if (tensor_steps.count() == 0) tensors.clear();
+  if (statistics_steps.count() == 0) statistics.clear();
   if (record.budget) fit(*record.budget, record.budget_place);
 }
 

@@ -15,7 +15,7 @@ namespace backplane {
 /// What a run is going to record: which tensors, at which steps, how large. Made before anything is written.
 class TracePlan {
  public:
-  /// Throws UserError (bad_config) where a tap or a step would never be recorded, or a budget holds not one record.
+  /// Throws UserError (bad_config) where a tap would never be recorded, or a budget holds not one record.
   TracePlan(const Experiment& experiment, const Network& network, const RunLength& length);
 
   bool is_empty() const { return tensors.empty() && statistics.empty(); }
@@ -36,7 +36,8 @@ class TracePlan {
   std::vector<TapSource> statistics;  ///< of which statistics are recorded
   std::vector<Statistic> statistics_of;
   RecordedSteps tensor_steps, statistics_steps;
-  std::int64_t stride = 1;  ///< every so many of the steps asked for are recorded, to keep to the budget
+  std::vector<std::string> warnings;  ///< of steps that are asked for beyond the end of the run
+  std::int64_t stride = 1;            ///< every so many of the steps asked for are recorded, to keep to the budget
   std::int64_t samples = 0;
   std::vector<std::int64_t> time_steps;  ///< empty: all
   TraceType element = TraceType::float32;
@@ -51,6 +52,7 @@ class TracePlan {
   TraceSeries tensor_series() const;
   TraceSeries statistics_series() const;
   std::vector<TraceScale> scales_of(const std::vector<TraceSeries>& series) const;
+  void look_at_steps(const StepRules& rules, const RecordedSteps& steps, std::int64_t total_steps, const char* path);
   void choose_time_steps(const RecordOptions& record);
   void fit(std::uint64_t budget, const Place& place);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "base/suggest.h"
 #include "files/digest.h"
@@ -52,6 +53,21 @@ Buffer make_buffer(const Layer& layer, const std::string& what, const Shape& sha
                              .what = fmt::format("layer '{}': there is no memory for {} of shape {}", layer.name(),
                                                  what, to_string(shape)),
                              .hint = "fewer outputs, here or in the layer before, need less"});
+}
+
+/// An initialiser's numbers may be too large for the type, and a plug-in's fans no numbers of units.
+void require_finite(const Layer& layer, const Parameter& parameter, const Place& place, DType dtype) {
+  dispatch(dtype, [&]<class T>(T) {
+    const T* values = parameter.value.as<T>();
+    const T* bad = std::find_if_not(values, values + parameter.count, [](T value) { return std::isfinite(value); });
+    if (bad == values + parameter.count) return;
+    throw UserError(
+        ExitCode::bad_config,
+        Diagnostic{.place = place.text().empty() ? layer.place() : place,
+                   .what = fmt::format("parameter '{}' of layer '{}' would begin with {} at element {} in {}",
+                                       parameter.name, layer.name(), *bad, bad - values, name_of(dtype)),
+                   .hint = "give it an initialiser with smaller numbers, or set dtype: float64"});
+  });
 }
 
 }  // namespace
@@ -138,6 +154,7 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
     initialize(initializer_of(spec, declared, node.layer.plugin()), stream, planned.shape, planned.fan_in,
                planned.fan_out, dtype_, parameter.value.data(),
                fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
+    require_finite(node.layer, parameter, initializer_of(spec, declared, node.layer.plugin()).place, dtype_);
     node.parameters.push_back(std::move(parameter));
   }
 }
