@@ -178,8 +178,8 @@ class LayerReplay {
     for (const LayerNode& node : c_.network.nodes())
       consumers += std::count(node.inputs.begin(), node.inputs.end(), node_.inputs[k]);
     if (consumers > 1) return leave_out(name, shape, fmt::format("{} inputs are fed by it and add to it", consumers));
-    const StoredTensor& tensor = require_stored(producer, "activation_gradient", shape, c_.dtype(), c_.source);
-    result_.tensors.push_back(compare_replayed(name, shape, c_.dtype(), tensor.data.data(), t_.d_inputs[k].data()));
+    const auto* stored = require_stored(producer, "activation_gradient", shape, c_.dtype(), c_.source).data.data();
+    result_.tensors.push_back(compare_replayed(name, shape, c_.dtype(), stored, t_.d_inputs[k].data()));
   }
 
   void compare_gradient(std::size_t p, std::vector<Buffer>& parts) {
