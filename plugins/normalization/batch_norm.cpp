@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kernels/multiversion.h"
 #include "normalization/normalization.h"
+#include "normalization/twofold.h"
 
 namespace normalization {
 
@@ -14,24 +16,53 @@ enum State : std::uint32_t { kRunningMean, kRunningVariance };
 /// Four rows at a time, since the sums are loaded and stored once for all of them.
 constexpr std::int64_t kRows = 4;
 
-/// sum[f] += Σ x − m, square[f] += Σ (x − m)² over `rows` rows of `F`.
+/// sum[f] += Σ x − x₀, square[f] += Σ (x − x₀)² over `rows` rows of `F`.
 template <class T>
-BP_MULTIVERSION void add_moments(std::int64_t rows, std::int64_t F, const T* x, const T* m, double* __restrict sum,
-                                 double* __restrict square) {
+BP_MULTIVERSION void add_moments(std::int64_t rows, std::int64_t F, const T* x, const double* __restrict x0,
+                                 double* __restrict sum, double* __restrict square) {
   std::int64_t r = 0;
   for (; r + kRows <= rows; r += kRows, x += kRows * F)
     for (std::int64_t f = 0; f < F; ++f) {
-      const double shift = m[f];
+      const double shift = x0[f];
       const double d0 = x[f] - shift, d1 = x[F + f] - shift, d2 = x[2 * F + f] - shift, d3 = x[3 * F + f] - shift;
       sum[f] += (d0 + d1) + (d2 + d3);
       square[f] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
     }
   for (; r < rows; ++r, x += F)
     for (std::int64_t f = 0; f < F; ++f) {
-      const double d = x[f] - static_cast<double>(m[f]);
+      const double d = x[f] - x0[f];
       sum[f] += d;
       square[f] += d * d;
     }
+}
+
+/// What the slices leave and the host adds up: n, and of each feature the pieces of Σ x and Σ x². numerics: where the
+/// mean is large beside the deviation, Σ x² − (Σ x)²/n cancels, which twice the digits afford.
+template <class Number>
+struct Sums {
+  Sums(Number* numbers, std::int64_t F) : n(numbers[0]), x(numbers + 1), square(x + kPieces * F), stride(F) {}
+  static std::int64_t size(std::int64_t F) { return 1 + 2 * kPieces * F; }
+
+  Twofold mean(std::int64_t f) const { return join_pieces(x + f, stride) / n; }
+  /// Σ (x − mean)²
+  double deviation(std::int64_t f) const {
+    const Twofold sum = join_pieces(x + f, stride);
+    const Twofold rest = join_pieces(square + f, stride) + -(sum * sum / n);
+    return std::max(rest.hi, 0.0);  // in this order: NaN stays NaN, since a divergence must show
+  }
+
+  Number &n, *x, *square;
+  std::int64_t stride;
+};
+
+/// Σ x = n·x₀ + Σ (x − x₀) and Σ x² = n·x₀² + 2x₀·Σ (x − x₀) + Σ (x − x₀)², with all digits.
+BP_MULTIVERSION void add_shifted(std::int64_t F, const double* x0, const double* sum, const double* square,
+                                 const Sums<double>& to) {
+  for (std::int64_t f = 0; f < F; ++f) {
+    const Twofold offset = exact_product(to.n, x0[f]), part{sum[f], 0.0}, base{x0[f], 0.0};
+    add_pieces(offset + part, to.x + f, F);
+    add_pieces(base * (offset + part + part) + Twofold{square[f], 0.0}, to.square + f, F);
+  }
 }
 
 /// sum[f] += Σ δ, product[f] += Σ δ·x̂, where x̂ = (x − mean)·inverse.
@@ -127,8 +158,12 @@ const auto kNothing = [](std::int64_t, std::int64_t) {};
 template <class T>
 struct BatchNorm::Moments {
   double* sums;       ///< two of them, free to use
+  double* rest;       ///< what rounding took off the mean: μ = mean + rest
   T *mean, *inverse;  ///< μ and 1/√(σ² + ε); in evaluation, from the running statistics
   T *scale, *spare[2];
+
+  /// Σδx̂ from Σδ and what add_products gave, which knows no rest.
+  double products(std::int64_t f, double sum, double product) const { return product - rest[f] * inverse[f] * sum; }
 };
 
 void BatchNorm::describe(bp::About<BatchNorm>& about) {
@@ -148,24 +183,30 @@ void BatchNorm::plan(bp::Plan& plan) const {
   plan.parameter(kBeta, {F}, F, F);
   plan.needs_inputs();
   plan.uses_lengths();
-  plan.batch_sums(2 * F + 1, 2 * F);
+  plan.batch_sums(Sums<double>::size(F), 2 * F);
   plan.shared_state("running_mean", {F}, 0.0);
   plan.shared_state("running_variance", {F}, 1.0);
-  plan.workspace(static_cast<std::uint64_t>(7 * F) * sizeof(double), 0);
+  plan.workspace(static_cast<std::uint64_t>(8 * F) * sizeof(double), 0);
 }
 
 template <class T>
 void BatchNorm::collect_forward(const bp::Call<T>& call) const {
   const auto a = call.input(0);
   const std::int64_t F = a.columns();
-  double* sums = call.forward_sums();
+  const Sums sums(call.forward_sums(), F);
+  // x₀ is a row of the slice itself, which no value is farther from than from the others.
+  double *x0 = static_cast<double*>(call.workspace()), *sum = x0 + F, *square = sum + F;
+  std::fill_n(sum, 2 * F, 0.0);
   for_each_run(
       call,
       [&](std::int64_t row, std::int64_t rows) {
-        add_moments<T>(rows, F, a.data() + row * F, call.state(kRunningMean).data(), sums, sums + F);
-        sums[2 * F] += static_cast<double>(rows);
+        const T* x = a.data() + row * F;
+        if (sums.n == 0 && rows > 0) std::copy_n(x, F, x0);
+        add_moments<T>(rows, F, x, x0, sum, square);
+        sums.n += static_cast<double>(rows);
       },
       kNothing);
+  if (sums.n > 0) add_shifted(F, x0, sum, square, sums);
 }
 
 template <class T>
@@ -174,20 +215,17 @@ BatchNorm::Moments<T> BatchNorm::moments(const bp::Call<T>& call) const {
   const auto gamma = call.parameter(kGamma);
   const std::int64_t F = gamma.size();
   auto* sums = static_cast<double*>(call.workspace());
-  T* arrays = reinterpret_cast<T*>(sums + 2 * F);
-  const Moments<T> moments{sums, arrays, arrays + F, arrays + 2 * F, {arrays + 3 * F, arrays + 4 * F}};
-  const double* batch = call.training() ? call.forward_sums() : nullptr;
-  if (batch != nullptr && batch[2 * F] < 2)
+  T* arrays = reinterpret_cast<T*>(sums + 3 * F);
+  const Moments<T> moments{sums, sums + 2 * F, arrays, arrays + F, arrays + 2 * F, {arrays + 3 * F, arrays + 4 * F}};
+  std::optional<Sums<double>> batch;
+  if (call.training()) batch.emplace(call.forward_sums(), F);
+  if (batch && batch->n < 2)
     throw bp::Error("needs more than one value per feature to train, got a batch of one sample with one position");
   for (std::int64_t f = 0; f < F; ++f) {
-    double mean = running_mean[f], variance = running_variance[f];
-    if (batch != nullptr) {
-      const double n = batch[2 * F], offset = batch[f] / n;
-      mean += offset;
-      variance = std::max(0.0, batch[F + f] / n - offset * offset);
-      if (std::isnan(offset)) variance = offset;  // max lets no NaN through, and a divergence must show
-    }
-    moments.mean[f] = static_cast<T>(mean);
+    const Twofold mean = batch ? batch->mean(f) : Twofold{static_cast<double>(running_mean[f]), 0.0};
+    const double variance = batch ? batch->deviation(f) / batch->n : static_cast<double>(running_variance[f]);
+    moments.mean[f] = static_cast<T>(mean.hi);
+    moments.rest[f] = (mean.hi - moments.mean[f]) + mean.lo;
     moments.inverse[f] = static_cast<T>(1.0 / std::sqrt(variance + epsilon));
     moments.scale[f] = gamma[f] * moments.inverse[f];
   }
@@ -200,10 +238,12 @@ void BatchNorm::forward(const bp::Call<T>& call) const {
   const auto z = call.output();
   const std::int64_t F = a.columns();
   const Moments<T> moment = moments(call);
+  T* offset = moment.spare[0];
+  for (std::int64_t f = 0; f < F; ++f) offset[f] = static_cast<T>(beta[f] - moment.rest[f] * moment.scale[f]);
   for_each_run(
       call,
       [&](std::int64_t row, std::int64_t rows) {
-        normalize<T>(rows, F, a.data() + row * F, moment.mean, moment.scale, beta.data(), z.data() + row * F);
+        normalize<T>(rows, F, a.data() + row * F, moment.mean, moment.scale, offset, z.data() + row * F);
       },
       [&](std::int64_t row, std::int64_t rows) { std::fill_n(z.data() + row * F, rows * F, T(0)); });
 }
@@ -231,10 +271,14 @@ void BatchNorm::backward(const bp::Call<T>& call) const {
   if (const auto d_a = call.d_input(0)) {
     // In evaluation μ and σ² are constants, and nothing is taken off δ.
     T *mean_delta = moment.spare[0], *slope = moment.spare[1];
-    for (std::int64_t f = 0; f < F; ++f) {
-      const double n = call.training() ? call.forward_sums()[2 * F] : 1.0;
-      mean_delta[f] = call.training() ? static_cast<T>(call.backward_sums()[f] / n) : T(0);
-      slope[f] = call.training() ? static_cast<T>(call.backward_sums()[F + f] / n) * moment.inverse[f] : T(0);
+    std::fill_n(mean_delta, F, T(0));
+    std::fill_n(slope, F, T(0));
+    if (call.training()) {
+      const double n = Sums(call.forward_sums(), F).n, *sum = call.backward_sums(), *product = sum + F;
+      for (std::int64_t f = 0; f < F; ++f) {
+        slope[f] = static_cast<T>(moment.products(f, sum[f], product[f]) / n) * moment.inverse[f];
+        mean_delta[f] = static_cast<T>(sum[f] / n - moment.rest[f] * slope[f]);
+      }
     }
     for_each_run(
         call,
@@ -256,7 +300,7 @@ void BatchNorm::backward(const bp::Call<T>& call) const {
       kNothing);
   for (std::int64_t f = 0; f < F; ++f) {
     if (d_beta) d_beta[f] += static_cast<T>(moment.sums[f]);
-    if (d_gamma) d_gamma[f] += static_cast<T>(moment.sums[F + f]);
+    if (d_gamma) d_gamma[f] += static_cast<T>(moment.products(f, moment.sums[f], moment.sums[F + f]));
   }
 }
 
@@ -265,12 +309,12 @@ void BatchNorm::update_state(const bp::Call<T>& call) const {
   if (!call.training()) return;
   const auto running_mean = call.state(kRunningMean), running_variance = call.state(kRunningVariance);
   const std::int64_t F = running_mean.size();
-  const double* sums = call.forward_sums();
-  const double n = sums[2 * F];
+  const Sums batch(call.forward_sums(), F);
   for (std::int64_t f = 0; f < F; ++f) {
-    const double offset = sums[f] / n, variance = std::max(0.0, sums[F + f] / n - offset * offset);
-    running_mean[f] = static_cast<T>(running_mean[f] + momentum * offset);
-    running_variance[f] = static_cast<T>((1.0 - momentum) * running_variance[f] + momentum * n / (n - 1.0) * variance);
+    const Twofold mean = batch.mean(f);
+    const double old = running_mean[f], unbiased = batch.deviation(f) / (batch.n - 1.0);
+    running_mean[f] = static_cast<T>(old + momentum * ((mean.hi - old) + mean.lo));
+    running_variance[f] = static_cast<T>((1.0 - momentum) * running_variance[f] + momentum * unbiased);
   }
 }
 

@@ -12,8 +12,7 @@ namespace normalization {
 ///
 ///   backward   ∂C/∂a = γ/√(σ² + ε) ⊙ (δ − (Σδ + x̂ ⊙ Σδx̂)/n)  (written)     ∂C/∂γ += Σ δx̂     ∂C/∂β += Σ δ
 ///   needs      a
-///   sums       Σ(a − m), Σ(a − m)² and n; Σδ and Σδx̂. m is the running mean: a shift leaves the algebra as it is and
-///              keeps the squares from cancelling, and it is the same for all slices of a step.
+///   sums       n, Σa and Σa² with twice the digits of float64, so that σ² is right wherever μ lies; Σδ and Σδx̂
 ///   state      running_mean m ← (1 − momentum)·m + momentum·μ, running_variance likewise with n/(n − 1)·σ², as PyTorch
 ///              has it. Evaluation normalises by them, not by μ and σ².
 ///   lengths    steps past a sample's length are not counted; z and ∂C/∂a are 0 there

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -90,6 +91,64 @@ TEST_P(Normalization, BatchNormKeepsPrecisionFarFromZero) {
   LayerBench norm("batch_norm", "{epsilon: 0.0}", {{1}}, 4, dtype());
   norm.input(0, {4095, 4097, 4095, 4097}).parameter(0, {1}).parameter(1, {0});
   EXPECT_EQ(norm.forward(), (Numbers{-1, 1, -1, 1}));
+}
+
+TEST_P(Normalization, BatchNormOfMillionsInItsFirstStep) {
+  // Mean 1000000 + 4/3 and variance 14/9, while the running mean is 0: Σa² − (Σa)²/n would cancel.
+  for (const std::int64_t rows : {1, 2, 3}) {
+    LayerBench norm("batch_norm", "{epsilon: 0.0}", {{1}}, 3, dtype());
+    norm.in_slices_of(rows).input(0, {1000000, 1000001, 1000003}).parameter(0, {1}).parameter(1, {0});
+    const double s = std::sqrt(14.0);
+    expect_near(norm.forward(), {-4 / s, -1 / s, 5 / s}, dtype());
+    norm.update_state();
+    expect_near(norm.state(1), {0.9 + 0.1 * 7 / 3}, dtype());
+  }
+}
+
+/// The definition in long double, mean first, variance in a second pass.
+struct BatchNormReference {
+  Numbers z, d_input, d_gamma;
+  double variance = 0.0;
+
+  /// Of one feature with γ = 1, β = 0, ε = 0.
+  BatchNormReference(const Numbers& a, const Numbers& delta) {
+    const auto n = static_cast<long double>(a.size());
+    long double mean = 0, square = 0, sum = 0, product = 0;  // numbers less the first one, which is exact
+    for (const double x : a) mean += (x - static_cast<long double>(a[0])) / n;
+    const auto distance = [&](double x) { return x - static_cast<long double>(a[0]) - mean; };
+    for (const double x : a) square += distance(x) * distance(x) / n;
+    const auto normal = [&](double x) { return distance(x) / std::sqrt(square); };
+    for (std::size_t i = 0; i < a.size(); ++i) sum += delta[i], product += delta[i] * normal(a[i]);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      z.push_back(static_cast<double>(normal(a[i])));
+      d_input.push_back(static_cast<double>((delta[i] - (sum + normal(a[i]) * product) / n) / std::sqrt(square)));
+    }
+    d_gamma = {static_cast<double>(product)};
+    variance = static_cast<double>(square);
+  }
+};
+
+TEST_P(Normalization, BatchNormKeepsItsDigitsWhereverTheMeanLies) {
+  constexpr std::int64_t kRows = 50;
+  for (const double mean : {0.0, 1e2, 1e3, -1e4, 1e6})
+    for (const std::int64_t rows : {kRows, std::int64_t{7}, std::int64_t{1}}) {
+      SCOPED_TRACE("mean " + std::to_string(mean) + ", slices of " + std::to_string(rows));
+      Numbers a, delta;
+      for (std::int64_t i = 0; i < kRows; ++i) {
+        const double x = mean + 1.4 * std::sin(static_cast<double>(7 * i + 1));
+        a.push_back(dtype() == DType::float32 ? static_cast<float>(x) : x);
+        delta.push_back(std::ldexp(std::round(64 * std::cos(static_cast<double>(3 * i))), -6));
+      }
+      const BatchNormReference reference(a, delta);
+      LayerBench norm("batch_norm", "{epsilon: 0.0, momentum: 1.0}", {{1}}, kRows, dtype());
+      norm.in_slices_of(rows).input(0, a).parameter(0, {1}).parameter(1, {0});
+      expect_near(norm.forward(), reference.z, dtype(), 8);
+      const auto gradients = norm.backward(delta);
+      expect_near(gradients.inputs[0], reference.d_input, dtype(), 8);
+      expect_near(gradients.parameters[0], reference.d_gamma, dtype(), 256);  // it was added to 100
+      norm.update_state();
+      expect_near(norm.state(1), {reference.variance * kRows / (kRows - 1)}, dtype());
+    }
 }
 
 TEST_P(Normalization, BatchNormDoesNotCountPadding) {
