@@ -33,12 +33,12 @@ struct Identity : Elementwise<Identity, Function::identity> {
 
 struct Sigmoid : Elementwise<Sigmoid, Function::sigmoid> {
   static void describe(bp::About<Sigmoid>& about) {
-    about.name("sigmoid").summary("1 / (1 + exp(-z))").needs(BP_NEEDS_A);
+    about.name("sigmoid").summary("1 / (1 + exp(-z))").needs(BP_NEEDS_Z);
   }
 };
 
 struct Tanh : Elementwise<Tanh, Function::tanh> {
-  static void describe(bp::About<Tanh>& about) { about.name("tanh").summary("tanh(z)").needs(BP_NEEDS_A); }
+  static void describe(bp::About<Tanh>& about) { about.name("tanh").summary("tanh(z)").needs(BP_NEEDS_Z); }
 };
 
 struct Relu : Elementwise<Relu, Function::relu> {
@@ -59,7 +59,7 @@ struct Elu : Elementwise<Elu, Function::elu> {
   double alpha = 1.0;
 
   static void describe(bp::About<Elu>& about) {
-    about.name("elu").summary("z if z > 0, else alpha·(exp(z) - 1)");
+    about.name("elu").summary("z if z > 0, else alpha·(exp(z) - 1)").needs(BP_NEEDS_Z);
     about.attribute("alpha", &Elu::alpha, "minus the limit for very negative z").at_least(0);
   }
   double parameter() const { return alpha; }
@@ -78,7 +78,7 @@ struct Softplus : Elementwise<Softplus, Function::softplus> {
 };
 
 struct Swish : Elementwise<Swish, Function::swish> {
-  static void describe(bp::About<Swish>& about) { about.name("swish").summary("z / (1 + exp(-z))"); }
+  static void describe(bp::About<Swish>& about) { about.name("swish").summary("z / (1 + exp(-z))").needs(BP_NEEDS_Z); }
 };
 
 struct Softmax {

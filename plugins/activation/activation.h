@@ -6,14 +6,14 @@
 ///
 ///   name        σ(z)                               σ'(z)                                   from
 ///   identity    z                                  1
-///   sigmoid     1 / (1 + e⁻ᶻ)                      a·(1 − a)                               a
-///   tanh        tanh z                             1 − a²                                  a
+///   sigmoid     1 / (1 + e⁻ᶻ)                      e⁻ᶻ / (1 + e⁻ᶻ)²                        z
+///   tanh        tanh z                             4e⁻²ᶻ / (1 + e⁻²ᶻ)²                     z
 ///   relu        max(0, z)                          1 if z > 0, else 0 (0 at the kink)      a
 ///   leaky_relu  z if z > 0, else slope·z           1 if z > 0, else slope                  z
-///   elu         z if z > 0, else alpha·(eᶻ − 1)    1 if z > 0, else a + alpha              z, a
+///   elu         z if z > 0, else alpha·(eᶻ − 1)    1 if z > 0, else alpha·eᶻ               z
 ///   gelu        z·Φ(z), Φ(z) = ½(1 + erf(z/√2))    Φ(z) + z·φ(z), φ = standard normal      z
 ///   softplus    ln(1 + eᶻ)                         1 / (1 + e⁻ᶻ)                           z
-///   swish       z / (1 + e⁻ᶻ)                      s + a·(1 − s), s = 1 / (1 + e⁻ᶻ)        z, a
+///   swish       z / (1 + e⁻ᶻ)                      s + z·s·(1 − s), s = 1 / (1 + e⁻ᶻ)      z
 ///   softmax     eᶻⁱ / Σⱼ eᶻʲ over the last axis    δᵢ = aᵢ·(gᵢ − Σⱼ aⱼ gⱼ), g = ∂C/∂a      a
 ///
 ///   sources  Clevert 2016 (elu), Hendrycks, Gimpel 2016 (gelu), Ramachandran 2017 (swish)

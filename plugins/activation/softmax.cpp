@@ -63,10 +63,13 @@ void softmax(const double* z, double* a, std::int64_t rows, std::int64_t feature
 template <class T>
 void softmax_backward(const T* a, const T* d_activation, T* delta, std::int64_t rows, std::int64_t features) {
   // forward was:  aᵢ = eᶻⁱ / Σⱼ eᶻʲ, so ∂aⱼ/∂zᵢ = aⱼ·([i = j] − aᵢ)
+  // numerics: where one a is close to 1, its g less Σ a·g cancels, and what is left is the rounding of the sum. Σ a =
+  // 1, so a second sum, of what is left, has all of its digits.
   for (std::int64_t row = 0; row < rows; ++row, a += features, d_activation += features, delta += features) {
-    T weighted = 0;
+    T weighted = 0, rest = 0;
     for (std::int64_t j = 0; j < features; ++j) weighted += a[j] * d_activation[j];
-    for (std::int64_t i = 0; i < features; ++i) delta[i] = a[i] * (d_activation[i] - weighted);
+    for (std::int64_t j = 0; j < features; ++j) rest += a[j] * (d_activation[j] - weighted);
+    for (std::int64_t i = 0; i < features; ++i) delta[i] = a[i] * ((d_activation[i] - weighted) - rest);
   }
 }
 template void softmax_backward(const float*, const float*, float*, std::int64_t, std::int64_t);

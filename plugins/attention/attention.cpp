@@ -36,10 +36,14 @@ BP_MULTIVERSION void scale(std::int64_t count, T factor, T* row) {
 }
 
 /// g = A ⊙ (g − Σ A ⊙ g)·factor, in place: from ∂C/∂A to ∂C/∂(q·kᵀ) of one row.
+/// numerics: where one A is close to 1, its g less the sum cancels. Σ A = 1, so a second sum, of what is left, has all
+/// of its digits.
 template <class T>
 BP_MULTIVERSION void softmax_backward(std::int64_t count, T factor, const T* A, T* g) {
   const T weighted = lane_sum<T>(count, [=](std::int64_t i) { return A[i] * g[i]; });
-  for (std::int64_t i = 0; i < count; ++i) g[i] = A[i] * (g[i] - weighted) * factor;
+  for (std::int64_t i = 0; i < count; ++i) g[i] -= weighted;
+  const T rest = lane_sum<T>(count, [=](std::int64_t i) { return A[i] * g[i]; });
+  for (std::int64_t i = 0; i < count; ++i) g[i] = A[i] * (g[i] - rest) * factor;
 }
 
 /// Sizes of a call.

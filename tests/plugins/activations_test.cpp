@@ -8,7 +8,9 @@
 #include <string>
 #include <tuple>
 
+#include "plugins/activation_table.h"
 #include "plugins/bench.h"
+#include "tensor/ulps.h"
 
 namespace backplane {
 namespace {
@@ -180,6 +182,32 @@ TEST_P(ActivationValues, AreRightOverTheWholeRange) {
   expect_near(forward(activation(), z, dtype()), expected, dtype(), 8);
 }
 
+/// Units in the last place between what was computed and the right number; among denormals, whose units say nothing
+/// about digits, none up to |z| of the smallest ones.
+template <class T>
+std::uint64_t error_of(double got, double right, double z) {
+  const T wanted = static_cast<T>(right);
+  const double allowed = std::max(1.0, std::abs(z)) * static_cast<double>(std::numeric_limits<T>::denorm_min());
+  if (std::abs(wanted) < std::numeric_limits<T>::min() && std::abs(got - right) <= allowed) return 0;
+  return ulps_between(static_cast<T>(got), wanted);
+}
+
+TEST_P(ActivationValues, KeepTheirDigitsInTheTails) {
+  // A derivative that is taken from a value near its limit has lost the digits in which the two differ.
+  if (std::string(c().attributes) != "{}") GTEST_SKIP() << "the table is for the defaults";
+  for (const auto& entry : testing::kActivationTable) {
+    const bool is_there = dtype() == DType::float64 || static_cast<float>(entry.z) == entry.z;
+    if (entry.name != std::string(c().name) || !is_there) continue;
+    const double a = forward(activation(), {entry.z}, dtype())[0];
+    const double slope = backward(activation(), {entry.z}, {1.0}, dtype())[0];
+    dispatch(dtype(), [&]<class T>(T) {
+      EXPECT_LE(error_of<T>(a, entry.value, entry.z), 5) << "σ(" << entry.z << ") = " << a << ", not " << entry.value;
+      EXPECT_LE(error_of<T>(slope, entry.derivative, entry.z), 8)
+          << "σ'(" << entry.z << ") = " << slope << ", not " << entry.derivative;
+    });
+  }
+}
+
 TEST_P(ActivationValues, LetNaNThrough) {
   // Silently turning NaN into a number would hide a divergence for as long as nobody looks.
   expect_near(forward(activation(), {1, kNaN, 1}, dtype()), {c().values[3], kNaN, c().values[3]}, dtype());
@@ -245,6 +273,23 @@ TEST_P(Softmax, HasTheJacobianComputedByHand) {
   const Activation softmax = make_activation("softmax", GetParam());
   expect_near(backward(softmax, {std::log(1.0), std::log(2.0), std::log(5.0)}, {8, 0, -8}, GetParam()),
               {1.5, 1.0, -2.5}, GetParam(), 8);
+}
+
+TEST_P(Softmax, HasADeltaWithAllItsDigitsWhereOneClassIsCertain) {
+  // a = (1 − 2e, e, e) with e = 2⁻⁴⁰ (float32: 2⁻²⁰): δ = (−5e, 2e, 3e) to first order, and 1·(1 − Σ a g) is not.
+  const Activation softmax = make_activation("softmax", GetParam());
+  const int bits = GetParam() == DType::float32 ? 20 : 40;
+  const double e = std::ldexp(1.0, -bits), z = -bits * std::log(2.0);
+  const Numbers delta = backward(softmax, {0, z, z}, {1, 3, 4}, GetParam());
+  const double tolerance = GetParam() == DType::float32 ? 1e-5 : 1e-11;  // the second order, and the rounding of z
+  EXPECT_NEAR(delta[0], -5 * e, 5 * e * tolerance);
+  EXPECT_NEAR(delta[1], 2 * e, 2 * e * tolerance);
+  EXPECT_NEAR(delta[2], 3 * e, 3 * e * tolerance);
+}
+
+TEST_P(Softmax, LetsNaNInGradientsThrough) {
+  const Numbers delta = backward(make_activation("softmax", GetParam()), {0, 1}, {1, kNaN}, GetParam());
+  EXPECT_TRUE(std::isnan(delta[0]) && std::isnan(delta[1]));
 }
 
 TEST_P(Softmax, RowsSumToOneAndDeltasToZero) {
