@@ -126,7 +126,10 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
   node.is_over_time =
       std::any_of(node.inputs.begin(), node.inputs.end(), [&](int producer) { return is_over_time(producer); });
   node.plan = node.layer.plan(node.input_shapes);
+  // What holds rows of a batch is made later; here, what not even one row of has room is told from a large batch.
   make_buffer(node.layer, "one sample of its output", node.plan.output, dtype_);
+  for (const SavedTensor& saved : node.plan.saved)
+    make_buffer(node.layer, fmt::format("one sample of '{}'", saved.name), saved.sample_shape, dtype_);
   node.output_size = element_count(node.plan.output);
   add_parameters(node, spec, l1, l2);
   add_state(node);
@@ -162,9 +165,9 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
 void Network::add_state(LayerNode& node) {
   for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
     const StateTensor& state = node.plan.state[i];
+    Buffer value = make_buffer(node.layer, fmt::format("state '{}'", state.name), state.shape, dtype_);
     if (state.kind != BP_STATE_SHARED) continue;
-    SharedState shared{.declared = i,
-                       .value = make_buffer(node.layer, fmt::format("state '{}'", state.name), state.shape, dtype_)};
+    SharedState shared{.declared = i, .value = std::move(value)};
     dispatch(dtype_, [&]<class T>(T) {
       std::fill_n(shared.value.as<T>(), element_count(state.shape), static_cast<T>(state.initial));
     });

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <set>
 
 #include "plugin_host/attributes.h"
@@ -23,6 +24,11 @@ namespace backplane {
 namespace {
 
 constexpr std::uint32_t kHighestRank = 8;
+
+/// More than any machine has, and so little that no product with the rows of a batch can overflow: what is larger is a
+/// size that was computed wrongly, such as −1.
+constexpr std::uint64_t kMostWorkspace = std::uint64_t{1} << 46, kMostWorkspacePerSample = std::uint64_t{1} << 34;
+constexpr std::int64_t kMostSums = std::int64_t{1} << 26, kMostPrepared = std::int64_t{1} << 46;
 
 void note_misuse(bp_plan* plan, const char* what) {
   if (plan->misuse.empty()) plan->misuse = what;
@@ -161,6 +167,9 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
     if (parameter.declared <= previous || parameter.declared >= static_cast<int>(type_->parameter_count))
       return "its plan names an undeclared parameter, or not in the order declared";
     previous = parameter.declared;
+    if (parameter.fan_in < 1 || parameter.fan_out < 1)
+      return fmt::format("parameter '{}' has fans of {} and {}: they count connections, and are at least 1",
+                         type_->parameters[parameter.declared]->name, parameter.fan_in, parameter.fan_out);
     if (plan.answer.gradient_units > 0 && (parameter.shape.empty() || parameter.shape[0] != plan.answer.gradient_units))
       return fmt::format("parameter '{}' does not have the gradient units as its first axis",
                          type_->parameters[parameter.declared]->name);
@@ -174,11 +183,19 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
       return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
   }
   if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
+  if (plan.answer.workspace_fixed > kMostWorkspace || plan.answer.workspace_per_sample > kMostWorkspacePerSample)
+    return fmt::format("its plan asks for a workspace of {} bytes and {} for each sample", plan.answer.workspace_fixed,
+                       plan.answer.workspace_per_sample);
+  if (plan.answer.prepared > kMostPrepared)
+    return fmt::format("its plan asks for {} prepared elements", plan.answer.prepared);
   if (plan.answer.writes_gradients && plan.answer.gradient_units == 0)
     return "it writes gradients that are summed slice by slice: writes_gradients wants gradient_units";
   if (plan.answer.prepared > 0 && kernels_->prepare == nullptr)
     return "its plan asks for prepared parameters, but it has no prepare";
   if (plan.answer.forward_sums < 0 || plan.answer.backward_sums < 0) return "its plan has a negative number of sums";
+  if (plan.answer.forward_sums > kMostSums || plan.answer.backward_sums > kMostSums)
+    return fmt::format("its plan asks for {} and {} sums over the batch", plan.answer.forward_sums,
+                       plan.answer.backward_sums);
   if ((plan.answer.forward_sums > 0 && kernels_->collect_forward == nullptr) ||
       (plan.answer.backward_sums > 0 && kernels_->collect_backward == nullptr))
     return "its plan asks for sums over the batch, but it has no collect_forward or collect_backward";
@@ -188,6 +205,7 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
     if (!names.insert(state.name).second) return fmt::format("the name of state tensor '{}' is taken", state.name);
     if (state.kind != BP_STATE_SHARED && state.kind != BP_STATE_CARRIED)
       return fmt::format("state tensor '{}' is neither shared nor carried", state.name);
+    if (!std::isfinite(state.initial)) return fmt::format("state tensor '{}' starts as {}", state.name, state.initial);
   }
   if (!plan.answer.state.empty() && kernels_->update_state == nullptr)
     return "its plan has state, but it has no update_state";

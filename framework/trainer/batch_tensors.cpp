@@ -4,9 +4,29 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <new>
 
 namespace backplane {
+
+namespace {
+
+/// make(), with the layer named where memory does not suffice for it.
+template <class Make>
+void make_for(const LayerNode& node, std::int64_t rows, const Make& make) {
+  try {
+    make();
+  } catch (const std::bad_alloc&) {
+    throw UserError(ExitCode::internal,
+                    Diagnostic{.place = node.layer.place(),
+                               .what = fmt::format("layer '{}': there is no memory for its tensors of a batch of {}",
+                                                   node.name(), rows),
+                               .hint = "a smaller batch or network needs less"});
+  }
+}
+
+}  // namespace
 
 BatchTensors::BatchTensors(const Network& network, const ScratchPlan& scratch, std::int64_t outputs,
                            std::int64_t capacity, std::int64_t slices)
@@ -21,20 +41,22 @@ BatchTensors::BatchTensors(const Network& network, const ScratchPlan& scratch, s
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const LayerNode& node = network.nodes()[i];
     LayerTensors& tensors = layers_.emplace_back();
-    if (!scratch.z[i]) tensors.z = of_rows(capacity, node.output_size);
-    if (node.activation) tensors.a = of_rows(capacity, node.output_size);
-    if (!scratch.delta[i]) tensors.delta = of_rows(capacity, node.output_size);
-    for (const SavedTensor& saved : node.plan.saved)
-      tensors.saved.push_back(of_rows(capacity, element_count(saved.sample_shape)));
-    tensors.forward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.forward_sums)));
-    tensors.backward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.backward_sums)));
-    for (auto& carried : tensors.carried)
-      for (const StateTensor& state : node.plan.state)
-        carried.push_back(state.kind == BP_STATE_CARRIED ? of_rows(capacity, element_count(state.shape)) : Buffer());
-    tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
-    for (auto& gradients : tensors.gradients)
-      for (const Parameter& parameter : node.parameters)
-        gradients.emplace_back(node.is_batch_wide() ? 0 : parameter.value.bytes());
+    make_for(node, capacity, [&] {
+      if (!scratch.z[i]) tensors.z = of_rows(capacity, node.output_size);
+      if (node.activation) tensors.a = of_rows(capacity, node.output_size);
+      if (!scratch.delta[i]) tensors.delta = of_rows(capacity, node.output_size);
+      for (const SavedTensor& saved : node.plan.saved)
+        tensors.saved.push_back(of_rows(capacity, element_count(saved.sample_shape)));
+      tensors.forward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.forward_sums)));
+      tensors.backward_sums.assign(slice_count, std::vector<double>(static_cast<std::size_t>(node.plan.backward_sums)));
+      for (auto& carried : tensors.carried)
+        for (const StateTensor& state : node.plan.state)
+          carried.push_back(state.kind == BP_STATE_CARRIED ? of_rows(capacity, element_count(state.shape)) : Buffer());
+      tensors.gradients.resize(node.is_batch_wide() ? 1 : slice_count);
+      for (auto& gradients : tensors.gradients)
+        for (const Parameter& parameter : node.parameters)
+          gradients.emplace_back(node.is_batch_wide() ? 0 : parameter.value.bytes());
+    });
     tensors.parts.resize(node.parameters.size());
     for (std::size_t p = 0; p < node.parameters.size(); ++p)
       for (auto& gradients : tensors.gradients) tensors.parts[p].push_back(gradients[p].data());
@@ -51,7 +73,9 @@ BatchTensors::BatchTensors(const Network& network, const ScratchPlan& scratch, s
 }
 
 Buffer BatchTensors::of_rows(std::int64_t rows, std::int64_t size) const {
-  return Buffer(static_cast<std::size_t>(rows * size) * size_of(network_.dtype()));
+  const std::size_t element = size_of(network_.dtype()), most = PTRDIFF_MAX / element;
+  if (size > 0 && static_cast<std::size_t>(rows) > most / static_cast<std::size_t>(size)) throw std::bad_alloc();
+  return Buffer(static_cast<std::size_t>(rows * size) * element);
 }
 
 void BatchTensors::make_room_for_kept() {

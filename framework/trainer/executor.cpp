@@ -1,7 +1,10 @@
 #include "trainer/executor.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/error.h"
 #include "parallel/tree_sum.h"
@@ -44,12 +47,14 @@ Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_
 
 void Executor::make_workers() {
   std::uint64_t workspace = 0;
+  const LayerNode* hungriest = nullptr;
   std::int64_t widest = 0;
   for (const LayerNode& node : network_.nodes()) {
     const bool sees_whole_batch = node.is_batch_wide() || !node.plan.state.empty();
     const std::int64_t rows = sees_whole_batch ? capacity_ : slice_rows_;
-    workspace = std::max(workspace,
-                         node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows));
+    const std::uint64_t bytes =
+        node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows);
+    if (bytes > workspace) workspace = bytes, hungriest = &node;
     widest = std::max(widest, node.output_size);
   }
   std::uint64_t largest_tile = 0;
@@ -59,7 +64,16 @@ void Executor::make_workers() {
   workers_.resize(static_cast<std::size_t>(arena_.threads()));
   for (Worker& worker : workers_) {
     for (const LayerNode& node : network_.nodes()) worker.frames.emplace_back(network_, node);
-    worker.workspace = Buffer(workspace);
+    try {
+      worker.workspace = Buffer(workspace);
+    } catch (const std::bad_alloc&) {
+      throw UserError(ExitCode::internal,
+                      Diagnostic{.place = hungriest->layer.place(),
+                                 .what = fmt::format("layer '{}': there is no memory for its workspace of {} bytes for "
+                                                     "each of {} threads",
+                                                     hungriest->name(), workspace, workers_.size()),
+                                 .hint = "a smaller batch or network needs less"});
+    }
     worker.gradients = Buffer(largest_tile);
     worker.passing = Buffer(scratch_.bytes);
     worker.d_input = Buffer(static_cast<std::size_t>(slice_rows_ * widest) * element_);

@@ -1,4 +1,6 @@
 // A layer whose plan breaks the rule that it is told to break.
+#include <limits>
+
 #include "backplane/plugin.hpp"
 
 namespace {
@@ -17,6 +19,14 @@ const char* const kFaults[] = {"no_output",
                                "negative_extent_of_parameter",
                                "prepared",
                                "saved_zero",
+                               "saved_overflow",
+                               "carried_overflow",
+                               "state_of_nan",
+                               "fans",
+                               "workspace_overflow",
+                               "workspace_of_minus_one",
+                               "prepared_overflow",
+                               "sums_overflow",
                                nullptr};
 
 struct Plans {
@@ -43,11 +53,24 @@ struct Plans {
     if (fault == "negative_extent_of_parameter") plan.parameter(0, {-1}, 1, 1);
     if (fault == "prepared") plan.prepared(10);
     if (fault == "saved_zero") plan.saved("s", {0}, BP_SAVED_BY_FORWARD);
+    constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+    if (fault == "saved_overflow") plan.saved("s", {kHuge, 4}, BP_SAVED_BY_FORWARD);
+    if (fault == "carried_overflow") plan.carried_state("s", {kHuge, 4});
+    if (fault == "state_of_nan") plan.shared_state("s", {2}, std::numeric_limits<double>::quiet_NaN());
+    if (fault == "fans") plan.parameter(0, {2}, 0, -5);
+    if (fault == "workspace_overflow") plan.workspace(0, kHuge);  // times 4 samples it is 0
+    if (fault == "workspace_of_minus_one") plan.workspace(static_cast<std::uint64_t>(-1), 0);
+    if (fault == "prepared_overflow") plan.prepared(kHuge);
+    if (fault == "sums_overflow") plan.batch_sums(kHuge, 0);
   }
   template <class T>
   void forward(const bp::Call<T>&) const {}
   template <class T>
   void backward(const bp::Call<T>&) const {}
+  template <class T>
+  void collect_forward(const bp::Call<T>&) const {}
+  template <class T>
+  void update_state(const bp::Call<T>&) const {}
 };
 
 }  // namespace
