@@ -40,6 +40,10 @@ class Product {
     matmul<T>(rows, O_, I_, Transpose::no, a(begin), I_, Transpose::no, Wt_.as<T>(), padded_leading(O_), T(0), z(begin),
               O_);
   }
+  /// zᵀ = W·aᵀ, as dense does it where a sample is one row.
+  void forward_transposed(std::int64_t begin, std::int64_t rows) {
+    matmul<T>(O_, rows, I_, Transpose::no, W_.as<T>(), I_, Transpose::yes, a(begin), I_, T(0), z(begin), rows);
+  }
   void backward(std::int64_t begin, std::int64_t rows) {
     matmul<T>(rows, I_, O_, Transpose::no, z(begin), O_, Transpose::no, W_.as<T>(), padded_leading(I_), T(0), a(begin),
               I_);
@@ -63,7 +67,10 @@ class Dense final : public BareStep::Kernels {
       : positions_(node.output_size / node.parameters[0].shape[0]),
         product_(batch * positions_, node.parameters[0].shape[1], node.parameters[0].shape[0]) {}
   void forward(std::int64_t begin, std::int64_t rows) override {
-    product_.forward(begin * positions_, rows * positions_);
+    if (positions_ == 1)
+      product_.forward_transposed(begin, rows);
+    else
+      product_.forward(begin * positions_, rows * positions_);
   }
   void backward(std::int64_t begin, std::int64_t rows, bool to_inputs) override {
     if (to_inputs) product_.backward(begin * positions_, rows * positions_);

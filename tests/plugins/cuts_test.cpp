@@ -63,6 +63,13 @@ TEST(Slices, AreASixteenthOfTheBatchWhereKernelsAllowIt) {
   EXPECT_EQ(default_slice_rows(mlp.network(), 128), 16);
   EXPECT_EQ(default_slice_rows(mlp.network(), 512), 32);
   EXPECT_EQ(default_slice_rows(mlp.network(), 513), 33);
+  // Most multiplications by weights that no second-level cache holds: a quarter of the batch, up to 64.
+  const Made wide{"[784]", "{dense: {name: hidden, units: 1024}}, {dense: {name: logits, units: 10}}"};
+  EXPECT_EQ(default_slice_rows(wide.network(), 32), 16);
+  EXPECT_EQ(default_slice_rows(wide.network(), 128), 32);
+  EXPECT_EQ(default_slice_rows(wide.network(), 256), 64);
+  EXPECT_EQ(default_slice_rows(wide.network(), 1024), 64);
+  EXPECT_EQ(default_slice_rows(wide.network(), 2048), 128);
   EXPECT_EQ(default_slice_rows(cnn.network(), 16), 2)
       << "convolutions need two images, the small dense layer counts little";
   EXPECT_EQ(default_slice_rows(cnn.network(), 64), 4);
