@@ -107,8 +107,7 @@ void print_prospects(const BenchResult& result) {
 
 ExitCode bench(const BenchWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
-  const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
+  const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   BenchOptions options = words.options;
   std::sort(options.threads.begin(), options.threads.end());

@@ -45,7 +45,7 @@ ExitCode check(const CheckWords& words, const Words& all) {
   ExperimentRequest request = words.experiment.request(all);
   request.overrides.push_back("dtype=float64");
   request.override_words.push_back("`backplane check` (dtype=float64)");
-  const Registry registry = Registry::discover(request.plugins);
+  const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   Model model = build_model(experiment, registry);
   print_warnings(model.warnings);

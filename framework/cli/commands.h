@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "experiment/experiment.h"
+#include "plugin_host/registry.h"
 
 namespace backplane::cli {
 
@@ -30,6 +31,9 @@ void add_diff(CLI::App& app, Action& action);
 void add_plugin(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
 void add_verify_resume(CLI::App& app, const Words& words, Action& action);
+
+/// Registry::discover; what was found and not loaded is said on stderr.
+Registry discover_plugins(const std::vector<std::string>& explicit_files);
 
 /// The options that every command on an experiment has: FILE, --set, --plugin.
 struct ExperimentWords {

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "experiment/signals.h"
+#include "plugin_host/guard.h"
 #include "tensor/buffer.h"
 
 namespace backplane::cli {
@@ -97,6 +98,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using backplane::ExitCode, backplane::cli::say;
+  const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();
   try {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -37,7 +38,7 @@ ExitCode list(const PluginWords& words) {
       show("  activation  {:<12} {}\n", type.name, type.summary);
     show("  file        {}\n\n", plugin.file);
   }
-  for (const FailedPlugin& failed : registry.failed()) show("not loaded: {}\n", failed.why);
+  for (const FailedPlugin& failed : registry.failed()) show("not loaded: {}\n", printable(failed.why));
   show("searched: {}\n", fmt::join(registry.searched(), ", "));
   if (registry.libraries().empty())
     throw UserError(ExitCode::no_input, "no plug-in was found",
@@ -112,6 +113,12 @@ ExitCode inspect(const PluginWords& words) {
 }
 
 }  // namespace
+
+Registry discover_plugins(const std::vector<std::string>& explicit_files) {
+  Registry registry = Registry::discover(explicit_files);
+  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", printable(failed.why));
+  return registry;
+}
 
 void add_plugin(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("plugin", "what plug-ins there are and what they offer");

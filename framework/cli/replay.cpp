@@ -47,7 +47,7 @@ void print_layer(const ReplayedLayer& layer) {
 }
 
 ExitCode replay_layers(const ReplayWords& words) {
-  const Registry registry = Registry::discover(words.plugins);
+  const Registry registry = discover_plugins(words.plugins);
   const Snapshot snapshot = read_checkpoint(words.file);
   const Replay result = replay(snapshot, words.file, registry, words.layer);
   show("batch of step {}: {} samples, {} stored, in slices of {}\n", result.step + 1, result.batch_rows,

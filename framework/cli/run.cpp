@@ -74,8 +74,7 @@ ExitCode say_done(const RunSummary& summary) {
 ExitCode run(const RunWords& words, const Words& all) {
   const StopSignals signals;
   const ExperimentRequest request = words.experiment.request(all);
-  const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
+  const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   if (words.is_dry) {
     look_ahead(experiment, registry, words.threads);

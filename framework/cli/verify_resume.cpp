@@ -22,8 +22,7 @@ struct VerifyWords {
 
 ExitCode verify(const VerifyWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
-  const Registry registry = Registry::discover(request.plugins);
-  for (const FailedPlugin& failed : registry.failed()) say("warning: {}\n", failed.why);
+  const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   const StopSignals signals;
   const ResumeReport report = verify_resume(experiment, registry, words.steps, words.threads);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/printable.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/host.h"
 
@@ -109,6 +110,17 @@ bool is_tensor_name(const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// A diagnostic cut where the call that did not come back is named.
+GuardedOwner owner_of(Diagnostic finding) {
+  const std::string text = printable(finding.text(), /*lines=*/true);
+  const std::size_t end = text.find('\n');
+  return {text.substr(0, end), text.substr(end + 1) + "\n"};
+}
+
+}  // namespace
+
 bool LayerPlan::has_carried_state() const {
   return std::any_of(state.begin(), state.end(),
                      [](const StateTensor& tensor) { return tensor.kind == BP_STATE_CARRIED; });
@@ -121,7 +133,7 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
       name_(std::move(name)),
       place_(attributes.place),
       dtype_(dtype),
-      object_(nullptr, type.destroy) {
+      object_(nullptr, {type.destroy, owner_of(diagnostic(""))}) {
   kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
   if (kernels_ == nullptr)
     fail(ExitCode::bad_config, fmt::format("layer type '{}' has no kernels for {}", type.name, name_of(dtype)),
@@ -129,8 +141,9 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
   bp_context context;
   void* object = nullptr;
-  const bp_status status =
-      call_guarded(context, [&] { return type.create(&plugin_services(), &context, values.data(), &object); });
+  const bp_status status = call_guarded(context, object_.get_deleter().owner, "create", nullptr, [&] {
+    return type.create(&plugin_services(), &context, values.data(), &object);
+  });
   object_.reset(object);
   if (status == BP_OK && object == nullptr)
     fail(ExitCode::internal, "its creation succeeded and gave no layer, which is a defect of the plug-in");
@@ -148,8 +161,9 @@ LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
                                            type_->inputs_max == 1 ? "" : "s", inputs.size()));
   bp_plan plan{dtype_, &inputs, {}, false, {}};
   bp_context context;
-  const bp_status status =
-      call_guarded(context, [&] { return type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan); });
+  const bp_status status = call_guarded(context, object_.get_deleter().owner, "plan", nullptr, [&] {
+    return type_->plan(object_.get(), &plugin_services(), &context, &kPlanApi, &plan);
+  });
   if (status != BP_OK)
     fail(status == BP_E_INVALID || status == BP_E_UNSUPPORTED ? ExitCode::bad_config : ExitCode::internal,
          complaint(context, status));
@@ -216,7 +230,8 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
   bp_context context;
   call.host = &plugin_services();
   call.context = &context;
-  const bp_status status = call_guarded(context, [&] { return kernel(object_.get(), &call); });
+  const bp_status status = call_guarded(context, object_.get_deleter().owner, direction, &call,
+                                        [&] { return kernel(object_.get(), &call); });
   if (status == BP_OK) return;
   // A layer that calls numbers invalid means the data that it was fed (an index beyond its vocabulary).
   const ExitCode code = status == BP_E_INVALID ? ExitCode::bad_data : ExitCode::internal;
@@ -227,26 +242,33 @@ void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
                          call.sample_begin + call.samples - 1, complaint(context, status)));
 }
 
+Diagnostic Layer::diagnostic(const std::string& what) const {
+  return {
+      .place = place_,
+      .what = fmt::format("layer '{}': {}", name_, what),
+      .path = fmt::format("type {}, plug-in {} {} ({})", type_->name, plugin_->id, plugin_->version, plugin_->file)};
+}
+
 void Layer::fail(ExitCode code, const std::string& what, const std::string& hint) const {
-  throw UserError(code, Diagnostic{.place = place_,
-                                   .what = fmt::format("layer '{}': {}", name_, what),
-                                   .path = fmt::format("type {}, plug-in {} {} ({})", type_->name, plugin_->id,
-                                                       plugin_->version, plugin_->file),
-                                   .nearest = {},
-                                   .known = {},
-                                   .hint = hint});
+  Diagnostic finding = diagnostic(what);
+  finding.hint = hint;
+  throw UserError(code, finding);
 }
 
 Activation::Activation(const bp_activation_type& type, const PluginIdentity& plugin, const config::Node& attributes,
                        DType dtype)
-    : type_(&type), plugin_(&plugin), place_(attributes.place), object_(nullptr, type.destroy) {
+    : type_(&type),
+      plugin_(&plugin),
+      place_(attributes.place),
+      object_(nullptr, {type.destroy, owner_of(diagnostic(""))}) {
   kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
   if (kernels_ == nullptr) fail(ExitCode::bad_config, fmt::format("it has no kernels for {}", name_of(dtype)));
   const AttributeValues values(attributes, type.attributes, type.attribute_count);
   bp_context context;
   void* object = nullptr;
-  const bp_status status =
-      call_guarded(context, [&] { return type.create(&plugin_services(), &context, values.data(), &object); });
+  const bp_status status = call_guarded(context, object_.get_deleter().owner, "create", nullptr, [&] {
+    return type.create(&plugin_services(), &context, values.data(), &object);
+  });
   object_.reset(object);
   if (status != BP_OK)
     fail(status == BP_E_INTERNAL ? ExitCode::internal : ExitCode::bad_config, complaint(context, status));
@@ -272,15 +294,19 @@ void Activation::invoke(Kernel kernel, const char* direction, bp_activation_call
   call.struct_size = sizeof call;
   call.host = &plugin_services();
   call.context = &context;
-  const bp_status status = call_guarded(context, [&] { return kernel(object_.get(), &call); });
+  const bp_status status = call_guarded(context, object_.get_deleter().owner, direction, nullptr,
+                                        [&] { return kernel(object_.get(), &call); });
   if (status != BP_OK) fail(ExitCode::internal, fmt::format("{} failed: {}", direction, complaint(context, status)));
 }
 
+Diagnostic Activation::diagnostic(const std::string& what) const {
+  return {.place = place_,
+          .what = fmt::format("activation '{}': {}", type_->name, what),
+          .path = fmt::format("plug-in {} {} ({})", plugin_->id, plugin_->version, plugin_->file)};
+}
+
 void Activation::fail(ExitCode code, const std::string& what) const {
-  throw UserError(code,
-                  Diagnostic{.place = place_,
-                             .what = fmt::format("activation '{}': {}", type_->name, what),
-                             .path = fmt::format("plug-in {} {} ({})", plugin_->id, plugin_->version, plugin_->file)});
+  throw UserError(code, diagnostic(what));
 }
 
 }  // namespace backplane

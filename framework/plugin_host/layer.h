@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "config/node.h"
+#include "plugin_host/guard.h"
 #include "plugin_host/library.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -58,6 +59,17 @@ struct LayerPlan {
   bool has_carried_state() const;
 };
 
+/// Has a plug-in destroy what it made, under a guard as every call.
+struct PluginDestroys {
+  void (*function)(void*);
+  GuardedOwner owner;
+  void operator()(void* object) const {
+    const PluginGuard guard(owner, "destroy");
+    function(object);
+  }
+};
+using PluginObject = std::unique_ptr<void, PluginDestroys>;
+
 /// A plug-in's layer object, with checks around its calls: what a plug-in reports, or gets wrong, becomes a
 /// UserError that names the layer, its type, its plug-in and the line of the YAML.
 class Layer {
@@ -87,6 +99,7 @@ class Layer {
  private:
   using Kernel = bp_status (*)(const void*, const bp_call*);
   void invoke(Kernel kernel, const char* direction, bp_call& call) const;
+  Diagnostic diagnostic(const std::string& what) const;
   /// The rules of abi.h that a plan must keep; "" where it does.
   std::string broken_rule(const bp_plan& plan) const;
   [[noreturn]] void fail(ExitCode code, const std::string& what, const std::string& hint = {}) const;
@@ -97,7 +110,7 @@ class Layer {
   Place place_;
   DType dtype_;
   const bp_kernels* kernels_ = nullptr;
-  std::unique_ptr<void, void (*)(void*)> object_;
+  PluginObject object_;
 };
 
 /// A plug-in's activation object. Const and thread-safe.
@@ -117,13 +130,14 @@ class Activation {
  private:
   using Kernel = bp_status (*)(const void*, const bp_activation_call*);
   void invoke(Kernel kernel, const char* direction, bp_activation_call call) const;
+  Diagnostic diagnostic(const std::string& what) const;
   [[noreturn]] void fail(ExitCode code, const std::string& what) const;
 
   const bp_activation_type* type_;
   const PluginIdentity* plugin_;
   Place place_;
   const bp_activation_kernels* kernels_ = nullptr;
-  std::unique_ptr<void, void (*)(void*)> object_;
+  PluginObject object_;
 };
 
 }  // namespace backplane

@@ -5,31 +5,22 @@
 
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
-#include <cfenv>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <set>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "files/digest.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/elf_file.h"
 #include "plugin_host/host.h"
+#include "plugin_host/trial.h"
 
 namespace backplane {
 
 namespace {
-
-/// Puts back the thread's floating-point mode: a library linked with fast-math switches denormals off for everybody.
-class KeepFloatingPointMode {
- public:
-  KeepFloatingPointMode() { std::fegetenv(&saved_); }
-  ~KeepFloatingPointMode() { std::fesetenv(&saved_); }
-
- private:
-  std::fenv_t saved_{};
-};
 
 [[noreturn]] void reject(const std::string& path, const std::string& why, const std::string& hint) {
   throw UserError(ExitCode::internal, fmt::format("plug-in {}: {}", path, why), hint);
@@ -67,22 +58,24 @@ void adopt_list(const Table* const*& list, std::uint32_t count, std::deque<Table
   list = pointers.data();
 }
 
-/// Optional text reads as empty.
-void fill_in(const char*& text) {
+/// Optional text reads as empty, and is safe to print and to store: control characters and what is no UTF-8 become
+/// \xNN.
+void fill_in(const char*& text, AdoptedTables& tables) {
   if (text == nullptr) text = "";
+  if (std::string shown = printable(text); shown != text) text = tables.texts.emplace_back(std::move(shown)).c_str();
 }
 
 void adopt_attributes(const bp_attribute* const*& list, std::uint32_t count, AdoptedTables& tables) {
   adopt_list(list, count, tables.attributes, tables.attribute_lists);
-  for (bp_attribute& attribute : tables.attributes) fill_in(attribute.summary);
+  for (bp_attribute& attribute : tables.attributes) fill_in(attribute.summary, tables);
 }
 
 bp_layer_type adopt_layer(const bp_layer_type* from, AdoptedTables& tables) {
   bp_layer_type type = copy_table(from);
-  fill_in(type.summary);
+  fill_in(type.summary, tables);
   adopt_attributes(type.attributes, type.attribute_count, tables);
   adopt_list(type.parameters, type.parameter_count, tables.parameters, tables.parameter_lists);
-  for (bp_parameter& parameter : tables.parameters) fill_in(parameter.summary);
+  for (bp_parameter& parameter : tables.parameters) fill_in(parameter.summary, tables);
   adopt(type.f32, tables.kernels);
   adopt(type.f64, tables.kernels);
   return type;
@@ -90,15 +83,20 @@ bp_layer_type adopt_layer(const bp_layer_type* from, AdoptedTables& tables) {
 
 bp_activation_type adopt_activation(const bp_activation_type* from, AdoptedTables& tables) {
   bp_activation_type type = copy_table(from);
-  fill_in(type.summary);
+  fill_in(type.summary, tables);
   adopt_attributes(type.attributes, type.attribute_count, tables);
   adopt(type.f32, tables.activation_kernels);
   adopt(type.f64, tables.activation_kernels);
   return type;
 }
 
+std::string hint_for_major(std::uint32_t major) {
+  return major > BP_ABI_MAJOR ? "update Backplane, or rebuild the plug-in with this Backplane's SDK"
+                              : "rebuild the plug-in with this Backplane's SDK";
+}
+
 /// Opens the library for the life of the process and returns its entry.
-bp_plugin_function find_entry(const std::string& path) {
+bp_plugin_function find_entry(const std::string& path, const GuardedOwner& owner) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
   // Never unloaded: code of a plug-in may be reached from anywhere (research on dlclose: threads, thread_local
@@ -107,25 +105,26 @@ bp_plugin_function find_entry(const std::string& path) {
   boost::dll::shared_library library;
   std::string reason;
   {
-    const KeepFloatingPointMode keep;
+    const PluginGuard guard(owner, "its loading");
+    const FloatingPointMode before;  // a library linked with fast-math switches denormals off for everybody
     try {
       library.load(path, rtld_now | rtld_local);
     } catch (const std::exception& failure) {
       reason = loader_text(failure.what());
     }
+    before.put_back();
   }
   if (!reason.empty())
     reject(path, "the system's loader refused it: " + reason,
            "a plug-in gets everything from bp_host and needs no symbol of the program; check what it was linked to");
   opened.push_back(library);
   if (library.has(BP_PLUGIN_SYMBOL)) return library.get<const bp_plugin*(void)>(BP_PLUGIN_SYMBOL);
-  for (int major = 0; major < 10; ++major)
+  for (std::uint32_t major = 0; major < 10; ++major)
     if (library.has(fmt::format("bp_plugin_v{}", major)))
       reject(path,
              fmt::format("was built for plug-in ABI {}.x; this program speaks ABI {}.{}", major, BP_ABI_MAJOR,
                          BP_ABI_MINOR),
-             major > BP_ABI_MAJOR ? "update Backplane, or rebuild the plug-in with this Backplane's SDK"
-                                  : "rebuild the plug-in with this Backplane's SDK");
+             hint_for_major(major));
   reject(path, "is a shared library, but no Backplane plug-in (it exports no " BP_PLUGIN_SYMBOL ")",
          "a plug-in ends with one BP_PLUGIN(...) line; see backplane/plugin.hpp");
 }
@@ -136,7 +135,7 @@ void check_versions(const std::string& path, const bp_plugin& plugin) {
     reject(
         path,
         fmt::format("says ABI {}.{}; this program speaks ABI {}", plugin.abi_major, plugin.abi_minor_built, this_abi),
-        "rebuild the plug-in with this Backplane's SDK");
+        hint_for_major(plugin.abi_major));
   if (plugin.abi_minor_needed > BP_ABI_MINOR)
     reject(path,
            fmt::format("needs plug-in ABI {}.{} or later; this program speaks ABI {}", plugin.abi_major,
@@ -180,6 +179,7 @@ class TableCheck {
   bool text(const char* value, const std::string& what) {
     const bool present = value != nullptr && *value != '\0';
     require(present, what + " is missing");
+    require(!present || printable(value) == value, what + " is not printable UTF-8");
     return present;
   }
   /// Names appear in YAML, HDF5 and file names.
@@ -206,6 +206,8 @@ class TableCheck {
       require(attribute->required != 0 || default_fits(*attribute),
               fmt::format("{}: the default of attribute '{}' is not what the attribute itself allows", owner,
                           attribute->name));
+      for (const char* const* choice = attribute->choices; choice != nullptr && *choice != nullptr; ++choice)
+        text(*choice, fmt::format("{}: a choice of attribute '{}'", owner, attribute->name));
       require(!of_layer || !is_common_layer_key(attribute->name),
               fmt::format("{}: attribute '{}' has a name that every layer already has", owner, attribute->name));
     }
@@ -275,7 +277,7 @@ std::vector<Table> adopt_types(TableCheck& check, const std::string& noun, const
 
 }  // namespace
 
-Library load_library(const std::string& given) {
+Library load_library(const std::string& given, Trial trial) {
   std::error_code error;
   const std::string path = std::filesystem::weakly_canonical(given, error).string();
   if (!std::filesystem::is_regular_file(path, error))
@@ -287,12 +289,19 @@ Library load_library(const std::string& given) {
   if (const std::string why = why_not_loadable(path); !why.empty())
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 
-  const bp_plugin_function entry = find_entry(path);
+  if (trial == Trial::in_child)
+    if (const std::string why = why_loading_does_not_return([&] { load_library(path, Trial::none); }); !why.empty())
+      reject(path, why, "it is a defect of the plug-in: of a static object's constructor, or of " BP_PLUGIN_SYMBOL);
+
+  const GuardedOwner owner{fmt::format("error: plug-in {}: ", printable(path)), ""};
+  const bp_plugin_function entry = find_entry(path, owner);
   const bp_plugin* table = nullptr;
   bp_context context;
-  if (call_guarded(context, [&] { return table = entry(), bp_status{BP_OK}; }) != BP_OK)
+  if (call_guarded(context, owner, BP_PLUGIN_SYMBOL, nullptr, [&] { return table = entry(), bp_status{BP_OK}; }) !=
+      BP_OK)
     reject(path, BP_PLUGIN_SYMBOL " failed: " + context.text,
            "it is a defect of the plug-in, often of a `describe` or a constructor");
+  const PluginGuard guard(owner, "reading its tables");  // pointers and counts in them may be wrong
   if (table == nullptr) reject(path, BP_PLUGIN_SYMBOL " returned NULL", "it is a defect of the plug-in");
   const bp_plugin plugin = copy_table(table);
   check_versions(path, plugin);
@@ -313,7 +322,7 @@ Library load_library(const std::string& given) {
     reject(path, fmt::format("breaks the plug-in contract: {}", fmt::join(check.findings(), "; ")),
            "it is a defect of the plug-in; see backplane/abi.h");
 
-  const auto or_empty = [](const char* text) { return std::string(text == nullptr ? "" : text); };
+  const auto or_empty = [](const char* text) { return printable(text == nullptr ? "" : text); };
   library.identity = {.id = plugin.id,
                       .version = plugin.version,
                       .summary = or_empty(plugin.summary),

@@ -29,6 +29,7 @@ struct AdoptedTables {
   std::deque<bp_parameter> parameters;
   std::deque<std::vector<const bp_attribute*>> attribute_lists;
   std::deque<std::vector<const bp_parameter*>> parameter_lists;
+  std::deque<std::string> texts;
 };
 
 /// A loaded plug-in: all tables copied into host memory and checked. Text and function pointers in them stay valid for
@@ -40,13 +41,16 @@ struct Library {
   std::vector<bp_activation_type> activations;
 };
 
+/// Whether a plug-in is loaded in a child process first, which costs a few milliseconds.
+enum class Trial { none, in_child };
+
 /// Loads one plug-in: looks at the file before any of its code runs, opens it with all symbols bound now and none
 /// shared, asks its entry for the table, and checks versions and tables.
 ///
 /// Throws UserError with one sentence and a remedy: no_input where there is no such file; internal (70) where it is
 /// no shared library, damaged, for another machine, no plug-in, of another ABI, or breaks the contract (all findings
-/// of its tables at once). A library that changes the floating-point mode of the thread is loaded with the mode put
-/// back. [load] Not for use by two threads at once.
-Library load_library(const std::string& path);
+/// of its tables at once), or its loading crashes or ends the child in which it is tried. A library that changes the
+/// floating-point mode of the thread is loaded with the mode put back. [load] Not for use by two threads at once.
+Library load_library(const std::string& path, Trial trial = Trial::in_child);
 
 }  // namespace backplane

@@ -3,31 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <sstream>
 
 #include "base/error.h"
+#include "plugin_host/search_path.h"
 
 namespace backplane {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-std::vector<std::string> search_directories() {
-  std::vector<std::string> directories;
-  if (const char* listed = std::getenv("BACKPLANE_PLUGIN_PATH")) {
-    std::istringstream stream(listed);
-    for (std::string directory; std::getline(stream, directory, ':');)
-      if (!directory.empty()) directories.push_back(directory);
-  }
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  directories.push_back((program / "plugins").string());
-  directories.push_back((program / BACKPLANE_PLUGINS_FROM_PROGRAM).lexically_normal().string());
-  return directories;
-}
 
 template <class Type>
 Registered<Type> find(const std::deque<Library>& libraries, std::vector<Type> Library::*types,
@@ -42,13 +27,33 @@ Registered<Type> find(const std::deque<Library>& libraries, std::vector<Type> Li
 
 Registry Registry::discover(const std::vector<std::string>& explicit_files) {
   Registry registry;
-  for (const std::string& file : explicit_files) registry.load(file);
-  for (const std::string& directory : search_directories()) registry.scan(directory);
+  const SearchPath path = search_path();
+  for (const std::string& why : path.refused) registry.failed_.push_back({"", why});
+  for (const std::string& folder : path.own) registry.scan(folder, Trial::none);
+  for (const std::string& file : explicit_files) registry.load_instead(file);
+  for (const std::string& folder : path.listed) registry.scan(folder, Trial::in_child);
   return registry;
 }
 
 void Registry::load(const std::string& file) {
-  Library library = load_library(file);
+  add(load_library(file, Trial::in_child));
+}
+
+void Registry::load_instead(const std::string& file) {
+  if (has_file(file)) return;
+  Library library = load_library(file, Trial::in_child);
+  const auto same = std::find_if(libraries_.begin(), libraries_.end(),
+                                 [&](const Library& other) { return other.identity.id == library.identity.id; });
+  if (same != libraries_.end()) {
+    failed_.push_back(
+        {same->identity.file, fmt::format("plug-in {}: has the id of {}, '{}', and takes its place",
+                                          library.identity.file, same->identity.file, library.identity.id)});
+    libraries_.erase(same);
+  }
+  add(std::move(library));
+}
+
+void Registry::add(Library library) {
   const auto reject_taken = [&](const char* noun, const std::string& name, const PluginIdentity* owner) {
     if (owner == nullptr) return;
     throw UserError(ExitCode::internal,
@@ -64,19 +69,25 @@ void Registry::load(const std::string& file) {
   libraries_.push_back(std::move(library));
 }
 
-void Registry::scan(const std::string& directory) {
+bool Registry::has_file(const std::string& file) const {
+  std::error_code error;
+  const std::string real = fs::weakly_canonical(file, error).string();
+  return std::any_of(libraries_.begin(), libraries_.end(), [&](const Library& l) { return l.identity.file == real; });
+}
+
+void Registry::scan(const std::string& folder, Trial trial) {
   std::error_code error;
   std::vector<std::string> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error))
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
     if (entry.path().string().ends_with(".bp.so")) files.push_back(entry.path().string());
-  searched_.push_back(directory);
+  searched_.push_back(folder);
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
-    const std::string real = fs::weakly_canonical(file, error).string();
-    if (std::any_of(libraries_.begin(), libraries_.end(), [&](const Library& l) { return l.identity.file == real; }))
-      continue;
+    if (has_file(file)) continue;
     try {
-      load(file);
+      if (const std::string why = why_not_trusted(file); !why.empty())
+        throw UserError(ExitCode::internal, fmt::format("plug-in {}: is not loaded: {}", file, why));
+      add(load_library(file, trial));
     } catch (const UserError& failure) {
       failed_.push_back({file, failure.diagnostics().front().what});
     }

@@ -15,7 +15,7 @@ struct Registered {
   const PluginIdentity* plugin = nullptr;
 };
 
-/// A file that looked like a plug-in and could not be used.
+/// A file that looked like a plug-in and could not be used, or a folder ("" for `file`) that is not searched.
 struct FailedPlugin {
   std::string file;
   std::string why;
@@ -24,10 +24,12 @@ struct FailedPlugin {
 /// Every plug-in of the process. Filled at the start by one thread, read-only afterwards.
 class Registry {
  public:
-  /// Loads the files of `explicit_files` (a failure is thrown), then every `*.bp.so` of the directories
-  /// (a failure is remembered in `failed`): first those of $BACKPLANE_PLUGIN_PATH, then `plugins` beside the program,
-  /// then where `make install` puts them. A file whose id or types are already there is among the failed: the first one
-  /// found counts.
+  /// Loads every `*.bp.so` of the installation (`plugins` beside the program, then where `make install` puts them),
+  /// then the files of `explicit_files`, then those of the directories of $BACKPLANE_PLUGIN_PATH. A failure is thrown
+  /// for explicit files; else it is remembered in `failed`, as is a directory or file that others can write. What has
+  /// a type of one that is there already has failed, so that nobody takes the place of a built-in layer; an explicit
+  /// file of the same id replaces the whole plug-in, and that is remembered too. Files that are not the
+  /// installation's are tried in a child process before they are loaded.
   static Registry discover(const std::vector<std::string>& explicit_files);
 
   /// Loads one plug-in. Throws UserError as load_library does, and where another plug-in already has one of its
@@ -43,7 +45,10 @@ class Registry {
   Registered<bp_activation_type> find_activation(const std::string& name) const;
 
  private:
-  void scan(const std::string& directory);
+  void load_instead(const std::string& file);
+  void add(Library library);
+  void scan(const std::string& folder, Trial trial);
+  bool has_file(const std::string& file) const;
 
   std::deque<Library> libraries_;
   std::vector<FailedPlugin> failed_;

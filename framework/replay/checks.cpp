@@ -10,6 +10,20 @@
 
 namespace backplane {
 
+void check_plugins(const Snapshot& snapshot, const std::string& source, const Registry& registry) {
+  for (const StoredLayer& layer : snapshot.layers)
+    if (registry.find_layer(layer.type).type == nullptr)
+      throw UserError(
+          ExitCode::bad_config,
+          Diagnostic{
+              .place = {.source = source},
+              .what = fmt::format("layer '{}' was computed by plug-in {} {}, which is not here: nothing else has "
+                                  "the layer type '{}'",
+                                  layer.name, layer.plugin, layer.plugin_version, layer.type),
+              .path = fmt::format("the plug-in's file then had sha256 {}", layer.plugin_sha256),
+              .hint = "name its file with --plugin, or set BACKPLANE_PLUGIN_PATH to the directory it is in"});
+}
+
 void check_layers(const Snapshot& snapshot, const std::string& source, const Network& network,
                   const std::string& only) {
   std::vector<std::string> names;

@@ -5,10 +5,15 @@
 #include "checkpoint/snapshot.h"
 #include "experiment/experiment.h"
 #include "network/network.h"
+#include "plugin_host/registry.h"
 
 namespace backplane {
 
 // What nobody but the checkpoint vouches for, before memory is laid out by it and layers run on it. `source`: its path.
+
+/// Throws UserError (bad_config) where a layer's type is in no plug-in that is there: which one computed it, says the
+/// checkpoint.
+void check_plugins(const Snapshot& snapshot, const std::string& source, const Registry& registry);
 
 /// Throws UserError: usage where there is no layer `only` (empty: all are wanted), bad_data where the layers are not
 /// those that /config makes.

@@ -32,6 +32,7 @@ DataSet data_of(const Snapshot& snapshot, const Experiment& experiment, const Ne
 }  // namespace
 
 Replay replay(const Snapshot& snapshot, const std::string& source, const Registry& registry, const std::string& only) {
+  check_plugins(snapshot, source, registry);
   const Experiment experiment = read_experiment_text(snapshot.config, source + ":/config", registry);
   Network network(experiment.network, registry, Shape(snapshot.input.shape.begin() + 1, snapshot.input.shape.end()),
                   experiment.dtype, experiment.seed, experiment.train.l1, experiment.train.l2);

@@ -29,7 +29,7 @@ class Replay(InFolder):
     def replay(self, checkpoint, *words, code=0):
         done = backplane("replay", checkpoint, *words, cwd=networks.ROOT)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-        return done.stdout
+        return done.stdout if code <= 1 else done.stderr
 
     def checkpoint(self, experiment, *words):
         done = backplane("run", experiment, "--out", self.folder / "run", *words, cwd=networks.ROOT)
@@ -73,7 +73,8 @@ class Replay(InFolder):
         self.assertRegex(differing[0], r"gradients/s +\[5\] +DIFFERS in 5 of 5 elements")
         stored, replayed = map(float, re.search(r"stored (\S+), replayed (\S+)", differing[0]).groups())
         self.assertAlmostEqual(stored, 2 * replayed, delta=abs(stored) * 1e-8)  # nine digits are printed
-        self.replay(checkpoint, "--all", code=78)  # without the plug-in there is no such layer
+        without = self.replay(checkpoint, "--all", code=78)
+        self.assertRegex(without, r"layer 'factor' was computed by plug-in test\.wrong_gradient \S+, which is not here")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 // Messages about bad plug-ins are tested word by word in tests/error.
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cfenv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
+#include "plugin_host/search_path.h"
 #include "plugins/bench.h"
 #include "support/paths.h"
 
@@ -76,9 +82,9 @@ TEST(Registry, RefusesASecondPluginOfOneId) {
 }
 
 TEST(Registry, FindsPluginsOfItsPathAndRemembersWhatFailed) {
-  ASSERT_EQ(
-      setenv("BACKPLANE_PLUGIN_PATH", (std::string(testing::kBadPluginFolder) + ":" + testing::kGoodPluginFolder).c_str(), 1),
-      0);
+  ASSERT_EQ(setenv("BACKPLANE_PLUGIN_PATH",
+                   (std::string(testing::kBadPluginFolder) + ":" + testing::kGoodPluginFolder).c_str(), 1),
+            0);
   const Registry registry = Registry::discover({});
   ASSERT_EQ(unsetenv("BACKPLANE_PLUGIN_PATH"), 0);
   EXPECT_NE(registry.find_layer("sum").type, nullptr);
@@ -91,6 +97,118 @@ TEST(Registry, FindsPluginsOfItsPathAndRemembersWhatFailed) {
   EXPECT_NE(failed("no_types").find("it has neither layers nor activations"), std::string::npos) << failed("no_types");
   EXPECT_NE(failed("undefined_symbol").find("function_that_nobody_defines"), std::string::npos)
       << failed("undefined_symbol");
+}
+
+/// What is said on folders of $BACKPLANE_PLUGIN_PATH that are not searched.
+std::vector<std::string> refused_of(const std::string& listed) {
+  setenv("BACKPLANE_PLUGIN_PATH", listed.c_str(), 1);
+  const SearchPath path = search_path();
+  unsetenv("BACKPLANE_PLUGIN_PATH");
+  return path.refused;
+}
+
+TEST(SearchPath, TakesAbsoluteFoldersAlone) {
+  const testing::TemporaryFolder folder("search-path");
+  EXPECT_EQ(refused_of(folder.path() + ":"), std::vector<std::string>{});  // nothing, not the current directory
+  EXPECT_EQ(refused_of("plugins:" + folder.path()),
+            std::vector<std::string>{
+                "plug-ins in 'plugins' of BACKPLANE_PLUGIN_PATH are not looked for: it is no absolute path"});
+  EXPECT_EQ(refused_of(".").size(), 1u);
+  for (const std::string& own : search_path().own) EXPECT_TRUE(own.starts_with("/")) << own;
+}
+
+TEST(SearchPath, TrustsNoFolderThatOthersCanWrite) {
+  const testing::TemporaryFolder folder("search-path");
+  const std::string plugins = folder.path("plugins");
+  std::filesystem::create_directory(plugins);
+  EXPECT_EQ(why_not_trusted(plugins), "");
+  EXPECT_EQ(chmod(plugins.c_str(), 0775), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "") << "this user's own group";
+  EXPECT_EQ(chmod(plugins.c_str(), 01777), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "everybody can write it");
+  EXPECT_EQ(refused_of(plugins).size(), 1u);
+  EXPECT_EQ(chmod(plugins.c_str(), 0755), 0);
+  EXPECT_EQ(chmod(folder.path().c_str(), 0777), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "everybody can replace it, since everybody can write " + folder.path());
+  EXPECT_EQ(chmod(folder.path().c_str(), 0755), 0);
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  EXPECT_EQ(chown(plugins.c_str(), 0, 54321), 0);
+  EXPECT_EQ(chmod(plugins.c_str(), 0775), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "a group of users can write it (number 54321)");
+  EXPECT_EQ(chown(plugins.c_str(), 54321, 0), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "it belongs to another user (number 54321)");
+}
+
+TEST(SearchPath, KnowsWhereTheProgramStandsWithoutProc) {
+  // A name space of mounts in which /proc is covered: what needs rights that not everybody has.
+  const testing::TemporaryFolder folder("search-path");
+  const std::string hide = "unshare --mount sh -c 'mount -t tmpfs none /proc && ";
+  if (std::system((hide + "true' 2> /dev/null").c_str()) != 0) GTEST_SKIP() << "no name space of mounts";
+  std::filesystem::create_directories(folder.path("plugins"));
+  std::filesystem::copy_file(good("sum"), folder.path("plugins/sum.bp.so"));
+  for (const std::string& program :
+       {std::string(testing::kProgram),
+        "./" + std::filesystem::path(testing::kProgram).lexically_relative(folder.path()).string()}) {
+    const std::string text = output_of("cd " + folder.path() + " && " + hide + program + " plugin list'");
+    EXPECT_NE(text.find("org.backplane.dense"), std::string::npos) << text;
+    EXPECT_EQ(text.find("sum.bp.so"), std::string::npos) << "of the current directory\n" << text;
+  }
+}
+
+/// A network with a layer of the plug-in `ends`.
+std::string network_that_ends(int factor) {
+  return "name: ends\ndata: {synthetic: {xor: {}}}\nnetwork:\n  layers:\n    - dense: {name: h, units: 3}\n"
+         "    - spoiled: {name: s, factor: " +
+         std::to_string(factor) +
+         "}\n    - dense: {name: o, units: 2}\n  loss: softmax_cross_entropy\n"
+         "train: {steps: 2, batch_size: 4, optimizer: {sgd: {lr: 0.1}}}\n";
+}
+
+// The other ways to end, which sanitizers leave as they are, are tested in tests/error.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(PluginGuard, SaysInWhichCallAPluginCrashed) {
+  const testing::TemporaryFolder folder("plugin-guard");
+  struct Crash {
+    int factor;
+    const char* what;
+  };
+  for (const auto& [factor, what] : std::initializer_list<Crash>{
+           {20, "forward was ended by abort() (SIGABRT): a failed assertion, an uncaught exception, or damaged memory"},
+           {21, "forward was ended by a segmentation fault (SIGSEGV)"},
+           {22, "forward was ended by an arithmetic error (SIGFPE), such as an integer divided by zero"},
+           {23, "forward was ended by a segmentation fault (SIGSEGV)"},
+           {24, "forward was ended by an illegal instruction (SIGILL)"},
+           {25, "forward was ended by a bus error (SIGBUS)"},
+           {26, "backward was ended by a segmentation fault (SIGSEGV)"}}) {
+    const std::string yaml = folder.path("ends.yaml"), errors = folder.path("errors");
+    std::ofstream(yaml) << network_that_ends(factor);
+    const int status =
+        std::system((std::string(testing::kProgram) + " run " + yaml + " --threads 2 --plugin " + bad("ends") +
+                     " --out " + folder.path(std::to_string(factor)) + " > " + errors + " 2>&1")
+                        .c_str());
+    const std::string text = testing::read_bytes(errors);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 70) << text;
+    EXPECT_NE(text.find(yaml + ":6:16: error: layer 's': " + what + " at step 1, samples 0 to 3 of the batch\n" +
+                        "  type spoiled, plug-in test.ends 0.1.0 (" + bad("ends") + ")\n"),
+              std::string::npos)
+        << text;
+  }
+}
+#endif
+
+TEST(PluginGuard, LeavesChildrenOfAPluginAlone) {
+  const testing::TemporaryFolder folder("plugin-guard");
+  std::ofstream(folder.path("ends.yaml")) << network_that_ends(15);
+  output_of(std::string(testing::kProgram) + " run " + folder.path("ends.yaml") + " --plugin " + bad("ends") +
+            " --out " + folder.path("run"));
+}
+
+TEST(LoadLibrary, MakesItsTextsPrintable) {
+  const Library library = load_library(bad("not_utf8"));
+  EXPECT_EQ(library.identity.summary, "caf\\xe9 \\x1b[31mred");
+  EXPECT_STREQ(library.layers[0].summary, "na\\xefve");
+  EXPECT_STREQ(library.layers[0].attributes[0]->summary, "\\x1b]0;title\\x07");
+  EXPECT_STREQ(library.layers[0].parameters[0]->summary, "\\xff");
 }
 
 TEST(PluginInspect, ListsEveryAttributeWithRangeAndDefault) {
