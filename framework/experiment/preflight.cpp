@@ -7,6 +7,7 @@
 #include "experiment/check_inputs.h"
 #include "experiment/tap_source.h"
 #include "trainer/batch_order.h"
+#include "trainer/trainer.h"
 
 namespace backplane {
 
@@ -109,6 +110,30 @@ std::string at(const Place& place) {
   return place.text().empty() ? "" : place.text() + ": ";
 }
 
+/// Parts of the schedule of the learning rate that training never comes to: a run may be shortened to try it.
+std::vector<std::string> schedule_doubts(const Experiment& experiment, std::int64_t training_samples) {
+  const TrainOptions& train = experiment.train;
+  const config::Node& section = experiment.resolved.at("train");
+  const RunLength length = run_length(train, training_samples);
+  const auto in_steps = [&](const config::Duration& duration) {
+    return duration.steps + duration.epochs * length.steps_per_epoch;
+  };
+  const std::int64_t warmup = in_steps(train.warmup);
+  if (warmup > length.total_steps)
+    return {
+        fmt::format("{}train.warmup takes {} steps and training {}: the learning rate never grows to that of the "
+                    "optimizer",
+                    at(section.at("warmup").place), warmup, length.total_steps)};
+  if (train.schedule.chosen() != "step") return {};
+  const std::int64_t every = in_steps(config::parse_duration(train.schedule.choice().at("every")));
+  if (warmup + every < length.total_steps) return {};
+  return {
+      fmt::format("{}train.schedule: the learning rate first falls {} steps after {}, and training takes {}: it "
+                  "never falls",
+                  at(section.at("schedule").place), every,
+                  warmup > 0 ? fmt::format("a warm-up of {}", warmup) : "the beginning", length.total_steps)};
+}
+
 }  // namespace
 
 std::vector<std::string> doubts_before_training(const Experiment& experiment, const DataSet& data,
@@ -141,6 +166,7 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
                                  at(batch_size.place), experiment.train.batch_size,
                                  data.train.count == 1 ? "is" : "are", data.train.count,
                                  data.train.count == 1 ? "" : "s"));
+  for (std::string& doubt : schedule_doubts(experiment, data.train.count)) doubts.push_back(std::move(doubt));
   return doubts;
 }
 

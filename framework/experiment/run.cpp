@@ -160,6 +160,7 @@ class Run {
       progress_.say(fmt::format("warning: {}; training goes on, the next one is tried", what));
     if (const std::optional<std::string> what = trace_.take_failure())
       progress_.say(fmt::format("warning: {}; training goes on, nothing more is recorded", *what));
+    if (const std::optional<std::string> what = trace_.take_overflow()) progress_.say("warning: " + *what);
   }
 
   void write_trace_of_threads() {

@@ -144,6 +144,7 @@ void Trace::copy_before_update(const Batch& batch) {
       const std::int64_t rows = std::min(plan_.samples, rows_);
       std::copy_n(batch.indices, rows, samples);
       std::fill(samples + rows, samples + plan_.samples, -1);
+      record_->made_infinite.assign(record_->tensors.size(), 0);
       copy_tensors(false);
     } else {
       skipped_.push_back(step);
@@ -159,6 +160,7 @@ void Trace::copy_after_update(std::int64_t step) {
   if (record_) {
     record_->step = step;
     copy_tensors(true);
+    look_for_overflow();
     write(TracePlan::kTensors, tensors_, std::move(record_));
   }
   if (statistics_record_) {
@@ -205,21 +207,41 @@ void Trace::write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<Tr
 void Trace::copy_tensors(bool gradients) {
   arena_.for_each(std::ssize(plan_.tensors), [&](std::int64_t i) {
     const TapSource& source = plan_.tensors[static_cast<std::size_t>(i)];
+    const auto tensor = static_cast<std::size_t>(i) + 1;  // the first are the samples' indices
     if ((source.tap == "gradients") == gradients)
-      copy(source, record_->tensors[static_cast<std::size_t>(i) + 1].data());  // the first are the samples' indices
+      record_->made_infinite[tensor] = copy(source, record_->tensors[tensor].data());
   });
 }
 
-void Trace::copy(const TapSource& source, void* to) const {
+void Trace::look_for_overflow() {
+  for (std::size_t i = 0; i < plan_.tensors.size() && !has_overflown_; ++i)
+    if (const std::int64_t count = record_->made_infinite[i + 1]; count > 0) {
+      const TapSource& source = plan_.tensors[i];
+      has_overflown_ = true;
+      overflow_ = fmt::format(
+          "record.dtype: {} of '{}' of layer '{}' at step {} {} too large for it and recorded as infinite, which is "
+          "not "
+          "said again; the attribute made_infinite in {} counts them",
+          count == 1 ? "an element" : fmt::format("{} elements", count), source.name,
+          network_.nodes()[source.node].name(), record_->step, count == 1 ? "is" : "are", path_);
+    }
+}
+
+std::int64_t Trace::copy(const TapSource& source, void* to) const {
   const auto* from = static_cast<const std::byte*>(data_of(source, network_, trainer_.executor()));
   auto* at = static_cast<std::byte*>(to);
   const std::size_t width = size_of(network_.dtype()), stored = size_of(plan_.element);
+  std::int64_t made_infinite = 0;
   const auto copy_elements = [&](std::int64_t first, std::int64_t count) {
-    convert(from + static_cast<std::size_t>(first) * width, network_.dtype(), at, plan_.element, count);
+    made_infinite +=
+        convert(from + static_cast<std::size_t>(first) * width, network_.dtype(), at, plan_.element, count);
     at += static_cast<std::size_t>(count) * stored;
   };
   const std::int64_t size = element_count(source.shape);
-  if (!source.is_per_sample) return copy_elements(0, size);
+  if (!source.is_per_sample) {
+    copy_elements(0, size);
+    return made_infinite;
+  }
   const std::int64_t rows = std::min(plan_.samples, rows_);
   if (plan_.is_cut_in_time(source)) {
     const std::int64_t steps = source.shape[0], inner = size / steps;
@@ -231,6 +253,7 @@ void Trace::copy(const TapSource& source, void* to) const {
   }
   const std::int64_t missing = (plan_.samples - rows) * element_count(plan_.record_shape(source)) / plan_.samples;
   std::memset(at, 0, static_cast<std::size_t>(missing) * stored);
+  return made_infinite;
 }
 
 void Trace::compute_statistics(bool gradients) {

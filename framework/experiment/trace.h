@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "experiment/trace_plan.h"
@@ -40,6 +41,8 @@ class Trace {
   const std::optional<std::string>& flaw() const { return flaw_; }
   /// Why recording has ended before the run, where it has; once. Training goes on.
   std::optional<std::string> take_failure();
+  /// What was recorded as infinite and is not, since record.dtype has no room for it, at the first such step; once.
+  std::optional<std::string> take_overflow() { return std::exchange(overflow_, std::nullopt); }
   bool has_failed() const { return has_failed_; }
 
  private:
@@ -48,7 +51,9 @@ class Trace {
   void finish_jobs();
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
-  void copy(const TapSource& source, void* to) const;
+  /// Returns how many finite elements became infinite.
+  std::int64_t copy(const TapSource& source, void* to) const;
+  void look_for_overflow();
   void compute_statistics(bool gradients);
 
   const TracePlan plan_;
@@ -69,6 +74,8 @@ class Trace {
   std::string failure_;              ///< written before has_failed_, read after
   std::atomic<bool> has_failed_ = false;
   bool is_failure_told_ = false;
+  std::optional<std::string> overflow_;
+  bool has_overflown_ = false;
 };
 
 }  // namespace backplane

@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t kOwnChunkBytes = 64;
 constexpr hsize_t kRecordsOfSharedChunk = 512;
 
+constexpr const char* kMadeInfinite = "made_infinite";
+
 void set_text(const Handle& object, const std::string& name, const std::string& value) {
   check(H5LTset_attribute_string(object.id(), ".", name.c_str(), value.c_str()), "write an attribute");
 }
@@ -210,6 +212,7 @@ TraceFile::Column TraceFile::make(const TraceTensor& tensor) {
     check(H5DSset_label(column.dataset.id(), static_cast<unsigned>(axis + 1), tensor.axes[axis].c_str()),
           "label an axis");
   for (const auto& [name, value] : tensor.attributes) set_text(column.dataset, name, value);
+  write_made_infinite(column);
   return column;
 }
 
@@ -217,6 +220,8 @@ void TraceFile::open(const TraceLayout& layout) {
   const auto column = [&](const TraceTensor& tensor) {
     Column opened = column_of(tensor);
     opened.dataset = h5::open_dataset(file_.id(), tensor.path);
+    if (H5Aexists(opened.dataset.id(), kMadeInfinite) > 0)
+      opened.made_infinite = h5::read_integer_attribute(opened.dataset.id(), kMadeInfinite);
     return opened;
   };
   for (const TraceSeries& series : layout.series) {
@@ -251,7 +256,7 @@ std::vector<std::int64_t> TraceFile::copy_records(const std::string& from, std::
   return last_steps;
 }
 
-void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t records) {
+void TraceFile::copy_column(Column& to, const Handle& from, hsize_t records) {
   const std::vector<std::int64_t> shape = h5::shape_of(from.id());
   const Handle type(H5Dget_type(from.id()), H5Tclose, "get a type"), wanted = file_type(to.element);
   // The layouts are the same; the file may be damaged all the same.
@@ -259,6 +264,10 @@ void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t record
       !std::equal(shape.begin() + 1, shape.end(), to.shape.begin(), to.shape.end()) ||
       H5Tequal(type.id(), wanted.id()) <= 0 || chunk_of(from) != chunk_of(to.dataset))
     throw InternalError("its data sets are not what its layout says");
+  if (H5Aexists(from.id(), kMadeInfinite) > 0) {
+    to.made_infinite = h5::read_integer_attribute(from.id(), kMadeInfinite);
+    write_made_infinite(to);
+  }
   std::vector<hsize_t> dims(shape.begin(), shape.end());
   dims[0] = records;
   check(H5Dset_extent(to.dataset.id(), dims.data()), "extend a data set of the trace");
@@ -290,11 +299,32 @@ void TraceFile::copy_column(const Column& to, const Handle& from, hsize_t record
 void TraceFile::append(std::size_t index, const TraceRecord& record) {
   write_or_say_why([&] {
     Series& series = series_[index];
-    for (std::size_t i = 0; i < series.tensors.size(); ++i)
-      write(series.tensors[i], series.records, record.tensors[i].data());
+    for (std::size_t i = 0; i < series.tensors.size(); ++i) {
+      Column& column = series.tensors[i];
+      if (!record.made_infinite.empty() && record.made_infinite[i] > 0) {
+        column.made_infinite += record.made_infinite[i];
+        write_made_infinite(column);
+      }
+      write(column, series.records, record.tensors[i].data());
+    }
     write(series.steps, series.records, &record.step);  // last: its length says how many records are whole
     ++series.records;
   });
+}
+
+/// It is there from the beginning: none can be added while readers may look, but its value may change.
+void TraceFile::write_made_infinite(const Column& column) {
+  if (column.element != TraceType::float16 && column.element != TraceType::float32) return;
+  if (H5Aexists(column.dataset.id(), kMadeInfinite) <= 0) {
+    const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "make a data space");
+    const Handle made(
+        H5Acreate2(column.dataset.id(), kMadeInfinite, H5T_STD_I64LE, space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+        "make an attribute");
+    check(H5Awrite(made.id(), H5T_NATIVE_INT64, &column.made_infinite), "write an attribute");
+    return;
+  }
+  const Handle attribute(H5Aopen(column.dataset.id(), kMadeInfinite, H5P_DEFAULT), H5Aclose, "open an attribute");
+  check(H5Awrite(attribute.id(), H5T_NATIVE_INT64, &column.made_infinite), "write an attribute");
 }
 
 void TraceFile::write(const Column& column, hsize_t record, const void* data) {

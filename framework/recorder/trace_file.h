@@ -52,6 +52,7 @@ enum class Compression { none, gzip };
 struct TraceRecord {
   std::int64_t step = 0;
   std::vector<Buffer> tensors;
+  std::vector<std::int64_t> made_infinite{};  ///< of each tensor, finite elements that rounding did; empty: none
 };
 
 /// trace.h5: taps over steps. The same names as in a checkpoint, with a first axis `step`. Written in SWMR mode:
@@ -85,6 +86,7 @@ class TraceFile {
     TraceType element;
     std::optional<h5::ChunkGrid> grid;  ///< none: many records share a chunk
     Shape shape;
+    std::int64_t made_infinite = 0;  ///< elements of all records
   };
   struct Series {
     Column steps;
@@ -100,8 +102,9 @@ class TraceFile {
   Column make(const TraceTensor& tensor);
   void open(const TraceLayout& layout);
   Column column_of(const TraceTensor& tensor) const;
+  static void write_made_infinite(const Column& column);
   void write(const Column& column, hsize_t record, const void* data);
-  void copy_column(const Column& to, const h5::Handle& from, hsize_t records);
+  void copy_column(Column& to, const h5::Handle& from, hsize_t records);
 
   std::string path_;
   TraceLayout layout_;

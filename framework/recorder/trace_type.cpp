@@ -1,7 +1,10 @@
 #include "recorder/trace_type.h"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 
+#include "kernels/lane_sum.h"
 #include "kernels/multiversion.h"
 
 namespace backplane {
@@ -13,14 +16,27 @@ BP_MULTIVERSION void convert_each(const From* from, To* to, std::int64_t count) 
   for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(from[i]);
 }
 
+/// Finite elements from `limit` on.
 template <class From>
-void convert_from(const From* from, void* target, TraceType to, std::int64_t count) {
-  if (to == TraceType::float16)
+BP_MULTIVERSION std::int64_t count_beyond(const From* from, std::int64_t count, From limit) {
+  return kernels::lane_sum<std::int64_t>(count, [&](std::int64_t i) {
+    const From size = std::abs(from[i]);
+    return size >= limit && size <= std::numeric_limits<From>::max() ? 1 : 0;
+  });
+}
+
+template <class From>
+std::int64_t convert_from(const From* from, void* target, TraceType to, std::int64_t count) {
+  // Half a unit in the last place beyond the largest finite number is where rounding to nearest gives infinity.
+  if (to == TraceType::float16) {
     convert_each(from, static_cast<_Float16*>(target), count);
-  else if (to == TraceType::float32)
+    return count_beyond<From>(from, count, From(65520));
+  }
+  if (to == TraceType::float32) {
     convert_each(from, static_cast<float*>(target), count);
-  else
-    throw InternalError("a trace rounds to float16 and float32 only");
+    return sizeof(From) == sizeof(float) ? 0 : count_beyond<From>(from, count, static_cast<From>(0x1.ffffffp127));
+  }
+  throw InternalError("a trace rounds to float16 and float32 only");
 }
 
 }  // namespace
@@ -42,13 +58,12 @@ h5::Handle file_type(TraceType element) {
   return half;
 }
 
-void convert(const void* source, DType from, void* target, TraceType to, std::int64_t count) {
-  if (trace_type_of(from) == to)
+std::int64_t convert(const void* source, DType from, void* target, TraceType to, std::int64_t count) {
+  if (trace_type_of(from) == to) {
     std::memcpy(target, source, static_cast<std::size_t>(count) * size_of(to));
-  else if (from == DType::float32)
-    convert_from(static_cast<const float*>(source), target, to, count);
-  else
-    convert_from(static_cast<const double*>(source), target, to, count);
+    return 0;
+  }
+  return dispatch(from, [&]<class T>(T) { return convert_from(static_cast<const T*>(source), target, to, count); });
 }
 
 }  // namespace backplane

@@ -56,6 +56,20 @@ class Traces(InFolder):
         with open(self.run_folder / "metrics.jsonl") as file:
             return [line for line in map(json.loads, file) if line["split"] == split]
 
+    def test_what_rounding_makes_infinite_is_counted_and_said_once(self):
+        network = DENSE.replace("name: hidden1,", "name: hidden1, init: {W: {uniform: {low: 1e5, high: 2e5}}},")
+        record = "{every: 10, taps: [weights], dtype: float16}"
+        done = backplane(*self.command(network, record))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        warnings = [line for line in done.stderr.splitlines() if "recorded as infinite" in line]
+        self.assertEqual(len(warnings), 1, done.stderr)
+        self.assertRegex(warnings[0], "144 elements of 'weights/W' of layer 'hidden1' at step 10 ")
+        with h5py.File(self.run_folder / "trace.h5", "r") as file:
+            W = file["layers/hidden1/weights/W"]
+            self.assertEqual(int(np.isinf(W[:]).sum()), 4 * 144)
+            self.assertEqual(W.attrs["made_infinite"], 4 * 144)
+            self.assertEqual(file["layers/logits/weights/W"].attrs["made_infinite"], 0)
+
     def test_steps_are_those_that_any_rule_names(self):
         for rules, steps in (
             ("every: 9", {9, 18, 27, 36}),
