@@ -2,14 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "base/error.h"
 #include "files/atomic_write.h"
 #include "files/digest.h"
+#include "files/json.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -20,19 +22,24 @@ namespace {
 
 constexpr const char* kName = "MANIFEST.json";
 constexpr const char* kCopy = "MANIFEST.copy.json";
+constexpr std::string_view kPrefix = "step-", kSuffix = ".h5";
 
-/// A name that leads elsewhere would have files read, and later removed, that are none of the run's.
+/// Any other name would have files read, and later removed, that are none of the run's.
 std::string read_file_name(const Json& json) {
   const std::string name = json.get<std::string>();
-  if (name.empty() || fs::path(name).filename() != name || name == "." || name == "..")
-    throw std::runtime_error(fmt::format("'{}' is no name of a file beside it", name));
+  if (!step_of_checkpoint_name(name))
+    throw std::runtime_error(fmt::format("'{}' is no name of a checkpoint (step-<8 digits>.h5)", name));
   return name;
 }
 
 /// Throws Json::exception where a field is missing or of another type, std::runtime_error where its value is absurd.
 CommittedCheckpoint read_entry(const Json& entry) {
-  CommittedCheckpoint checkpoint{.file = read_file_name(entry.at("file")),
-                                 .step = entry.value("step", std::int64_t{-1}),
+  const std::string file = read_file_name(entry.at("file"));
+  const std::int64_t step = *step_of_checkpoint_name(file);
+  if (const std::int64_t said = entry.value("step", step); said != step)
+    throw std::runtime_error(fmt::format("'{}' is no name of a checkpoint of step {}", file, said));
+  CommittedCheckpoint checkpoint{.file = file,
+                                 .step = step,
                                  .bytes = entry.at("bytes").get_ref<const std::uint64_t&>(),
                                  .sha256 = entry.at("sha256").get_ref<const std::string&>(),
                                  .validation_loss = {}};
@@ -64,9 +71,11 @@ std::string text_of(const Manifest& manifest) {
 }
 
 Manifest read_one(const fs::path& path) {
-  std::ifstream file(path);
-  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: there is no such manifest", path.string()));
-  const Json json = Json::parse(file, nullptr, false);
+  const OpenedFile opened = open_regular(path.string());
+  if (!opened)
+    throw UserError(ExitCode::no_input, opened.is_missing ? fmt::format("{}: there is no such manifest", path.string())
+                                                          : fmt::format("{}: {}", path.string(), opened.why));
+  const Json json = parse_json<Json>(read_all(opened.file, path.string(), kMostJson));
   const auto refuse = [&](const std::string& why) {
     throw UserError(
         ExitCode::bad_data, fmt::format("{}: {}", path.string(), why),
@@ -91,6 +100,19 @@ Manifest read_one(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string checkpoint_name(std::int64_t step) {
+  return fmt::format("{}{:08}{}", kPrefix, step, kSuffix);
+}
+
+std::optional<std::int64_t> step_of_checkpoint_name(const std::string& name) {
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return std::nullopt;
+  const char* last = name.data() + name.size() - kSuffix.size();
+  std::int64_t step = -1;
+  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), last, step);
+  if (error != std::errc() || stop != last || step < 0 || checkpoint_name(step) != name) return std::nullopt;
+  return step;
+}
 
 bool has_manifest(const std::string& directory) {
   return fs::exists(fs::path(directory) / kName) || fs::exists(fs::path(directory) / kCopy);

@@ -9,7 +9,7 @@ namespace backplane {
 
 /// A checkpoint that stands in MANIFEST.json.
 struct CommittedCheckpoint {
-  std::string file;  ///< name within the directory
+  std::string file;  ///< name within the directory: checkpoint_name(step)
   std::int64_t step = 0;
   std::uint64_t bytes = 0;
   std::string sha256;
@@ -21,9 +21,14 @@ struct Manifest {
   std::vector<CommittedCheckpoint> checkpoints;  ///< in the order listed: oldest first
   /// Entries that make no sense, and why: damage, or somebody's editor. They name no checkpoint.
   std::vector<std::string> unusable;
-  /// Files that the store was about to remove when this was written: no checkpoints any more.
+  /// Files that the store was about to remove when this was written: no checkpoints any more, by their names as well.
   std::vector<std::string> removing;
 };
+
+/// "step-00000012.h5": eight digits, or as many as the step has.
+std::string checkpoint_name(std::int64_t step);
+/// The step of such a name; none of any other.
+std::optional<std::int64_t> step_of_checkpoint_name(const std::string& name);
 
 /// Whether there is a manifest, or the copy of one.
 bool has_manifest(const std::string& directory);

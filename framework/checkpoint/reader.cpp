@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "checkpoint/manifest.h"
 #include "checkpoint/snapshot_pipe.h"
 #include "files/digest.h"
 #include "files/hdf5_read.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -31,13 +31,15 @@ using h5::shape_of;
 namespace {
 
 std::vector<char> read_bytes(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file || fs::is_directory(path))
-    throw UserError(ExitCode::no_input, fmt::format("{}: no such checkpoint", path.string()),
+  OpenedFile opened = open_regular(path.string());
+  if (!opened)
+    throw UserError(ExitCode::no_input,
+                    fmt::format("{}: {}", path.string(), opened.is_missing ? "no such checkpoint" : opened.why),
                     "checkpoints stand in RUN/checkpoints/step-<8 digits>.h5");
-  std::vector<char> bytes(static_cast<std::size_t>(file.tellg()));
-  file.seekg(0);
+  std::vector<char> bytes(size_of(opened.file));
+  InputFile file(std::move(opened.file));
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
   return bytes;
 }
 

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
-#include <regex>
 
 #include "base/error.h"
 #include "checkpoint/image.h"
@@ -62,12 +61,11 @@ std::vector<CommittedCheckpoint> take_unkept(std::vector<CommittedCheckpoint>& c
   return leaving;
 }
 
-bool is_ours(const std::string& name) {
-  static const std::regex ours("step-[0-9]{8,}\\.h5|MANIFEST(\\.copy)?\\.json");
-  return std::regex_match(name, ours);
-}
-
 }  // namespace
+
+bool CheckpointStore::is_ours(const std::string& name) {
+  return name == "MANIFEST.json" || name == "MANIFEST.copy.json" || step_of_checkpoint_name(name).has_value();
+}
 
 CheckpointStore::CheckpointStore(std::string directory, const Retention& retention)
     : directory_(std::move(directory)), retention_(retention) {
@@ -77,6 +75,7 @@ CheckpointStore::CheckpointStore(std::string directory, const Retention& retenti
     Manifest manifest = read_manifest(directory_);
     committed_ = std::move(manifest.checkpoints);
     leaving_ = std::move(manifest.removing);
+    for (const CommittedCheckpoint& checkpoint : committed_) std::erase(leaving_, checkpoint.file);
   }
   std::ranges::stable_sort(committed_, {}, &CommittedCheckpoint::step);
   if (!leaving_.empty()) remove_leaving();
@@ -94,7 +93,7 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
   }
   const Image image(snapshot);
   const std::span<const std::byte> bytes = image.bytes();
-  CommittedCheckpoint checkpoint{.file = fmt::format("step-{:08}.h5", snapshot.step),
+  CommittedCheckpoint checkpoint{.file = checkpoint_name(snapshot.step),
                                  .step = snapshot.step,
                                  .bytes = bytes.size(),
                                  .sha256 = sha256_of(bytes.data(), bytes.size()),

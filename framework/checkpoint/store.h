@@ -55,6 +55,9 @@ class CheckpointStore {
   /// The files stay until then. Throws UserError (io).
   void forget(const std::vector<RefusedCheckpoint>& refused);
 
+  /// Whether the store writes files of that name.
+  static bool is_ours(const std::string& name);
+
   const std::vector<CommittedCheckpoint>& committed() const { return committed_; }
 
  private:

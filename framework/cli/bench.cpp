@@ -8,10 +8,11 @@
 #include <set>
 #include <thread>
 
+#include "base/printable.h"
 #include "bench/report.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "files/atomic_write.h"
+#include "files/output.h"
 
 namespace backplane::cli {
 
@@ -117,9 +118,9 @@ ExitCode bench(const BenchWords& words, const Words& all) {
     if (!file.empty()) require_writable(file);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
-    if (is_terminal) say("\r\033[K{}", what);
+    if (is_terminal) write(stderr, "\r\033[K" + printable(what));
   });
-  if (is_terminal) say("\r\033[K");
+  if (is_terminal) write(stderr, "\r\033[K");
   print_warnings(result.warnings);
   show("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
        experiment.train.batch_size, result.slice_rows, words.options.repetitions);
@@ -128,8 +129,8 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   print_layers(result);
   print_prospects(result);
   if (options.disturbed_runs > 0) print_disturbed(result, options.disturbed_runs);
-  if (!words.json.empty()) write_file_atomically(words.json, to_json(result, options).dump(2) + "\n");
-  if (!words.plot.empty()) write_file_atomically(words.plot, speedup_plot(result, experiment.name));
+  if (!words.json.empty()) write_output(words.json, to_json(result, options).dump(2) + "\n");
+  if (!words.plot.empty()) write_output(words.plot, speedup_plot(result, experiment.name));
   const bool is_same = std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& row) {
     return row.has_same_bits && row.disturbed_differences == 0;
   });

@@ -8,7 +8,7 @@
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "files/atomic_write.h"
+#include "files/output.h"
 
 namespace backplane::cli {
 
@@ -17,17 +17,19 @@ namespace {
 struct ExportWords {
   std::string file, format, out;
   std::string names = "backplane";
+  bool is_forced = false;
 };
 
 ExitCode export_weights(const ExportWords& words) {
   const std::string out =
       words.out.empty() ? std::filesystem::path(words.file).stem().string() + "." + words.format : words.out;
-  require_writable(out);
+  const Existing existing = words.is_forced ? Existing::replace : Existing::refuse;
+  require_writable(out, existing);
   const Snapshot snapshot = read_checkpoint(words.file);
   const std::string bytes =
       build_weight_file(snapshot, words.format == "npz" ? WeightFormat::npz : WeightFormat::safetensors,
                         words.names == "pytorch" ? WeightNames::pytorch : WeightNames::backplane);
-  write_file_atomically(out, bytes);
+  write_output(out, bytes, existing);
   show("{}   {} tensors after {} steps, {} bytes\n", out, weights_of(snapshot).size(), snapshot.step, bytes.size());
   return ExitCode::ok;
 }
@@ -46,6 +48,7 @@ void add_export(CLI::App& app, Action& action) {
   command
       ->add_option("--names", words->names, "backplane: <layer>.W; pytorch: <layer>.weight, ready for load_state_dict")
       ->check(CLI::IsMember({"backplane", "pytorch"}));
+  command->add_flag("--force", words->is_forced, "replace a file that is there");
   command->callback([&action, words] { action = [words] { return export_weights(*words); }; });
 }
 

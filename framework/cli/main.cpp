@@ -8,7 +8,6 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -105,14 +104,14 @@ int main(int argc, char** argv) {
     backplane::take_signals_on_one_thread();
     return backplane::cli::run(argc, argv);
   } catch (const backplane::UserError& error) {
-    say("{}\n", backplane::printable(error.what(), /*lines=*/true));  // names come from files
+    say("{}\n", error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
     return static_cast<int>(ExitCode::internal);
   } catch (const std::exception& error) {
     say("internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
-        backplane::printable(error.what(), true));
+        error.what());
     return static_cast<int>(ExitCode::internal);
   }
 }

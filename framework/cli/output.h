@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/printable.h"
+
 namespace backplane::cli {
 
 /// Gives each of stdin, stdout and stderr that the program was started without (`>&-`) a descriptor that leads nowhere:
@@ -14,23 +16,23 @@ namespace backplane::cli {
 /// REQUIRES: called before any file is opened or thread started.
 void open_missing_streams();
 
-/// Writes to a standard stream. One that is closed, full or without a reader neither throws nor ends the program: main
-/// asks at the end whether all results could be written.
+/// Writes to a standard stream, as it is. One that is closed, full or without a reader neither throws nor ends the
+/// program: main asks at the end whether all results could be written.
 void write(std::FILE* stream, std::string_view text);
 
 /// Whether all that was written to stdout arrived. Where it did not, errno says why.
 bool have_results_arrived();
 
-/// Results, on stdout.
+/// Results, on stdout. What comes from files may stand in them: no control character reaches the terminal.
 template <class... Values>
 void show(fmt::format_string<Values...> text, Values&&... values) {
-  write(stdout, fmt::format(text, std::forward<Values>(values)...));
+  write(stdout, printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
 }
 
-/// Messages, on stderr.
+/// Messages, on stderr, likewise.
 template <class... Values>
 void say(fmt::format_string<Values...> text, Values&&... values) {
-  write(stderr, fmt::format(text, std::forward<Values>(values)...));
+  write(stderr, printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
 }
 
 }  // namespace backplane::cli

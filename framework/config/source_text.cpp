@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
+#include "files/open_file.h"
 
 namespace backplane::config {
 
@@ -70,15 +67,9 @@ bool is_control(std::string_view text) {
 }  // namespace
 
 std::string read_source(const std::string& path, const Limits& limits) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) cannot_read(path, "it is a directory");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) cannot_read(path, std::strerror(errno));
-  std::string text(limits.bytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) cannot_read(path, std::strerror(errno));
-  text.resize(static_cast<std::size_t>(file.gcount()));
+  const OpenedFile opened = open_regular_or_stream(path);
+  if (!opened) cannot_read(path, opened.is_missing ? opened.why : "it " + opened.why);
+  std::string text = read_all(opened.file, path, limits.bytes + 1);
   if (text.size() > limits.bytes) too_large(path, limits);
   return text;
 }

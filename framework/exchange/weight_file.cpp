@@ -6,8 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 
@@ -16,6 +14,7 @@
 #include "exchange/export.h"
 #include "exchange/npz.h"
 #include "exchange/safetensors.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -24,14 +23,12 @@ static_assert(std::endian::native == std::endian::little, "files of weights are 
 namespace {
 
 std::string read_bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file || std::filesystem::is_directory(path))
-    throw UserError(ExitCode::no_input, fmt::format("{}: no such file of weights", path),
+  const OpenedFile opened = open_regular(path);
+  if (!opened)
+    throw UserError(ExitCode::no_input,
+                    fmt::format("{}: {}", path, opened.is_missing ? "no such file of weights" : opened.why),
                     "name a .safetensors file, a .npz file or a checkpoint");
-  std::string bytes(static_cast<std::size_t>(file.tellg()), '\0');
-  file.seekg(0);
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  return bytes;
+  return read_all(opened.file, path, size_of(opened.file));
 }
 
 std::vector<WeightEntry> entries_of_checkpoint(const std::string& path) {

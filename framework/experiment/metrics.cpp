@@ -6,12 +6,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "files/atomic_write.h"
+#include "files/json.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -24,7 +24,7 @@ namespace {
 
 /// Whether the run has written the line once it stands at `step`, and will not write it again.
 bool stays(const std::string& text, std::int64_t step, bool owes_end_of_epoch) {
-  const nlohmann::json line = nlohmann::json::parse(text, nullptr, false);
+  const nlohmann::json line = parse_json<nlohmann::json>(text);
   if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer()) return false;
   const std::string split = line.contains("split") && line["split"].is_string() ? line["split"] : "";
   if (line["step"] != step) return line["step"] < step;
@@ -33,13 +33,12 @@ bool stays(const std::string& text, std::int64_t step, bool owes_end_of_epoch) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::string& path)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
-  if (descriptor_ < 0) fail(path_, "open");
-}
-
-MetricsFile::~MetricsFile() {
-  ::close(descriptor_);
+MetricsFile::MetricsFile(const std::string& path) : path_(path) {
+  OpenedFile opened = open_regular(path, Links::refuse, O_WRONLY | O_CREAT | O_APPEND);
+  if (!opened)
+    throw UserError(ExitCode::io, fmt::format("{}: {}", path, opened.why),
+                    "check free space and permissions of that directory");
+  file_ = std::move(opened.file);
 }
 
 void MetricsFile::write(const Line& line) {
@@ -56,7 +55,7 @@ void MetricsFile::write(const Line& line) {
 
 void MetricsFile::write_waiting() {
   while (!waiting_.empty()) {
-    const ssize_t written = ::write(descriptor_, waiting_.data(), waiting_.size());
+    const ssize_t written = ::write(file_.number(), waiting_.data(), waiting_.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return;
     waiting_.erase(0, static_cast<std::size_t>(written));
@@ -69,20 +68,21 @@ void MetricsFile::require_all_written() {
 }
 
 void MetricsFile::sync() const {
-  if (::fsync(descriptor_) != 0) fail(path_, "fsync");
+  if (::fsync(file_.number()) != 0) fail(path_, "fsync");
 }
 
 void cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_of_epoch) {
-  if (!std::filesystem::exists(path)) return;
-  std::ifstream file(path);
-  const auto require_readable = [&](bool is_fine) {
-    if (!is_fine) throw UserError(ExitCode::io, path + ": cannot be read", "check permissions and the disk");
+  OpenedFile opened = open_regular(path, Links::refuse);
+  if (opened.is_missing) return;
+  const auto require_readable = [&](bool is_fine, const std::string& why) {
+    if (!is_fine) throw UserError(ExitCode::io, fmt::format("{}: {}", path, why), "check permissions and the disk");
   };
-  require_readable(file.is_open());
+  require_readable(static_cast<bool>(opened), opened.why);
+  InputFile file(std::move(opened.file));
   std::string kept;
   for (std::string line; std::getline(file, line) && !file.eof();)  // a last line without its end was cut off
     if (stays(line, step, owes_end_of_epoch)) kept += line + '\n';
-  require_readable(!file.bad());
+  require_readable(!file.bad(), "cannot be read");
   write_file_atomically(path, kept);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "files/descriptor.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -15,9 +16,6 @@ class MetricsFile {
  public:
   /// Appends to the file, which is made where there is none. Throws UserError (io) where it cannot be written.
   explicit MetricsFile(const std::string& path);
-  ~MetricsFile();
-  MetricsFile(const MetricsFile&) = delete;
-  MetricsFile& operator=(const MetricsFile&) = delete;
 
   struct Line {
     std::int64_t step = 0;
@@ -41,7 +39,7 @@ class MetricsFile {
 
  private:
   std::string path_;
-  int descriptor_;
+  Descriptor file_;
   std::string waiting_;  ///< lines, or the rest of one
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/printable.h"
+
 namespace backplane {
 
 namespace {
@@ -67,7 +69,7 @@ void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional
 void Progress::say(const std::string& message) {
   if (is_quiet_) return;
   erase_line();
-  std::fputs((message + "\n").c_str(), stderr);
+  std::fputs((printable(message, /*lines=*/true) + "\n").c_str(), stderr);  // it may quote a file
 }
 
 void Progress::erase_line() {

@@ -1,11 +1,7 @@
 #include "experiment/recording_cost.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <functional>
 
 #include "experiment/trace.h"
@@ -17,15 +13,6 @@ namespace backplane {
 namespace {
 
 constexpr int kTurns = 5;
-
-/// A file that goes when this does.
-struct TemporaryFile {
-  std::string path = (temporary_directory() / fmt::format("backplane-{}.h5", ::getpid())).string();
-  ~TemporaryFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-  }
-};
 
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
@@ -40,9 +27,9 @@ double median(std::vector<double> values) {
 
 /// Seconds of a step without, and of one with recording.
 std::pair<double, double> compare(const TracePlan& plan, const Network& network, Trainer& trainer, Arena& arena) {
-  const TemporaryFile file;
+  const TemporaryDirectory directory("backplane-record");
   IoThread io;
-  Trace trace(file.path, plan, network, trainer, arena, io);
+  Trace trace(directory.path("trace.h5"), plan, network, trainer, arena, io);
   std::vector<double> plain, recorded;
   for (int turn = 0; turn <= kTurns; ++turn) {
     const double without = seconds_of([&] { trainer.step(); });

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "base/error.h"
 #include "config/scalar.h"
+#include "files/json.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -91,7 +92,7 @@ Differences compare(const Snapshot& checkpoint, const Experiment& experiment, co
   const Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
   compare_nodes("", &then_config, &now_config, differences.config);
 
-  const Json then = Json::parse(checkpoint.environment, nullptr, false);
+  const Json then = parse_json<Json>(checkpoint.environment);
   const auto look_at = [](std::vector<std::string>& findings, const std::string& what, const std::string& before,
                           const std::string& now) {
     if (before != now)
@@ -143,8 +144,9 @@ std::optional<NewestCheckpoint> find_checkpoint(const std::string& run_directory
 }
 
 bool is_done(const std::string& run_directory, const Snapshot& checkpoint) {
-  std::ifstream file(fs::path(run_directory) / "summary.json");
-  const Json summary = Json::parse(file, nullptr, false);
+  const std::string path = (fs::path(run_directory) / "summary.json").string();
+  const OpenedFile file = open_regular(path, Links::refuse);
+  const Json summary = file ? parse_json<Json>(read_all(file.file, path, kMostJson)) : Json();
   const std::string status = text_at(summary, "/status");
   return (status == "finished" || status == "stopped_early") &&
          text_at(summary, "/steps") == std::to_string(checkpoint.step) &&

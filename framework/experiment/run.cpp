@@ -20,6 +20,7 @@
 #include "experiment/thread_trace.h"
 #include "experiment/trace.h"
 #include "files/atomic_write.h"
+#include "files/output.h"
 #include "files/io_thread.h"
 
 namespace backplane {
@@ -72,9 +73,8 @@ class Run {
       restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
       beginning_.checkpoint->snapshot.layers.clear();  // as large as the network
     }
-    static const std::set<std::string> ours = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
-                                               "generated.txt"};
-    remove_dead_temporary_files(directory_.text(), [](const std::string& name) { return ours.contains(name); });
+    remove_dead_temporary_files(directory_.text(),
+                                [](const std::string& name) { return RunDirectory::files().contains(name); });
     const std::string path = directory_.path("metrics.jsonl");
     cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
     return path;

@@ -2,15 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "base/error.h"
+#include "checkpoint/store.h"
 #include "files/atomic_write.h"
+#include "files/file_lock.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -24,42 +25,67 @@ constexpr const char* kLockName = "run.lock";
   throw UserError(ExitCode::io, fmt::format("{}: {}", directory.string(), why), hint);
 }
 
-/// Opens and locks the lock file; the descriptor, or -1 with errno set.
-int open_lock(const fs::path& directory, int flags) {
+/// The lock file, locked, or why it is not.
+struct Lock {
+  OpenedFile opened;
+  int error = 0;  ///< of a file that is there and could not be locked
+};
+
+/// Made for its owner alone: nobody else is to take the lock, or to hold one that stands in its way.
+Lock open_lock(const fs::path& directory, int flags) {
+  constexpr unsigned kOwnerOnly = 0600;
   const fs::path path = directory / kLockName;
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-  if (descriptor < 0) return -1;
+  Lock lock{.opened = open_regular(path.string(), Links::refuse, flags, kOwnerOnly)};
+  if (!lock.opened) return lock;
+  const int descriptor = lock.opened.file.number();
   // The directory may have been moved between the two calls: then the lock is on a file that stands elsewhere by now.
   struct stat opened {
   }, named{};
-  const bool is_locked = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::fstat(descriptor, &opened) == 0 &&
-                         ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
-                         opened.st_dev == named.st_dev;
-  if (is_locked) return descriptor;
-  ::close(descriptor);
-  errno = EWOULDBLOCK;
-  return -1;
+  lock.error = lock_exclusively(lock.opened.file);
+  const bool is_here = ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+                       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+  if (lock.error == 0 && !is_here) lock.error = EAGAIN;
+  if (lock.error == 0 && (opened.st_mode & 0777) != kOwnerOnly) ::fchmod(descriptor, kOwnerOnly);
+  return lock;
+}
+
+[[noreturn]] void fail_locked(const fs::path& directory, int error, const std::string& remedy) {
+  if (error == EAGAIN) fail(directory, "another run is writing here", remedy);
+  fail(directory, fmt::format("{} cannot be locked: {}", kLockName, std::strerror(error)),
+       "choose a directory on a file system that has locks with --out");
 }
 
 /// Takes the lock of an earlier run, or throws where what stands there is none of ours or still at work.
-int lock_earlier(const fs::path& directory) {
-  const int descriptor = open_lock(directory, O_RDWR);
-  if (descriptor < 0 && errno == EWOULDBLOCK)
-    fail(directory, "another run is writing here", "wait for it, or choose another directory with --out");
-  if (descriptor < 0)
+Descriptor lock_earlier(const fs::path& directory) {
+  Lock lock = open_lock(directory, O_RDWR);
+  if (lock.error != 0) fail_locked(directory, lock.error, "wait for it, or choose another directory with --out");
+  if (lock.opened.is_missing)
     fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
-  return descriptor;
+  if (!lock.opened)
+    fail(directory, fmt::format("{} {}", kLockName, lock.opened.why),
+         "choose another directory with --out; nothing of it was touched");
+  return std::move(lock.opened.file);
+}
+
+/// What would be read or written through links that somebody else may have laid is refused before anything is touched.
+void require_no_links(const fs::path& directory) {
+  for (const std::string& name : RunDirectory::files()) require_regular_or_nothing((directory / name).string());
+  const fs::path checkpoints = directory / "checkpoints";
+  require_directory_or_nothing(checkpoints.string());
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(checkpoints, missing))
+    if (CheckpointStore::is_ours(entry.path().filename().string()) && !fs::is_directory(entry.symlink_status()))
+      require_regular_or_nothing(entry.path().string());
 }
 
 /// Moves an earlier run away.
 std::string move_aside(const fs::path& directory) {
-  const int descriptor = lock_earlier(directory);
+  const Descriptor lock = lock_earlier(directory);
   fs::path target;
   for (int number = 1; target.empty() || fs::exists(target); ++number)
     target = fmt::format("{}.{}", directory.string(), number);
   std::error_code error;
   fs::rename(directory, target, error);
-  ::close(descriptor);
   if (error)
     fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), error.message()),
          "choose another directory with --out");
@@ -77,27 +103,25 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier)
   if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error) {
     if (earlier == Earlier::go_on) {
       lock_ = lock_earlier(directory_);
+      require_no_links(directory_);
       return;
     }
     moved_aside_ = move_aside(directory_);
   }
   make_directories_durably(directory_.string());
-  lock_ = open_lock(directory_, O_RDWR | O_CREAT);
-  if (lock_ < 0 && errno == EWOULDBLOCK)
-    fail(directory_, "another run is writing here", "choose another directory with --out");
-  if (lock_ < 0)
-    fail(directory_, fmt::format("cannot be written: {}", std::strerror(errno)), "choose another directory with --out");
-  try {
-    // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
-    sync_directory(directory_.string());
-  } catch (...) {
-    ::close(lock_);
-    throw;
-  }
+  Lock lock = open_lock(directory_, O_RDWR | O_CREAT);
+  if (lock.error != 0) fail_locked(directory_, lock.error, "choose another directory with --out");
+  if (!lock.opened)
+    fail(directory_, fmt::format("{} {}", kLockName, lock.opened.why), "choose another directory with --out");
+  lock_ = std::move(lock.opened.file);
+  // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
+  sync_directory(directory_.string());
 }
 
-RunDirectory::~RunDirectory() {
-  if (lock_ >= 0) ::close(lock_);
+const std::set<std::string>& RunDirectory::files() {
+  static const std::set<std::string> names = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
+                                              "generated.txt"};
+  return names;
 }
 
 }  // namespace backplane

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
+
+#include "files/descriptor.h"
 
 namespace backplane {
 
@@ -9,14 +12,15 @@ namespace backplane {
 ///
 /// An earlier run at the same place is gone on with, or moved aside to the first free of "<directory>.1", ".2", …, so
 /// that nothing is overwritten. Throws UserError (io) where the directory cannot be made or written, holds
-/// something that is no run, or belongs to a run that is still going on.
+/// something that is no run, belongs to a run that is still going on, or is to be gone on with and holds links where
+/// files of a run stand.
 class RunDirectory {
  public:
   enum class Earlier { move_aside, go_on };
   RunDirectory(const std::string& directory, Earlier earlier);
-  ~RunDirectory();
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  /// What a run writes into it besides the lock and the directory checkpoints/.
+  static const std::set<std::string>& files();
 
   std::string path(const std::string& name) const { return (directory_ / name).string(); }
   std::string text() const { return directory_.string(); }
@@ -26,7 +30,7 @@ class RunDirectory {
  private:
   std::filesystem::path directory_;
   std::string moved_aside_;
-  int lock_ = -1;
+  Descriptor lock_;
 };
 
 }  // namespace backplane

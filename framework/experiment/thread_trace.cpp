@@ -5,7 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "files/atomic_write.h"
+#include "files/output.h"
 
 namespace backplane {
 
@@ -40,7 +40,7 @@ void write_thread_trace(const std::string& path, const TaskLog& log, const Netwo
     for (const TaskLog::Task& task : log.track(worker).tasks) text += ",\n" + event(task, worker, network);
     text += worker == log.workers() ? "\n" : ",\n";
   }
-  write_file_atomically(path, text + "]}\n");
+  write_output(path, text + "]}\n");
 }
 
 }  // namespace backplane

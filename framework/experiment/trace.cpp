@@ -1,7 +1,6 @@
 #include "experiment/trace.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -49,26 +48,29 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
     first_column_.push_back(column);
     for (const Statistic statistic : plan_.statistics_of) column += columns_of(statistic).size();
   }
-  const std::string made = fmt::format("{}.tmp-{}", path_, ::getpid());
   constexpr std::uint64_t kBytesOfDataSet = 8 << 10;  // what describes it
   std::uint64_t data_sets = 0;
   for (const TraceSeries& series : layout_.series) data_sets += series.tensors.size();
   require_free_space(path_, data_sets * kBytesOfDataSet);
+  TemporaryFile made(path_);
   const auto begin = take_over(made) ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
-  io_.submit([this, made, begin] {
+  io_.submit([this, &made, begin] {
     file_ = std::make_unique<TraceFile>(made, layout_, plan_.compression, begin);
-    file_->let_readers_in(path_);
+    file_->let_readers_in(made, path_);
   });
   io_.drain();
 }
 
 /// Copies the earlier records out of a trace that a process left as it died. Whether `copy` holds them now.
-bool Trace::take_over(const std::string& copy) {
+bool Trace::take_over(const TemporaryFile& copy) {
   namespace fs = std::filesystem;
   const std::int64_t resumed_at = trainer_.state().step;
   if (resumed_at == 0 || !fs::exists(path_)) return false;
   require_free_space(path_, fs::file_size(path_));
-  const ChildLimits limits{.memory = std::int64_t{2} << 30, .most_sent = 1 << 20, .patience = std::chrono::hours(1)};
+  const ChildLimits limits{.memory = std::int64_t{2} << 30,
+                           .most_sent = 1 << 20,
+                           .patience = std::chrono::hours(1),
+                           .writes_to = copy.descriptor()};
   std::int64_t last_steps[TracePlan::kSkipped + 1] = {};
   try {
     run_in_child(
@@ -82,8 +84,6 @@ bool Trace::take_over(const std::string& copy) {
           for (std::int64_t& step : last_steps) step = received.number<std::int64_t>();
         });
   } catch (const UserError& error) {
-    std::error_code ignored;
-    fs::remove(copy, ignored);
     if (error.code() == ExitCode::io) throw;
     std::string aside = fmt::format("{}.until-{:08}", path_, resumed_at);
     for (int number = 1; fs::exists(aside); ++number)

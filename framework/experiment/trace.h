@@ -9,6 +9,7 @@
 
 #include "experiment/trace_plan.h"
 #include "files/io_thread.h"
+#include "files/temporary_file.h"
 #include "parallel/arena.h"
 #include "recorder/record_pool.h"
 #include "trainer/trainer.h"
@@ -46,7 +47,7 @@ class Trace {
   bool has_failed() const { return has_failed_; }
 
  private:
-  bool take_over(const std::string& copy);
+  bool take_over(const TemporaryFile& copy);
   void look_for_gap(std::int64_t last_tensors, std::int64_t last_statistics, std::int64_t end);
   void finish_jobs();
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);

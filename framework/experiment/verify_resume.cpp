@@ -1,7 +1,6 @@
 #include "experiment/verify_resume.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -23,29 +22,6 @@ namespace backplane {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Gone at the end, whatever that is.
-class Scratch {
- public:
-  Scratch() {
-    const fs::path below = temporary_directory();
-    std::string pattern = (below / "backplane-verify-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      throw UserError(ExitCode::io, fmt::format("{}: no directory can be made there", below.string()),
-                      "set TMPDIR to a directory with room for some checkpoints");
-    path_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string path(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
 
 /// The first element of a tensor that has other bits, in words; empty where none has.
 std::string difference_of(const StoredTensor& a, const StoredTensor& b) {
@@ -91,7 +67,7 @@ std::vector<std::string> compare_checkpoints(const Snapshot& alone, const Snapsh
 
 std::vector<nlohmann::json> metrics_of(const std::string& directory) {
   std::vector<nlohmann::json> lines;
-  std::ifstream file(fs::path(directory) / "metrics.jsonl");
+  std::ifstream file(fs::path(directory) / "metrics.jsonl");  // this program's, in a directory of its own
   for (std::string line; std::getline(file, line);) {
     lines.push_back(nlohmann::json::parse(line));
     lines.back().erase("samples_per_s");
@@ -114,7 +90,7 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
   experiment.record.statistics.steps = {};
   experiment.generate.samples = 0;
   DataSet data = load_data(experiment.resolved.at("data"), experiment.seed);
-  const Scratch scratch;
+  const TemporaryDirectory scratch("backplane-verify");
   RunOptions options{.threads = threads, .stop_after = steps, .is_quiet = true, .data = &data};
   ResumeReport report;
   const auto run = [&](const std::string& name, int on_threads, std::int64_t stop_after, Resume resume) {

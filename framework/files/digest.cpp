@@ -4,10 +4,10 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <fstream>
 #include <vector>
 
 #include "base/error.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -42,8 +42,9 @@ std::string sha256_of(const void* data, std::size_t bytes) {
 }
 
 std::string sha256_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: cannot be read", path));
+  OpenedFile opened = open_regular(path);
+  if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why));
+  InputFile file(std::move(opened.file));
   Sha256 digest;
   std::vector<char> block(1 << 16);
   while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)

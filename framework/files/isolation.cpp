@@ -17,6 +17,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "files/sandbox.h"
 
 namespace backplane {
 
@@ -66,7 +67,7 @@ void bound(decltype(RLIMIT_AS) resource, rlim_t soft, rlim_t hard) {
 /// Makes the child die with its parent, quietly, without core file and without the program's own signal handlers.
 /// What a terminal or a batch system sends to both is the parent's to answer; of what the parent's threads have
 /// blocked, the child needs SIGXCPU, its limit.
-void become_child(const ChildLimits& limits, pid_t parent) {
+void become_child(const ChildLimits& limits, pid_t parent, int pipe) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);  // it died before it could be watched
   for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(crash, SIG_DFL);
@@ -76,18 +77,21 @@ void become_child(const ChildLimits& limits, pid_t parent) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   bound(RLIMIT_CORE, 0, 0);
   if (kIsSanitized) return;  // what it finds is to be seen
-  if (const int null = open("/dev/null", O_WRONLY); null >= 0) dup2(null, STDERR_FILENO);
+  std::vector<int> kept{pipe};
+  if (limits.writes_to >= 0) kept.push_back(limits.writes_to);
+  close_all_but(std::move(kept));
   std::int64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
   const auto most = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE) + limits.memory);
   bound(RLIMIT_AS, most, most);
   const auto seconds = static_cast<rlim_t>(limits.cpu.count());
   if (seconds > 0) bound(RLIMIT_CPU, seconds, seconds + 1);
+  enter_sandbox(limits.writes_to >= 0 ? Writing::yes : Writing::no);
 }
 
 [[noreturn]] void run_child(int fd, pid_t parent, const std::string& file, const ChildLimits& limits,
                             const std::function<void(ChildOutput&)>& work) {
-  become_child(limits, parent);
+  become_child(limits, parent, fd);
   const auto fail = [&](const char* why) {
     send_error(fd, ExitCode::bad_data, {.place = {.source = file}, .what = why});
   };
@@ -201,6 +205,9 @@ class Child : public ChildInput {
     const int status = end();
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       fail(fmt::format("reading it takes more than {} s of computing: the file is damaged", limits_.cpu.count()));
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+      fail(
+          "reading it would have started a program or opened a network (SIGSYS): the file is damaged, or made to harm");
     // Nothing that a file makes its reader do: somebody, or the kernel short of memory, ended it.
     if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGINT))
       throw UserError(ExitCode::io, Diagnostic{.place = {.source = file_},

@@ -15,6 +15,7 @@ struct ChildLimits {
   std::int64_t most_sent;             ///< bytes that the parent takes from it
   std::chrono::seconds cpu{0};        ///< time of computing; 0: unbounded
   std::chrono::seconds patience{60};  ///< without a byte sent; time that both are stopped (Ctrl-Z) does not count
+  int writes_to = -1;                 ///< a descriptor that it keeps; only who has one may open files for writing
 };
 
 /// The child's end: what it writes, the parent reads in the same order with the same types. Sent in pieces of 64 KiB,
@@ -55,7 +56,9 @@ class ChildInput {
 /// Runs `work` in a forked child and `receive` here, so that a crash of the library that parses `file` is an error
 /// of the file. An exception in the child is thrown here, once what it sent before has been received: UserError with
 /// its code and first diagnostic, any other as bad_data of `file`. Where no child can be started, or where somebody
-/// kills it, the error is io. The child makes no core file, keeps silent on stderr (but for what a sanitizer finds),
+/// kills it, the error is io. The child can start no program, reach no network and open no file for writing where the
+/// kernel offers to forbid it (files/sandbox.h; not under sanitizers), and has no descriptor of this process open but
+/// `writes_to`. It makes no core file, keeps silent on stderr (but for what a sanitizer finds),
 /// leaves SIGINT, SIGTERM, SIGHUP and SIGUSR1 to this process, and is gone when this returns.
 ///
 /// The child runs code of the library after fork: no other thread may be inside it at that time.

@@ -10,14 +10,33 @@ namespace backplane {
 
 namespace fs = std::filesystem;
 
-fs::path temporary_directory() {
+namespace {
+
+constexpr const char* kRemedy = "set TMPDIR to a directory with room for some checkpoints";
+
+fs::path parent_of_all() {
   const char* named = std::getenv("TMPDIR");
   const fs::path path = named != nullptr && *named != '\0' ? named : "/tmp";
   std::error_code error;
   if (!fs::is_directory(path, error))
     throw UserError(ExitCode::io, fmt::format("{}: there is no such directory for temporary files", path.string()),
-                    "set TMPDIR to a directory with room for some checkpoints");
+                    kRemedy);
   return path;
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory(const std::string& name) {
+  const fs::path below = parent_of_all();
+  std::string pattern = (below / (name + "-XXXXXX")).string();
+  if (::mkdtemp(pattern.data()) == nullptr)
+    throw UserError(ExitCode::io, fmt::format("{}: no directory can be made there", below.string()), kRemedy);
+  path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
 }
 
 }  // namespace backplane

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "files/json.h"
+#include "files/open_file.h"
 #include "inspect/as_json.h"
 #include "inspect/overview.h"
 
@@ -45,12 +46,10 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
 
 /// summary.json as one line per figure, or as it is.
 std::string summary_text(const std::string& path, bool as_json) {
-  constexpr std::streamsize kLargest = 1 << 20;
-  std::string text(static_cast<std::size_t>(kLargest), '\0');
-  std::ifstream file(path);
-  file.read(text.data(), kLargest);
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  const Json summary = Json::parse(text, nullptr, false);
+  constexpr std::size_t kLargest = 1 << 20;
+  const OpenedFile file = open_regular(path);
+  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, file.why));
+  const Json summary = parse_json<Json>(read_all(file.file, path, kLargest));
   if (!summary.is_object()) throw UserError(ExitCode::bad_data, path + ": is no JSON object");
   if (as_json) return to_text(summary);
   std::string lines;

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "files/json.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -20,14 +21,14 @@ using Json = nlohmann::ordered_json;
 /// The lines of one file that are promised, one after the other.
 class Lines {
  public:
-  explicit Lines(const std::string& path) : path_(path), file_(path) {}
+  explicit Lines(const std::string& path) : path_(path), file_(open(path)) {}
 
   /// None behind the last line. A line that its writer is still writing does not count.
   std::optional<Json> next() {
     std::string line;
     ++number_;
     if (!std::getline(file_, line) || file_.eof()) return std::nullopt;
-    const Json all = Json::parse(line, nullptr, false);
+    const Json all = parse_json<Json>(line);
     if (!all.is_object())
       throw UserError(ExitCode::bad_data,
                       Diagnostic{.place = {.source = path_, .line = number_}, .what = "this is no JSON object"});
@@ -40,8 +41,14 @@ class Lines {
   }
 
  private:
+  static Descriptor open(const std::string& path) {
+    OpenedFile opened = open_regular(path);
+    if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why));
+    return std::move(opened.file);
+  }
+
   std::string path_;
-  std::ifstream file_;
+  InputFile file_;
   int number_ = 0;
 };
 

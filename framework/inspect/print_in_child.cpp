@@ -18,11 +18,11 @@ namespace {
 
 // What is read goes through pieces of 4 MiB; HDF5's caches and the chunks of files that are not ours need the rest.
 constexpr std::int64_t kMemory = std::int64_t{512} << 20;
-// A second suffices for 100 MiB of large records that are unpacked and counted, or for 2 MiB of records that are a number
-// each; damage that sends HDF5 into an endless loop costs this.
+// A second suffices for 100 MiB of large records that are unpacked and counted, or for 2 MiB of records that are a
+// number each; damage that sends HDF5 into an endless loop costs this.
 constexpr std::int64_t kSeconds = 2, kBytesPerSecond = 512 << 10;
 
-ChildLimits limits_for(const std::vector<std::string>& files) {
+ChildLimits limits_for(const std::vector<std::string>& files, int writes_to) {
   std::int64_t bytes = 0;
   for (const std::string& file : files) {
     std::error_code error;
@@ -32,7 +32,8 @@ ChildLimits limits_for(const std::vector<std::string>& files) {
   return {.memory = kMemory,
           .most_sent = std::numeric_limits<std::int64_t>::max(),
           .cpu = std::chrono::seconds(kSeconds + bytes / kBytesPerSecond),
-          .patience = std::chrono::seconds(60 + bytes / kBytesPerSecond)};
+          .patience = std::chrono::seconds(60 + bytes / kBytesPerSecond),
+          .writes_to = writes_to};
 }
 
 constexpr std::size_t kMostText = 1 << 20;
@@ -65,11 +66,11 @@ Diagnostic in_safe_characters(Diagnostic finding) {
 }  // namespace
 
 int print_in_child(const std::vector<std::string>& files, const std::function<int(const Print&)>& job,
-                   const Print& print) try {
+                   const Print& print, int writes_to) try {
   const std::string names = fmt::format("{}", fmt::join(files, " or "));
   int result = 0;
   run_in_child(
-      names, limits_for(files),
+      names, limits_for(files, writes_to),
       [&](ChildOutput& output) {
         const int done = job([&](std::string_view text) { send(text, output); });
         output.text({});  // the end of the text

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <hdf5_hl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +14,8 @@
 #include <vector>
 
 #include "files/atomic_write.h"
+#include "files/file_lock.h"
+#include "files/open_file.h"
 #include "inspect/print_in_child.h"
 #include "inspect/target.h"
 
@@ -33,43 +33,29 @@ namespace {
 }
 
 /// Whether a run holds the lock cannot be asked.
-[[noreturn]] void refuse_unknown(const std::string& path) {
-  throw UserError(ExitCode::io, fmt::format("{} cannot be opened: {}", path, std::strerror(errno)),
-                  "repair it as the user who ran it");
+[[noreturn]] void refuse_unknown(const std::string& path, const std::string& why) {
+  throw UserError(ExitCode::io, fmt::format("{}: {}", path, why), "repair it as the user who ran it");
 }
 
-/// The lock that the run holds as long as it lives, for as long as the repair lasts.
-class RunLock {
- public:
-  explicit RunLock(const std::string& trace) {
-    const fs::path path = fs::path(trace).parent_path() / "run.lock";
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor_ < 0 && errno != ENOENT) refuse_unknown(path.string());
-    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(descriptor_);
-      refuse_living(trace);
-    }
-  }
-  ~RunLock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
+/// The lock that the run holds as long as it lives, for as long as the repair lasts; none where there is no lock file.
+Descriptor take_lock_of_run(const std::string& trace) {
+  const std::string path = (fs::path(trace).parent_path() / "run.lock").string();
+  OpenedFile lock = open_regular(path, Links::refuse, O_RDWR);
+  if (!lock && !lock.is_missing) refuse_unknown(path, lock.why);
+  const int error = lock ? lock_exclusively(lock.file) : 0;
+  if (error == EAGAIN) refuse_living(trace);
+  if (error != 0) refuse_unknown(path, fmt::format("cannot be locked: {}", std::strerror(error)));
+  return std::move(lock.file);
+}
 
 /// A trace that was moved away from its lock: the kernel grants a read lease only where nobody has the file open for
 /// writing. File systems without leases say nothing.
 void require_no_writer(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0 && errno == ENOENT) return;
-  if (descriptor < 0) refuse_unknown(path);
+  const OpenedFile trace = open_regular(path);
+  if (trace.is_missing) return;
+  if (!trace) refuse_unknown(path, trace.why);
   std::signal(SIGIO, SIG_IGN);  // a writer that comes while the lease is held
-  const bool is_open = ::fcntl(descriptor, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
-  ::close(descriptor);
-  if (is_open) refuse_living(path);
+  if (::fcntl(trace.file.number(), F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN) refuse_living(path);
 }
 
 /// HDF5 must not meet a full disk. A file system that tells no figures is tried.
@@ -84,15 +70,6 @@ void require_room_for_copy(const std::string& path) {
         fmt::format("{}: its copy needs {} bytes of free space, there are {}", path, needed, space.available),
         "make room on that disk");
 }
-
-/// Removes the copy unless it took the old file's place.
-struct TemporaryCopy {
-  std::string path;
-  ~TemporaryCopy() {
-    std::error_code ignored;
-    fs::remove(path, ignored);
-  }
-};
 
 // What follows runs in the child.
 
@@ -258,25 +235,27 @@ Repair repair_trace(const std::string& given) {
   const Target target = find_target(given);
   if (target.is_run && !target.trace)
     throw UserError(ExitCode::no_input, given + ": the run has no trace", "record: {every: …} makes one");
+  if (target.is_run) require_regular_or_nothing(*target.trace);
   const std::string path = fs::canonical(target.is_run ? *target.trace : given).string();
-  const RunLock lock(path);
+  const Descriptor lock = take_lock_of_run(path);
   require_no_writer(path);
   require_room_for_copy(path);
-  const TemporaryCopy copy{fmt::format("{}.tmp-{}", path, ::getpid())};
+  TemporaryFile copy(path);
+  const std::string made = copy.name_for_libraries();
   std::string found;
   const auto look = [&](const std::string& file, const std::string& to) {
     found.clear();
     return print_in_child(
         {path}, [&](const Print& report) -> int { return look_at(file, to, report); },
-        [&](std::string_view text) { found += text; });
+        [&](std::string_view text) { found += text; }, to.empty() ? -1 : copy.descriptor());
   };
   Repair repair{.path = path};
-  repair.was_needed = look(path, copy.path) == needs_repair;
+  repair.was_needed = look(path, made) == needs_repair;
   if (repair.was_needed) {
     const std::string before = found;
-    if (look(copy.path, {}) != closed || found != before)
+    if (look(copy.path(), {}) != closed || found != before)
       throw UserError(ExitCode::io, path + ": its copy could not be read back; the file stands as it was");
-    replace_file_durably(copy.path, path);
+    replace_file_durably(copy, path);
   }
   if (std::sscanf(found.c_str(), "%ld %ld %ld", &repair.records, &repair.first_step, &repair.last_step) != 3)
     throw InternalError("a repair reported nothing");

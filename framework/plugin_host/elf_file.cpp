@@ -5,8 +5,9 @@
 
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <vector>
+
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -27,10 +28,10 @@ std::string cut_off(std::uint64_t size, std::uint64_t wanted) {
 }  // namespace
 
 std::string why_not_loadable(const std::string& path) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return "it cannot be read";
-  const auto size = static_cast<std::uint64_t>(file.tellg());
-  file.seekg(0);
+  OpenedFile opened = open_regular(path);
+  if (!opened) return "it " + opened.why;
+  const std::uint64_t size = size_of(opened.file);
+  InputFile file(std::move(opened.file));
 
   Elf64_Ehdr header{};
   file.read(reinterpret_cast<char*>(&header), sizeof header);

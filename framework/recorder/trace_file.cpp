@@ -104,13 +104,14 @@ std::vector<hsize_t> chunk_of(const Handle& dataset) {
 
 }  // namespace
 
-TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compression compression, Begin begin)
-    : path_(path),
+TraceFile::TraceFile(const TemporaryFile& file, const TraceLayout& layout, Compression compression, Begin begin)
+    : path_(file.path()),
       layout_(layout),
       compression_(compression),
       encoder_(compression == Compression::gzip ? ChunkEncoder::Filters::deflate : ChunkEncoder::Filters::fletcher32) {
   h5::make_quiet_and_safe();
   const auto prepare = [&] {
+    const std::string path = file.name_for_libraries();
     const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
     if (begin == Begin::anew) {
@@ -124,9 +125,9 @@ TraceFile::TraceFile(const std::string& path, const TraceLayout& layout, Compres
   write_or_say_why(prepare);
 }
 
-void TraceFile::let_readers_in(const std::string& path) {
+void TraceFile::let_readers_in(TemporaryFile& file, const std::string& path) {
   write_or_say_why([&] { check(H5Fstart_swmr_write(file_.id()), "let readers in"); });
-  replace_file_durably(path_, path);
+  replace_file_durably(file, path);
   path_ = path;
 }
 

@@ -8,6 +8,7 @@
 
 #include "files/chunk.h"
 #include "files/hdf5.h"
+#include "files/temporary_file.h"
 #include "recorder/trace_type.h"
 #include "tensor/buffer.h"
 #include "tensor/shape.h"
@@ -59,10 +60,10 @@ struct TraceRecord {
 /// readable while the run goes on (h5py.File(path, "r", swmr=True)). See FORMAT.md. Used by the I/O thread.
 class TraceFile {
  public:
-  /// Whether the file is made, in place of one that may be there, or is one of this layout that was closed whole.
+  /// Whether the file is empty, or holds a trace of this layout that was closed whole.
   enum class Begin { anew, go_on };
   /// Throws UserError (io) where it cannot be written, InternalError where a file to go on with is another.
-  TraceFile(const std::string& path, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
+  TraceFile(const TemporaryFile& file, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
 
   /// Copies the records up to a step from a trace that its writer may have left in any state, chunk by chunk as they
   /// are, and flushes them. Before `let_readers_in`. Returns the last step that each series has then; 0: none. Throws
@@ -70,10 +71,10 @@ class TraceFile {
   /// child (run_in_child).
   std::vector<std::int64_t> copy_records(const std::string& from, std::int64_t last_step);
 
-  /// Moves the file to the path where readers look for it, in place of an earlier one; from now on they see each record
-  /// as soon as it is complete. Until then it must stand elsewhere: a reader who opens it too early locks the writer
-  /// out.
-  void let_readers_in(const std::string& path);
+  /// Moves the file that it was opened as to the path where readers look for it, in place of an earlier one; from now
+  /// on they see each record as soon as it is complete. Until then it must stand elsewhere: a reader who opens it too
+  /// early locks the writer out.
+  void let_readers_in(TemporaryFile& file, const std::string& path);
 
   /// Appends one record and flushes it: a reader sees it whole or not at all on its next refresh. Throws UserError (io)
   /// where it cannot be written.

@@ -358,11 +358,11 @@ class Edited(InFolder):
         resume = ["run", self.folder / "run.yaml", "--out", self.folder / "run", "--resume=loose", "--set", "train.steps=5"]
         for name, change, said in (
                 ("elsewhere", {"checkpoints": [{**good["checkpoints"][0], "file": "../x.h5"}, good["checkpoints"][0]]},
-                 "entry 1 of MANIFEST.json makes no sense: '../x.h5' is no name of a file beside it"),
+                 "entry 1 of MANIFEST.json makes no sense: '../x.h5' is no name of a checkpoint (step-<8 digits>.h5)"),
                 ("no size", {"checkpoints": [{"file": "step-00000002.h5"}, good["checkpoints"][0]]},
                  "entry 1 of MANIFEST.json makes no sense"),
                 ("removes elsewhere", {"removing": ["../run.yaml"]},
-                 "'removing' of MANIFEST.json makes no sense: '../run.yaml' is no name of a file beside it")):
+                 "'removing' of MANIFEST.json makes no sense: '../run.yaml' is no name of a checkpoint (step-<8 digits>.h5)")):
             with self.subTest(name):
                 self.edit(lambda file: file)
                 manifest.write_text(json.dumps({**good, **change}))

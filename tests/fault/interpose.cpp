@@ -94,6 +94,10 @@ std::string watched(int directory, const char* name) {
         (directory == AT_FDCWD ? fs::current_path() : fs::read_symlink("/proc/self/fd/" + std::to_string(directory))) /
         path;
   std::string normal = path.lexically_normal().string();
+  if (normal.starts_with("/proc/self/fd/")) {  // a library's name of a file that its caller has open
+    std::error_code none;
+    normal = fs::read_symlink(normal, none).string();
+  }
   if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
   return state->disk.covers(normal) ? normal : "";
 }
@@ -229,6 +233,17 @@ int close_it(int descriptor) {
   if (node) state->open.erase(descriptor);
   const int result = static_cast<int>(syscall(SYS_close, descriptor));
   return error > 0 ? static_cast<int>(with_errno(error, -1)) : result;
+}
+
+/// Of a child that keeps nothing of its parent's: not counted.
+int close_many(unsigned first, unsigned last, int flags) {
+  const Entered entered;
+  if (entered)
+    std::erase_if(state->open, [&](const auto& each) {
+      const auto descriptor = static_cast<unsigned>(each.first);
+      return first <= descriptor && descriptor <= last;
+    });
+  return static_cast<int>(syscall(SYS_close_range, first, last, flags));
 }
 
 std::optional<Action> action_of(const std::string& word) {
@@ -376,6 +391,9 @@ int fdatasync(int descriptor) {
 }
 int close(int descriptor) {
   return close_it(descriptor);
+}
+int close_range(unsigned first, unsigned last, int flags) {
+  return close_many(first, last, flags);
 }
 int ftruncate(int descriptor, off_t length) {
   return truncate_to(descriptor, length);

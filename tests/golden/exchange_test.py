@@ -86,7 +86,7 @@ class Exchange(unittest.TestCase):
         return sorted((self.folder / out / "checkpoints").glob("*.h5"))[-1], done.stderr
 
     def export(self, checkpoint, to, *words):
-        self.backplane("export", checkpoint, "--to", to, "--out", f"weights.{to}", *words)
+        self.backplane("export", checkpoint, "--to", to, "--out", f"weights.{to}", "--force", *words)
         return self.folder / f"weights.{to}"
 
 

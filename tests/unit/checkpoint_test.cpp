@@ -232,19 +232,61 @@ TEST(Checkpoint, StoreTakesOverWhatAnEarlierProcessCommitted) {
   EXPECT_EQ(store.committed()[1].step, 2);
 }
 
-TEST(Checkpoint, StoreSweepsTemporaryFilesOfTheDeadOnly) {
+TEST(Checkpoint, StoreSweepsItsOwnTemporaryFilesOnly) {
   const TemporaryFolder folder("checkpoint");
-  const pid_t child = fork();
-  if (child == 0) _exit(0);
-  ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  const std::string dead = ".tmp-" + std::to_string(child), alive = ".tmp-" + std::to_string(getppid());
-  for (const std::string& name : {"step-00000001.h5" + dead, "MANIFEST.json" + dead, "notes.txt" + dead,
-                                  "step-00000002.h5" + alive, std::string("step-00000003.h5.tmp-x")})
+  const std::string dead = ".tmp-00c0ffee00c0ffee";
+  for (const std::string& name :
+       {"step-00000001.h5" + dead, "MANIFEST.json" + dead, "notes.txt" + dead, std::string("step-00000003.h5.tmp-x")})
     write(folder.path(name), "half");
   const CheckpointStore store(folder.path(), {.keep = 2});
   std::set<std::string> files;
   for (const auto& entry : fs::directory_iterator(folder.path())) files.insert(entry.path().filename());
-  EXPECT_EQ(files, (std::set<std::string>{"notes.txt" + dead, "step-00000002.h5" + alive, "step-00000003.h5.tmp-x"}));
+  EXPECT_EQ(files, (std::set<std::string>{"notes.txt" + dead, "step-00000003.h5.tmp-x"}));
+}
+
+TEST(Checkpoint, NamesAreThoseOfTheirSteps) {
+  for (const std::int64_t step : {std::int64_t{0}, std::int64_t{12}, std::int64_t{123456789}})
+    EXPECT_EQ(step_of_checkpoint_name(checkpoint_name(step)), step);
+  EXPECT_EQ(checkpoint_name(12), "step-00000012.h5");
+  for (const char* name :
+       {"notes.txt", "", "step-.h5", "step-12.h5", "step-0000000x.h5", "step-00000012.h5.tmp-x", "../step-00000012.h5",
+        "step--0000012.h5", "step-+0000012.h5", "step-000000012.h5", "step-99999999999999999999.h5"})
+    EXPECT_EQ(step_of_checkpoint_name(name), std::nullopt) << name;
+}
+
+/// What a manifest that somebody else wrote has removed.
+TEST(Checkpoint, AManifestHasNothingRemovedButCheckpoints) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  const std::string kept = CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab)).file;
+  write(folder.path("notes.txt"), "years of work");
+  write(folder.path("step-00000007.h5"), "left behind");
+  const auto removing = [&](const std::vector<std::string>& names) {
+    auto manifest = nlohmann::json::parse(read_bytes(folder.path("MANIFEST.json")));
+    manifest.erase("sha256");
+    manifest["removing"] = names;
+    for (const char* name : {"MANIFEST.json", "MANIFEST.copy.json"}) write(folder.path(name), manifest.dump());
+    const CheckpointStore store(folder.path(), {.keep = 2});
+  };
+  removing({"notes.txt"});
+  EXPECT_EQ(read_bytes(folder.path("notes.txt")), "years of work");
+  removing({"step-00000007.h5", kept});
+  EXPECT_FALSE(fs::exists(folder.path("step-00000007.h5")));
+  EXPECT_TRUE(fs::exists(folder.path(kept)));
+}
+
+TEST(Checkpoint, AManifestNamesNoCheckpointOfAnotherStep) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab));
+  auto manifest = nlohmann::json::parse(read_bytes(folder.path("MANIFEST.json")));
+  manifest.erase("sha256");
+  manifest["checkpoints"][0]["step"] = 7;
+  write(folder.path("MANIFEST.json"), manifest.dump());
+  const Manifest read = read_manifest(folder.path());
+  EXPECT_TRUE(read.checkpoints.empty());
+  ASSERT_EQ(read.unusable.size(), 1u);
+  EXPECT_NE(read.unusable[0].find("'step-00000000.h5' is no name of a checkpoint of step 7"), std::string::npos);
 }
 
 /// Three committed checkpoints, of steps 0 to 2.
@@ -311,7 +353,7 @@ TEST_F(NewestOfThree, NeverLeavesTheDirectory) {
   const NewestCheckpoint newest = read_newest_checkpoint(folder_.path());
   EXPECT_EQ(newest.snapshot.step, 1);
   ASSERT_EQ(newest.refused.size(), 1u);
-  EXPECT_NE(newest.refused[0].why.find("no name of a file beside it"), std::string::npos) << newest.refused[0].why;
+  EXPECT_NE(newest.refused[0].why.find("no name of a checkpoint"), std::string::npos) << newest.refused[0].why;
 }
 
 /// A committed checkpoint whose files a test may damage.

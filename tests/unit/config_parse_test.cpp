@@ -8,7 +8,9 @@
 namespace backplane::config {
 namespace {
 
-Node parse(std::string_view text, const Limits& limits = {}) { return parse_text(text, "f", limits); }
+Node parse(std::string_view text, const Limits& limits = {}) {
+  return parse_text(text, "f", limits);
+}
 
 std::string parse_error(std::string_view text, const Limits& limits = {}) {
   return error_of([&] { parse(text, limits); });
@@ -27,7 +29,9 @@ TEST(ConfigParse, ReadsDocuments) {
       {"a: 1\n", "{a: 1}"},
       {"a: 1", "{a: 1}"},
       {"---\na: 1\n...\n", "{a: 1}"},
-      {"\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n", "{a: 1, b: 2}"},
+      {"\xEF\xBB\xBF"
+       "a: 1\r\nb: 2\r\n",
+       "{a: 1, b: 2}"},
       {"a: \"1\"\nb: '1'\nc: |\n  1\n", "{a: \"1\", b: \"1\", c: \"1\n\"}"},
       {"a:\nb: ~\nc: null\nd: 'null'\ne: ''\n", "{a: ~, b: ~, c: ~, d: \"null\", e: \"\"}"},
       {"a: no\nb: 0x10\nc: 1_000\n", "{a: no, b: 0x10, c: 1_000}"},
@@ -86,15 +90,13 @@ TEST(ConfigParse, RefusesWhatIsWrong) {
        "  hint: a '[' before this place is not closed"},
       {"a: {b: 1\n",
        "78 f:2:1: error: not valid YAML: end of map flow not found\n  hint: a '{' before this place is not closed"},
-      {"a: 1\nb: \"x\nc: 2\n",
-       "78 f:2:1: error: not valid YAML: a quote that opens after this place is not closed"},
+      {"a: 1\nb: \"x\nc: 2\n", "78 f:2:1: error: not valid YAML: a quote that opens after this place is not closed"},
       {"a: 'x", "78 f:1:1: error: not valid YAML: a quote that opens after this place is not closed"},
       {"\"x", "78 f:1:1: error: not valid YAML: a quote that opens after this place is not closed"},
       {"a:\n  b: 1\n\tc: 2\n",
        "78 f:3:1: error: not valid YAML: illegal tab when looking for indentation\n"
        "  hint: indent with spaces, not with tabs"},
-      {"a:\n\tb: 1\n",
-       "78 f:2:3: error: not valid YAML: illegal map value\n  hint: indent with spaces, not with tabs"},
+      {"a:\n\tb: 1\n", "78 f:2:3: error: not valid YAML: illegal map value\n  hint: indent with spaces, not with tabs"},
       {"a: 1\nb:2\nc: 3\n",
        "78 f:3:2: error: not valid YAML: illegal map value\n  hint: look at this line and the one above: a key ends in "
        "a colon and a space, deeper lines are indented, and text with ': ' in it needs quotes"},
@@ -113,7 +115,10 @@ TEST(ConfigParse, RefusesWhatIsWrong) {
 TEST(ConfigParse, RefusesWhatIsNoText) {
   const std::string hint = "\n  hint: save the file as plain text in UTF-8";
   const std::string nul("a: 1\nb\0: 2\n", 11);
-  const std::string utf16("\xFF\xFE" "a\0:\0", 6);
+  const std::string utf16(
+      "\xFF\xFE"
+      "a\0:\0",
+      6);
   EXPECT_EQ(parse_error(nul), "78 f:2:2: error: the control character 0x00 is not allowed in YAML" + hint);
   EXPECT_EQ(parse_error(utf16), "78 f:1:1: error: the byte 0xff is not valid UTF-8" + hint);
   const Row rows[] = {
@@ -186,8 +191,9 @@ TEST(ConfigParse, LimitsNodesBytesAndDepth) {
 }
 
 TEST(ConfigParse, EndsOnHostileRepetition) {
-  const std::string_view pieces[] = {"[", "{", "- ", "? ", "&a ", "*a ", "!a ", "[a: ", "{a,", "a: ", "\"", "'", "'' ",
-                                     "a:\n", "-\n ", "---\n", ">\n ", "|", "%a\n", "#", " ", "\n", "]", "}", ",", "{?"};
+  const std::string_view pieces[] = {"[",    "{",  "- ", "? ",  "&a ",  "*a ",  "!a ",   "[a: ", "{a,",
+                                     "a: ",  "\"", "'",  "'' ", "a:\n", "-\n ", "---\n", ">\n ", "|",
+                                     "%a\n", "#",  " ",  "\n",  "]",    "}",    ",",     "{?"};
   for (const std::string_view piece : pieces) {
     SCOPED_TRACE(piece);
     std::string text;
@@ -228,19 +234,19 @@ TEST_F(ConfigFile, OverTheLimitIsRefused) {
   const std::string fits = "#" + std::string((1 << 20) - 1, 'x');
   EXPECT_EQ(line_of(parse_file(write("fits.yaml", fits))), "{}");
   const std::string path = write("large.yaml", fits + "x");
-  EXPECT_EQ(error_of([&] { parse_file(path); }),
-            "78 " + path + ": error: the file is larger than 1048576 bytes\n"
-            "  hint: is it an experiment? Data belongs into files of its own");
+  EXPECT_EQ(error_of([&] { parse_file(path); }), "78 " + path +
+                                                     ": error: the file is larger than 1048576 bytes\n"
+                                                     "  hint: is it an experiment? Data belongs into files of its own");
 }
 
 TEST_F(ConfigFile, ThatCannotBeReadIsNoInput) {
   const std::string missing = folder_ + "/none.yaml";
-  EXPECT_EQ(error_of([&] { parse_file(missing); }),
-            "66 error: cannot read '" + missing + "': No such file or directory");
-  EXPECT_EQ(error_of([&] { parse_file(folder_); }), "66 error: cannot read '" + folder_ + "': it is a directory");
+  EXPECT_EQ(error_of([&] { parse_file(missing); }), "66 error: cannot read '" + missing + "': there is no such file");
+  EXPECT_EQ(error_of([&] { parse_file(folder_); }),
+            "66 error: cannot read '" + folder_ + "': it is a directory, not a regular file");
   // Opens, but its first page cannot be read: what a failing disk looks like.
   EXPECT_EQ(error_of([&] { parse_file("/proc/self/mem"); }),
-            "66 error: cannot read '/proc/self/mem': Input/output error");
+            "74 error: /proc/self/mem: cannot be read: Input/output error\n  hint: check the disk that it is on");
 }
 
 }  // namespace

@@ -73,19 +73,23 @@ class RunWithFailingCommits : public ::testing::Test {
     fs::create_directories(folder_.path("run/checkpoints"));
     std::ofstream(folder_.path("run/run.lock"));
   }
-  /// Where the temporary file of that checkpoint would be stands a folder that cannot be taken away.
-  void block(int step) { fs::create_directories(temporary(step) + "/inside"); }
-  void unblock(int step) { fs::remove_all(temporary(step)); }
-  std::string temporary(int step) const {
-    return folder_.path("run/checkpoints/step-0000000" + std::to_string(step) + ".h5.tmp-" + std::to_string(getpid()));
+  /// Where that checkpoint would be stands a folder that cannot be taken away.
+  void block(int step) { fs::create_directories(place_of(step) + "/inside"); }
+  void unblock(int step) { fs::remove_all(place_of(step)); }
+  std::string place_of(int step) const {
+    return folder_.path("run/checkpoints/step-0000000" + std::to_string(step) + ".h5");
   }
-  RunSummary run() {
+  RunSummary run(std::int64_t stop_after = 0) {
     const ExperimentText text{.data = "synthetic: {random: {samples: 12, inputs: 3, classes: 2, test: 4}}",
                               .layers = "{dense: {units: 2}}",
                               .loss = "softmax_cross_entropy",
                               .train = "steps: 8, batch_size: 4, optimizer: adam"};
     return run_experiment(experiment_of_text(text.yaml() + "checkpoint: {every: 2}\n"), plugins(),
-                          {.threads = 1, .directory = folder_.path("run"), .resume = Resume::strict, .is_quiet = true});
+                          {.threads = 1,
+                           .directory = folder_.path("run"),
+                           .resume = Resume::strict,
+                           .stop_after = stop_after,
+                           .is_quiet = true});
   }
   std::vector<std::int64_t> committed() const {
     std::vector<std::int64_t> steps;
@@ -98,12 +102,14 @@ class RunWithFailingCommits : public ::testing::Test {
 };
 
 TEST_F(RunWithFailingCommits, GoesOnAndCommitsTheNext) {
+  run(2);
   block(4);
   EXPECT_EQ(run().code, ExitCode::ok);
   EXPECT_EQ(committed(), (std::vector<std::int64_t>{2, 6, 8}));
 }
 
 TEST_F(RunWithFailingCommits, SaysSoAtTheEndWhereTheLastFailedAndCanBeResumed) {
+  run(4);
   block(6);
   block(8);
   const std::string error = user_error_of([&] { run(); });

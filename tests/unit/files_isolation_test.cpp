@@ -1,13 +1,23 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <thread>
 
 #include "files/isolation.h"
+#include "files/temporary_file.h"
+#include "support/model.h"
 #include "support/process_state.h"
 
 namespace backplane {
@@ -15,18 +25,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A pipe from the test to a reader's child: the child is slow until the test writes.
-struct Gate {
-  Gate() { EXPECT_EQ(pipe(ends), 0); }
-  ~Gate() {
-    for (const int end : ends) close(end);
+/// Who passes waits until somebody opens. By its name, since a reader's child has no descriptor of the test.
+class Gate {
+ public:
+  explicit Gate(const char* name) : folder_(name), path_(folder_.path("fifo")) {
+    EXPECT_EQ(mkfifo(path_.c_str(), 0600), 0);
+    end_ = ::open(path_.c_str(), O_RDWR);
   }
-  void open() const { EXPECT_EQ(write(ends[1], "o", 1), 1); }
+  ~Gate() { close(end_); }
+  void open() const { EXPECT_EQ(write(end_, "o", 1), 1); }
   void pass() const {
     char byte = 0;
-    EXPECT_EQ(read(ends[0], &byte, 1), 1);
+    const int end = ::open(path_.c_str(), O_RDONLY);
+    EXPECT_EQ(read(end, &byte, 1), 1);
+    close(end);
   }
-  int ends[2];
+
+ private:
+  testing::TemporaryFolder folder_;
+  std::string path_;
+  int end_ = -1;
 };
 
 constexpr int kSent = 42;
@@ -44,11 +62,16 @@ int read_patiently(const Gate& has_begun, const Gate& may_end) {
     run_in_child(
         "file.h5", {.memory = std::int64_t{1} << 30, .most_sent = 1 << 20, .patience = kPatience},
         [&](ChildOutput& output) {
-          has_begun.open();
+          output.number(kSent);
+          output.flush();
           may_end.pass();
           output.number(kSent);
         },
-        [&](ChildInput& input) { got = input.number<int>(); });
+        [&](ChildInput& input) {
+          got = input.number<int>();
+          has_begun.open();
+          got = input.number<int>();
+        });
   } catch (const std::exception&) {
     return 1;
   }
@@ -56,7 +79,7 @@ int read_patiently(const Gate& has_begun, const Gate& may_end) {
 }
 
 TEST(Isolation, DoesNotLosePatienceWhileBothAreStopped) {
-  const Gate has_begun, may_end;
+  const Gate has_begun("begun"), may_end("end");
   const pid_t group = fork();
   ASSERT_GE(group, 0);
   if (group == 0) {
@@ -79,6 +102,70 @@ TEST(Isolation, DoesNotLosePatienceWhileBothAreStopped) {
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), kSent);
 }
+
+/// The error of a child that does this, or what it sent.
+std::string outcome_of(const std::function<int()>& work, int writes_to = -1) {
+  std::string got;
+  try {
+    run_in_child(
+        "file.h5", {.memory = std::int64_t{1} << 30, .most_sent = 1 << 20, .writes_to = writes_to},
+        [&](ChildOutput& output) { output.number(work()); },
+        [&](ChildInput& input) { got = std::to_string(input.number<int>()); });
+  } catch (const UserError& error) {
+    got = error.diagnostics().front().what;
+  }
+  return got;
+}
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+/// Whether this kernel filters calls: containers may have switched it off.
+bool has_filter() {
+  return prctl(PR_GET_SECCOMP) >= 0;
+}
+
+TEST(Isolation, AChildStartsNoProgramAndReachesNoNetwork) {
+  if (!has_filter()) GTEST_SKIP() << "this kernel has no seccomp";
+  const char* const killed =
+      "reading it would have started a program or opened a network (SIGSYS): the file is damaged, or made to harm";
+  EXPECT_EQ(outcome_of([] { return execl("/bin/true", "true", nullptr); }), killed);
+  EXPECT_EQ(outcome_of([] { return socket(AF_INET, SOCK_STREAM, 0); }), killed);
+}
+
+TEST(Isolation, AChildWritesNoFileButItsOwn) {
+  if (!has_filter()) GTEST_SKIP() << "this kernel has no seccomp";
+  const testing::TemporaryFolder folder("isolation");
+  const std::string path = folder.path("file"), other = folder.path("other");
+  const TemporaryFile own(path);
+  const auto open_to_write = [&] { return open(other.c_str(), O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0; };
+  const auto write_own = [&] { return open(own.name_for_libraries().c_str(), O_RDWR) < 0 ? errno : 0; };
+  EXPECT_EQ(outcome_of(open_to_write), std::to_string(EACCES));
+  EXPECT_FALSE(std::filesystem::exists(other));
+  EXPECT_EQ(outcome_of(write_own, own.descriptor()), "0");
+  EXPECT_EQ(outcome_of([&] { return unlink(own.path().c_str()) != 0 ? 1 : 0; }, own.descriptor()), "1");
+  EXPECT_EQ(outcome_of([] { return open("/proc/self/maps", O_RDONLY) < 0 ? errno : 0; }), "0");
+}
+
+TEST(Isolation, AChildSignalsNobodyAndMakesNoCode) {
+  if (!has_filter()) GTEST_SKIP() << "this kernel has no seccomp";
+  EXPECT_EQ(outcome_of([] { return kill(getppid(), 0) != 0 ? errno : 0; }), std::to_string(EPERM));
+  EXPECT_EQ(outcome_of([] {
+              void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              return page == MAP_FAILED ? errno : 0;
+            }),
+            std::to_string(EACCES));
+}
+
+TEST(Isolation, AChildHasNoDescriptorOfItsParent) {
+  const testing::TemporaryFolder folder("isolation");
+  const TemporaryFile own(folder.path("own")), other(folder.path("other"));
+  const auto is_open = [](int descriptor) { return fcntl(descriptor, F_GETFD) >= 0 ? 1 : 0; };
+  EXPECT_EQ(outcome_of([&] { return is_open(other.descriptor()); }), "0");
+  EXPECT_EQ(outcome_of([&] { return is_open(own.descriptor()); }, own.descriptor()), "1");
+  EXPECT_EQ(outcome_of([&] { return is_open(other.descriptor()); }, own.descriptor()), "0");
+}
+
+#endif
 
 }  // namespace
 }  // namespace backplane

@@ -1,7 +1,13 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <numeric>
 #include <stdexcept>
@@ -11,7 +17,9 @@
 
 #include "files/atomic_write.h"
 #include "files/digest.h"
+#include "files/file_lock.h"
 #include "files/io_thread.h"
+#include "files/open_file.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -63,12 +71,87 @@ TEST(WriteFileAtomically, NamesTheCallThatFailed) {
   EXPECT_TRUE(names_in(folder.path()).empty());
 }
 
-TEST(WriteFileAtomically, LeavesNoTemporaryFileWhenItFails) {
+TEST(WriteFileAtomically, RefusesWhatIsNoRegularFile) {
   const TemporaryFolder folder("write");
-  fs::create_directory(folder.path("taken"));  // a folder cannot be replaced by a file: the last call fails
-  const std::string error = user_error_of([&] { write_file_atomically(folder.path("taken"), "x"); });
-  EXPECT_TRUE(error.starts_with("74 ") && error.find("rename failed") != std::string::npos) << error;
-  EXPECT_EQ(names_in(folder.path()), std::vector<std::string>{"taken"});
+  const std::string place = folder.path("place");
+  const auto expect_refused = [&](const char* noun) {
+    const std::string error = user_error_of([&] { write_file_atomically(place, "x"); });
+    EXPECT_TRUE(error.starts_with("74 ") && error.find(std::string("is ") + noun + ", not") != std::string::npos)
+        << error;
+    EXPECT_EQ(names_in(folder.path()).size(), 1u);
+    fs::remove(place);
+  };
+  fs::create_directory(place);
+  expect_refused("a directory");
+  ASSERT_EQ(mkfifo(place.c_str(), 0600), 0);
+  expect_refused("a FIFO");
+  fs::create_symlink("elsewhere", place);
+  expect_refused("a link");
+}
+
+TEST(WriteFileAtomically, ObeysTheUmask) {
+  const TemporaryFolder folder("write");
+  for (const mode_t mask : {0002, 0077}) {
+    const mode_t before = umask(mask);
+    write_file_atomically(folder.path("file"), "x");
+    umask(before);
+    EXPECT_EQ(static_cast<mode_t>(fs::status(folder.path("file")).permissions()), 0666 & ~mask);
+  }
+}
+
+TEST(TemporaryFile, HasANameThatNobodyForesaw) {
+  const TemporaryFolder folder("temporary");
+  const TemporaryFile a(folder.path("file")), b(folder.path("file"));
+  EXPECT_NE(a.path(), b.path());
+  EXPECT_EQ(a.path().size(), folder.path("file.tmp-0123456789abcdef").size());
+}
+
+TEST(TemporaryFile, ADeadOneIsRemovedAndNothingElse) {
+  const TemporaryFolder folder("temporary");
+  const std::string dead = "file.tmp-0123456789abcdef";
+  const std::vector<std::string> others{
+      "file",     "file.tmp-", "file.tmp-0123456789abcde", "file.tmp-0123456789abcdeg", "other.tmp-0123456789abcdef",
+      "notes.txt"};
+  for (const std::string& name : others) std::ofstream(folder.path(name)) << "x";
+  std::ofstream(folder.path(dead)) << "x";
+  fs::create_symlink("notes.txt", folder.path("file.tmp-fedcba9876543210"));
+  remove_dead_temporary_files(folder.path(), [](const std::string& name) { return name == "file"; });
+  EXPECT_FALSE(fs::exists(folder.path(dead)));
+  EXPECT_TRUE(fs::is_symlink(folder.path("file.tmp-fedcba9876543210")));
+  for (const std::string& name : others) EXPECT_EQ(read_bytes(folder.path(name)), "x") << name;
+}
+
+TEST(OpenRegular, RefusesWhatIsNoRegularFileAndNeverWaits) {
+  const TemporaryFolder folder("open");
+  ASSERT_EQ(mkfifo(folder.path("fifo").c_str(), 0600), 0);
+  std::ofstream(folder.path("file")) << "bytes";
+  fs::create_symlink("file", folder.path("link"));
+  fs::create_symlink("nowhere", folder.path("dangling"));
+  EXPECT_EQ(open_regular(folder.path("fifo")).why, "is a FIFO, not a regular file");
+  EXPECT_EQ(open_regular(folder.path("fifo"), Links::refuse, O_WRONLY).why, "is a FIFO, not a regular file");
+  EXPECT_EQ(open_regular(folder.path()).why, "is a directory, not a regular file");
+  EXPECT_EQ(open_regular("/dev/null").why, "is a device, not a regular file");
+  EXPECT_EQ(open_regular(folder.path("link"), Links::refuse).why, "is a link, not a regular file");
+  EXPECT_EQ(open_regular(folder.path("dangling"), Links::refuse, O_WRONLY | O_CREAT).why,
+            "is a link, not a regular file");
+  EXPECT_TRUE(open_regular(folder.path("nothing")).is_missing);
+  EXPECT_FALSE(fs::exists(folder.path("nowhere")));
+  EXPECT_EQ(read_all(open_regular(folder.path("link")).file, "link", 100), "bytes");
+  EXPECT_EQ(read_all(open_regular(folder.path("file")).file, "file", 3), "byt");
+  EXPECT_TRUE(open_regular_or_stream("/dev/fd/0").why.empty());
+  EXPECT_EQ(open_regular_or_stream(folder.path("fifo")).why, "is a FIFO, not a regular file");
+}
+
+/// What a process may lock that has the file open for reading only.
+TEST(LockExclusively, IsOnlyForWhoMayWrite) {
+  const TemporaryFolder folder("lock");
+  const OpenedFile holder = open_regular(folder.path("lock"), Links::refuse, O_RDWR | O_CREAT);
+  const OpenedFile reader = open_regular(folder.path("lock")),
+                   second = open_regular(folder.path("lock"), Links::refuse, O_RDWR);
+  EXPECT_EQ(lock_exclusively(reader.file), EBADF);
+  ASSERT_EQ(flock(reader.file.number(), LOCK_EX | LOCK_NB), 0);
+  EXPECT_EQ(lock_exclusively(holder.file), 0);
+  EXPECT_EQ(lock_exclusively(second.file), EAGAIN);
 }
 
 TEST(WriteFileAtomically, TakesANameWithoutAFolder) {
@@ -101,7 +184,7 @@ TEST(Sha256, GivesTheKnownDigests) {
 }
 
 TEST(Sha256, OfAMissingFileSaysSo) {
-  EXPECT_EQ(user_error_of([] { sha256_of_file("/no/such/file"); }), "66 error: /no/such/file: cannot be read");
+  EXPECT_EQ(user_error_of([] { sha256_of_file("/no/such/file"); }), "66 error: /no/such/file: there is no such file");
 }
 
 TEST(IoThread, RunsJobsInOrderOnOneOtherThread) {

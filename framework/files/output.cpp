@@ -1,0 +1,127 @@
+#include "files/output.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "files/atomic_write.h"
+#include "files/descriptor.h"
+#include "files/temporary_file.h"
+
+namespace backplane {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why, const std::string& remedy) {
+  throw UserError(ExitCode::io, fmt::format("{}: {}", path, why), remedy);
+}
+
+/// The descriptor of this process that a path names.
+std::optional<int> stream_of(std::string_view path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
+    if (path.starts_with(folder)) {
+      int number = -1;
+      const std::string_view digits = path.substr(folder.size());
+      const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      if (error == std::errc() && stop == digits.data() + digits.size() && number >= 0) return number;
+    }
+  return std::nullopt;
+}
+
+/// Where the links of a path lead, also where nothing stands there yet.
+fs::path end_of_links(fs::path path) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i) {
+    const fs::path target = fs::read_symlink(path, error);
+    path = target.is_absolute() ? target : path.parent_path() / target;
+  }
+  return path;
+}
+
+std::string directory_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path().string() : ".";
+}
+
+/// Where a path leads: a file that is to be replaced, a new one, or something to write into.
+struct Destination {
+  fs::path path;
+  std::optional<struct stat> earlier;
+
+  bool is_file() const { return !earlier || S_ISREG(earlier->st_mode); }
+};
+
+Destination find_place(const std::string& path, Existing existing) {
+  Destination place{.path = end_of_links(path), .earlier = {}};
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0)
+    place.earlier = status;
+  else if (errno != ENOENT)
+    refuse(path, fmt::format("nothing can be written there: {}", std::strerror(errno)), "name another file");
+  if (place.earlier && S_ISDIR(status.st_mode))
+    refuse(path, "is a directory, where a file is to be written", "name a file in it");
+  if (place.earlier && place.is_file() && existing == Existing::refuse)
+    refuse(path, "there is such a file already", "name another file, or replace it with --force");
+  if (place.earlier && ::access(path.c_str(), W_OK) != 0)
+    refuse(path, fmt::format("is there already and cannot be written: {}", std::strerror(errno)), "name another file");
+  if (place.is_file() && ::access(directory_of(place.path).c_str(), W_OK | X_OK) != 0)
+    refuse(path, fmt::format("nothing can be written there: {}", std::strerror(errno)),
+           "name a file in a directory that exists and is yours to write");
+  return place;
+}
+
+void write_into(const Descriptor& file, const std::string& path, std::string_view bytes) {
+  if (!file) refuse(path, fmt::format("cannot be opened: {}", std::strerror(errno)), "name another file");
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0)
+      refuse(path, fmt::format("write failed: {}", std::strerror(errno)),
+             "what is to read it may have ended, or is full");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void replace(const Destination& place, std::string_view bytes) {
+  TemporaryFile file(place.path.string());
+  if (place.earlier) {
+    [[maybe_unused]] const int ignored = ::fchown(file.descriptor(), place.earlier->st_uid, place.earlier->st_gid);
+    ::fchmod(file.descriptor(), place.earlier->st_mode & 0777);
+  }
+  file.write(bytes.data(), bytes.size());
+  file.sync();
+  file.close();
+  file.rename_to(place.path.string());
+  sync_directory(directory_of(place.path));
+}
+
+}  // namespace
+
+void require_writable(const std::string& path, Existing existing) {
+  if (!stream_of(path)) find_place(path, existing);
+}
+
+void write_output(const std::string& path, std::string_view bytes, Existing existing) {
+  if (const std::optional<int> stream = stream_of(path)) {
+    std::fflush(stdout);
+    return write_into(Descriptor(::fcntl(*stream, F_DUPFD_CLOEXEC, 0)), path, bytes);
+  }
+  const Destination place = find_place(path, existing);
+  if (place.is_file()) return replace(place, bytes);
+  write_into(Descriptor(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC)), path, bytes);
+}
+
+}  // namespace backplane

@@ -1,0 +1,123 @@
+#include "files/temporary_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "base/error.h"
+#include "files/open_file.h"
+
+namespace backplane {
+
+namespace {
+
+constexpr std::string_view kMark = ".tmp-";
+constexpr std::size_t kDigits = 16;
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  ssize_t got = 0;
+  do got = ::getrandom(&number, sizeof number, 0);
+  while (got < 0 && errno == EINTR);
+  if (got != sizeof number)
+    throw UserError(ExitCode::io, fmt::format("the system gives no random numbers: {}", std::strerror(errno)));
+  return number;
+}
+
+}  // namespace
+
+TemporaryFile::TemporaryFile(const std::string& target) {
+  do {
+    path_ = fmt::format("{}{}{:0{}x}", target, kMark, random_number(), kDigits);
+    file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  } while (!file_ && (errno == EINTR || errno == EEXIST));
+  if (!file_) {
+    const std::string failed = std::exchange(path_, {});
+    throw UserError(ExitCode::io, fmt::format("{}: open failed: {}", failed, std::strerror(errno)),
+                    "check free space and permissions of that directory");
+  }
+}
+
+TemporaryFile::~TemporaryFile() {
+  file_ = Descriptor();
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+std::string TemporaryFile::name_for_libraries() const {
+  return name_of_descriptor(file_.number(), path_);
+}
+
+void TemporaryFile::write(const void* from, std::size_t bytes) {
+  for (const char* data = static_cast<const char*>(from); bytes > 0;) {
+    const ssize_t written = ::write(file_.number(), data, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail("write");
+    data += written;
+    bytes -= static_cast<std::size_t>(written);
+  }
+}
+
+void TemporaryFile::sync() {
+  if (::fsync(file_.number()) != 0) fail("fsync");
+}
+
+void TemporaryFile::require_same(const void* data, std::size_t bytes) {
+  ::posix_fadvise(file_.number(), 0, 0, POSIX_FADV_DONTNEED);  // what is on disk already need not stay in memory
+  std::vector<char> block(1 << 20);
+  for (std::size_t at = 0; at < bytes;) {
+    const std::size_t wanted = std::min(block.size(), bytes - at);
+    const ssize_t got = ::pread(file_.number(), block.data(), wanted, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("reading back");
+    if (got == 0 || std::memcmp(block.data(), static_cast<const char*>(data) + at, static_cast<std::size_t>(got)) != 0)
+      throw UserError(ExitCode::io,
+                      fmt::format("{}: what is read back differs from what was written, near byte {}", path_, at),
+                      "the disk or the memory of this machine is failing");
+    at += static_cast<std::size_t>(got);
+  }
+}
+
+/// An interrupted close has closed on Linux, and the bytes are on the disk already.
+void TemporaryFile::close() {
+  if (::close(file_.release()) != 0 && errno != EINTR) fail("close");
+}
+
+void TemporaryFile::rename_to(const std::string& target) {
+  if (::rename(path_.c_str(), target.c_str()) != 0) fail("rename");
+  path_.clear();
+}
+
+void TemporaryFile::fail(const char* call) const {
+  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path_, call, std::strerror(errno)),
+                  "check free space and permissions of that directory");
+}
+
+void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours) {
+  std::vector<std::filesystem::path> dead;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const std::size_t mark = name.rfind(kMark);
+    std::error_code ignored;
+    if (mark == std::string::npos || !is_ours(name.substr(0, mark)) || entry->is_symlink(ignored) ||
+        !entry->is_regular_file(ignored))
+      continue;
+    const std::string_view digits = std::string_view(name).substr(mark + kMark.size());
+    if (digits.size() == kDigits && digits.find_first_not_of("0123456789abcdef") == std::string_view::npos)
+      dead.push_back(entry->path());
+  }
+  std::error_code ignored;
+  for (const std::filesystem::path& path : dead) std::filesystem::remove(path, ignored);
+}
+
+}  // namespace backplane

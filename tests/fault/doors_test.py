@@ -1,0 +1,322 @@
+#!/usr/bin/env python3
+"""Files, directories and runs that somebody else made, and outputs that lead somewhere: what SECURITY.md promises.
+
+    python3 doors_test.py --program PROGRAM
+"""
+import fcntl
+import json
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import threading
+import unittest
+
+import h5py
+
+from whole_program import HANGS, InFolder, backplane, read_command_line
+
+EXPERIMENT = """
+name: small
+seed: 5
+data: {synthetic: {random: {samples: 16, inputs: 3, classes: 2}}}
+network:
+  layers:
+    - dense: {name: hidden, units: 4, activation: tanh}
+    - dense: {name: logits, units: 2}
+  loss: softmax_cross_entropy
+train: {steps: 4, batch_size: 8, optimizer: {sgd: {lr: 0.1}}}
+record: {every: 2, taps: [activation], samples: 4}
+"""
+STEP = "step-00000004.h5"
+MORE = ["--set", "train.steps=6", "--resume=loose"]
+ESCAPE = "\x1b]0;owned\x07\u202e"
+DEEP = 200_000
+
+
+class Doors(InFolder):
+    def setUp(self):
+        super().setUp()
+        self.write(EXPERIMENT)
+        self.run_folder = self.folder / "run"
+        self.do(0, "run", "run.yaml", "--out", "run")
+        self.checkpoint = self.run_folder / "checkpoints" / STEP
+        self.secret = self.folder / "secret"
+        self.secret.write_text("years of work")
+
+    def do(self, code, *words, said="", **how):
+        """Runs the program in the test's folder; it ends with this code and says that, and nothing that moves a terminal."""
+        done = backplane(*words, cwd=self.folder, stdin=subprocess.DEVNULL, **how)
+        self.assertEqual(done.returncode, code, f"{words}: {done.stderr}")
+        self.assertIn(said, done.stdout + done.stderr)
+        for control in ESCAPE[0], ESCAPE[-1], "\x07":
+            self.assertNotIn(control, done.stdout + done.stderr)
+        return done
+
+    def resume(self, code=0, **how):
+        return self.do(code, "run", "run.yaml", "--out", "run", *MORE, **how)
+
+    def vouch(self, **fields):
+        """Other fields in the manifest of the run, and in its copy."""
+        for name in "MANIFEST.json", "MANIFEST.copy.json":
+            path = self.run_folder / "checkpoints" / name
+            manifest = json.loads(path.read_text())
+            manifest.pop("sha256", None)
+            path.write_text(json.dumps({**manifest, **fields}))
+
+
+class RunDirectories(Doors):
+    FILES = ["metrics.jsonl", "run.lock", "config.yaml", "trace.h5", "summary.json", "generated.txt",
+             "checkpoints/MANIFEST.json", "checkpoints/MANIFEST.copy.json", f"checkpoints/{STEP}",
+             "checkpoints/step-00000006.h5"]
+
+    def instead(self, name, make):
+        """Resumes with something else in the place of a file of the run, which is refused, and puts the file back."""
+        place, aside = self.run_folder / name, self.folder / "aside"
+        if place.exists():
+            shutil.move(place, aside)
+        make(place)
+        done = self.resume(74, said=f"{name.split('/')[-1]}")
+        self.assertIn("not a", done.stderr)
+        place.unlink()
+        if aside.exists():
+            shutil.move(aside, place)
+
+    def test_a_link_in_the_place_of_a_file_is_not_followed(self):
+        elsewhere = self.folder / "elsewhere"
+        for name in [*self.FILES, "checkpoints"]:
+            for target in elsewhere, self.secret:  # one that dangles, and one that does not
+                with self.subTest(name, target=target.name):
+                    self.instead(name, lambda place: place.symlink_to(target))
+                    self.assertFalse(elsewhere.exists())
+                    self.assertEqual(self.secret.read_text(), "years of work")
+        self.resume()
+
+    def test_a_fifo_in_the_place_of_a_file_is_not_waited_for(self):
+        for name in self.FILES:
+            with self.subTest(name):
+                self.instead(name, os.mkfifo)
+        self.resume()
+
+    def test_the_run_directory_itself_may_be_a_link(self):
+        shutil.move(self.run_folder, self.folder / "disk")
+        self.run_folder.symlink_to("disk")
+        self.resume()
+        self.assertTrue((self.folder / "disk/checkpoints/step-00000006.h5").exists())
+
+    def test_a_link_in_the_place_of_a_temporary_file_is_never_opened(self):
+        for name in "config.yaml", "metrics.jsonl", "summary.json", "trace.h5", "checkpoints/MANIFEST.json":
+            for number in range(2, 40000, 97):
+                (self.run_folder / f"{name}.tmp-{number}").symlink_to(self.secret)
+        self.resume()
+        self.assertEqual(self.secret.read_text(), "years of work")
+
+    def test_repair_follows_no_link(self):
+        shutil.move(self.run_folder / "trace.h5", self.folder / "other.h5")
+        before = (self.folder / "other.h5").stat().st_ino
+        (self.run_folder / "trace.h5").symlink_to("../other.h5")
+        self.do(74, "inspect", "run", "--repair", said="trace.h5: is a link, not a regular file")
+        self.assertEqual((self.folder / "other.h5").stat().st_ino, before)
+
+    def test_a_manifest_removes_nothing_but_checkpoints(self):
+        notes = self.run_folder / "checkpoints" / "notes.txt"
+        notes.write_text("years of work")
+        self.vouch(removing=["notes.txt"])
+        self.resume(said="'notes.txt' is no name of a checkpoint")
+        self.assertEqual(notes.read_text(), "years of work")
+
+    def test_a_manifest_reads_nothing_but_checkpoints(self):
+        manifest = json.loads((self.run_folder / "checkpoints/MANIFEST.json").read_text())
+        entry = manifest["checkpoints"][-1]
+        shutil.copy(self.checkpoint, self.checkpoint.with_name("notes.h5"))
+        self.vouch(checkpoints=[{**entry, "file": "notes.h5"}, entry])
+        self.resume(said="'notes.h5' is no name of a checkpoint")
+
+    def test_the_lock_is_only_for_who_may_write(self):
+        lock = self.run_folder / "run.lock"
+        self.assertEqual(stat.S_IMODE(lock.stat().st_mode), 0o600)
+        with lock.open("rb") as reader:
+            fcntl.flock(reader, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.resume()
+        with lock.open("r+b") as writer:
+            whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(writer, getattr(fcntl, "F_OFD_SETLK", 37), whole)
+            self.resume(74, said="another run is writing here")
+
+    def test_a_lock_that_others_may_read_is_made_ours(self):
+        lock = self.run_folder / "run.lock"
+        lock.chmod(0o644)
+        self.resume()
+        self.assertEqual(stat.S_IMODE(lock.stat().st_mode), 0o600)
+
+
+class Contents(Doors):
+    def test_escapes_of_a_manifest_do_not_reach_the_terminal(self):
+        self.vouch(removing=[ESCAPE])
+        self.resume(said="is no name of a checkpoint")
+
+    def test_escapes_of_an_environment_do_not_reach_the_terminal(self):
+        with h5py.File(self.checkpoint, "r+") as file:
+            text = file["environment"][()]
+            environment = json.loads(text)
+            environment["program"] = environment["cpu"] = ESCAPE
+            changed = json.dumps(environment, ensure_ascii=False).encode()
+            attributes = dict(file["environment"].attrs)
+            del file["environment"]
+            file.create_dataset("environment", data=changed, dtype=f"S{len(changed) + 1}")
+            file["environment"].attrs.update(attributes)
+        import hashlib
+        data = self.checkpoint.read_bytes()
+        manifest = json.loads((self.run_folder / "checkpoints/MANIFEST.json").read_text())
+        entry = {**manifest["checkpoints"][-1], "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        self.vouch(checkpoints=[entry])
+        done = self.resume(said="program: the checkpoint was made with")
+        self.assertIn("\\x1b", done.stderr)
+
+    def test_deep_json_is_refused(self):
+        deep = "[" * DEEP + "]" * DEEP
+        objects = '{"a":' * DEEP + "1" + "}" * DEEP
+        for text in deep, objects, f'{{"checkpoints": {deep}}}', f'{{"checkpoints": [], "x": {objects}, "sha256": ""}}':
+            for name in "MANIFEST.json", "MANIFEST.copy.json":
+                (self.run_folder / "checkpoints" / name).write_text(text)
+            self.resume(65, said="MANIFEST.json: is damaged")
+            self.do(65, "inspect", "run", said="is damaged")
+
+    def test_deep_json_in_summary_and_metrics(self):
+        deep = f'{{"status": {"[" * DEEP}{"]" * DEEP}, "step": 1}}\n'
+        (self.run_folder / "summary.json").write_text(deep)
+        (self.run_folder / "metrics.jsonl").write_text(deep)
+        self.do(65, "inspect", "run", said="is no JSON object")
+        shutil.copytree(self.run_folder, self.folder / "other")
+        self.do(65, "diff", "run", "other", said="this is no JSON object")
+        self.resume()
+
+    def test_a_safetensors_header_is_not_deep(self):
+        header = ('{"a":' + "[" * DEEP + "]" * DEEP + "}").encode()
+        (self.folder / "deep.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+        self.do(65, "run", "run.yaml", "--out", "new", "--weights", "deep.safetensors", said="nested deeper")
+
+
+class NoRegularFiles(Doors):
+    def each_kind(self):
+        os.mkfifo(self.folder / "fifo")
+        yield "fifo", "is a FIFO, not a regular file"
+        yield "/dev/zero", "is a device, not a regular file"
+        yield ".", "is a directory, not a regular file"
+
+    def test_are_not_waited_for(self):
+        for name, said in self.each_kind():
+            for suffix in "", ".safetensors", ".npz", ".h5":
+                weights = name
+                if suffix and name != ".":
+                    weights = f"link{suffix}"
+                    (self.folder / weights).symlink_to(name)
+                with self.subTest(weights, kind=name):
+                    self.do(66, "run", "run.yaml", "--out", "new", "--weights", weights, said=said)
+                if weights != name:
+                    (self.folder / weights).unlink()
+            with self.subTest("experiment", kind=name):
+                self.do(66, "run", name, said=said)
+                self.do(66, "replay", name, said=said)
+                self.do(66, "export", name, "--to", "npz", said=said)
+        for words in (["inspect", "fifo"], ["diff", "fifo", self.checkpoint], ["plugin", "inspect", "./fifo"]):
+            with self.subTest(words):
+                self.do(66, *words)
+
+    def test_as_data_are_not_waited_for(self):
+        os.mkfifo(self.folder / "fifo")
+        network = "network: {layers: [{dense: {units: 2}}], loss: softmax_cross_entropy}\n"
+        train = "train: {steps: 1, batch_size: 1, optimizer: sgd}\n"
+        for data in ("csv: {train: fifo, labels: y}", "hdf5: {train: fifo, inputs: x, labels: y}",
+                     "text: {files: [fifo], window: 4}"):
+            with self.subTest(data):
+                self.write(f"name: small\ndata: {{{data}}}\n{network}{train}", "data.yaml")
+                self.do(66, "run", "data.yaml", "--out", "new")
+
+    def test_an_experiment_may_come_through_a_pipe_that_is_named(self):
+        for name in "/dev/stdin", "/dev/fd/0":
+            done = subprocess.run([self.program(), "run", name, "--dry-run"], input=EXPERIMENT, text=True,
+                                  capture_output=True, cwd=self.folder, timeout=HANGS)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    @staticmethod
+    def program():
+        import whole_program
+        return whole_program.OPTIONS.program
+
+
+class Outputs(Doors):
+    def export(self, out, *more, code=0, **how):
+        return self.do(code, "export", self.checkpoint, "--to", "npz", "--out", out, *more, **how)
+
+    def null(self):
+        """A device like /dev/null that is no loss; skips where none can be made or opened."""
+        null = self.folder / "null"
+        try:
+            os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            null.write_bytes(b"")
+        except OSError as error:
+            self.skipTest(f"no device can be made: {error}")
+        return null
+
+    def test_a_device_stays_one(self):
+        null = self.null()
+        link = self.folder / "link"
+        link.symlink_to("null")
+        for out in null, link:
+            self.export(out)
+            self.assertTrue(stat.S_ISCHR(null.stat().st_mode))
+        self.assertTrue(link.is_symlink())
+
+    def test_a_fifo_is_written_into(self):
+        fifo, got = self.folder / "fifo", []
+        os.mkfifo(fifo)
+        reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()))
+        reader.start()
+        self.export("fifo")
+        reader.join(HANGS)
+        self.export("file")
+        self.assertEqual(got[0], (self.folder / "file").read_bytes())
+        self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
+
+    def test_standard_output_is_written_into(self):
+        self.export("file")
+        done = subprocess.run([NoRegularFiles.program(), "export", self.checkpoint, "--to", "npz", "--out", "/dev/stdout"],
+                              capture_output=True, cwd=self.folder, timeout=HANGS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(done.stdout.startswith((self.folder / "file").read_bytes()))
+
+    def test_a_link_is_written_through(self):
+        link = self.folder / "link"
+        for target in "there", "not-yet":
+            (self.folder / "there").write_text("old")
+            link.symlink_to(target)
+            self.export(link, "--force")
+            self.assertEqual(os.readlink(link), target)
+            self.assertTrue((self.folder / target).read_bytes().startswith(b"PK"))
+            link.unlink()
+
+    def test_an_export_is_replaced_only_where_that_is_asked_for_and_keeps_its_mode(self):
+        (self.folder / "file").write_text("an earlier export")
+        self.export("file", code=74, said="there is such a file already")
+        self.assertEqual((self.folder / "file").read_text(), "an earlier export")
+        for mode in 0o600, 0o664:
+            (self.folder / "file").chmod(mode)
+            self.export("file", "--force")
+            self.assertEqual(stat.S_IMODE((self.folder / "file").stat().st_mode), mode)
+        self.assertEqual([path.name for path in self.folder.glob("*.tmp-*")], [])
+
+    def test_every_option_that_names_an_output_leaves_devices_alone(self):
+        null = self.null()
+        for words in (["run", "run.yaml", "--out", "new", "--trace-threads", null],
+                      ["bench", "run.yaml", "--threads", "1", "--repetitions", "1", "--json", null, "--plot", null]):
+            with self.subTest(words):
+                self.do(0, *words)
+                self.assertTrue(stat.S_ISCHR(null.stat().st_mode))
+        self.do(74, "run", "run.yaml", "--out", null, said="is a file")
+
+
+if __name__ == "__main__":
+    read_command_line(__doc__)
+    unittest.main()
