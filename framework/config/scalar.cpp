@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <clocale>
 #include <cmath>
+#include <cstdlib>
+#include <type_traits>
 
 namespace backplane::config {
 
@@ -19,13 +22,22 @@ std::string_view without_plus(std::string_view text) {
   return has_plus ? text.substr(1) : text;
 }
 
+/// Of a number that std::from_chars finds out of range: what is too small for a double is 0 or the nearest subnormal.
+double out_of_range_value(std::string_view text) {
+  static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
+  return strtod_l(std::string(text).c_str(), nullptr, c_locale);
+}
+
 template <typename Number>
 std::optional<Number> read_whole(std::string_view text) {
   text = without_plus(text);
   Number value{};
   const char* end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || stopped != end) return std::nullopt;
+  if (text.empty() || stopped != end) return std::nullopt;
+  if constexpr (std::is_floating_point_v<Number>)
+    if (error == std::errc::result_out_of_range) return out_of_range_value(text);
+  if (error != std::errc()) return std::nullopt;
   return value;
 }
 

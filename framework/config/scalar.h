@@ -15,7 +15,8 @@ namespace backplane::config {
 /// that no digit was lost on the way.
 std::optional<std::int64_t> to_integer(std::string_view text);
 
-/// A finite decimal number; neither hexadecimal nor "inf" nor "nan", whatever the locale.
+/// A finite decimal number; neither hexadecimal nor "inf" nor "nan", whatever the locale. What is closer to 0 than any
+/// double is 0.
 std::optional<double> to_number(std::string_view text);
 
 /// "3 epochs", "1 step" or "200", at least 1.

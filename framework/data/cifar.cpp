@@ -7,6 +7,7 @@
 
 #include "data/folders.h"
 #include "data/packed_file.h"
+#include "data/signatures.h"
 
 namespace backplane {
 
@@ -49,12 +50,14 @@ void append_records(const std::string& path, const Layout& layout, Records& reco
     if (found == 0 && i > 0) return;
     if (found < size)
       file.origin().fail(
-          fmt::format("the file ends within record {} (counted from 0): expected {} bytes, found {}", i, size, found));
+          fmt::format("the file ends within record {} (counted from 0): expected {} bytes, found {}", i, size, found),
+          hint_of_signature(path));
     const std::uint8_t* planes = record.data() + layout.label_bytes;
     const std::int64_t label = planes[-1];
     if (label >= layout.classes)
       file.origin().fail(fmt::format("the label of record {} (counted from 0) is {}, expected a class from 0 to {}", i,
-                                     label, layout.classes - 1));
+                                     label, layout.classes - 1),
+                         hint_of_signature(path));
     records.labels.push_back(label);
     for (std::int64_t pixel = 0; pixel < kPixels; ++pixel)
       for (std::int64_t c = 0; c < kChannels; ++c) records.images.push_back(planes[c * kPixels + pixel]);

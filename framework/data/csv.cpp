@@ -3,138 +3,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <numeric>
 #include <set>
-#include <string_view>
 
 #include "base/suggest.h"
-#include "data/csv_reader.h"
+#include "config/scalar.h"
+#include "data/csv_file.h"
+#include "data/csv_words.h"
 
 namespace backplane {
 
 namespace {
 
-/// What one file holds, as far as it is wanted.
-struct Rows {
-  std::int64_t count = 0;
-  std::vector<double> inputs;
-  std::vector<double> targets;
-  std::vector<CsvField> labels;
-};
+/// Fewer rows than this may count 0, 1, 2, … by chance.
+constexpr std::int64_t kFewestCounted = 10;
 
-/// Positions of the wanted columns.
-struct Columns {
-  std::vector<std::size_t> inputs;
-  std::vector<std::size_t> targets;
-  std::optional<std::size_t> label;
-};
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t";
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+/// Labels are names where one of them is no number. Numbers that are not whole are no classes, and neither are gaps
+/// among numbers.
+void require_classes(const std::vector<CsvField>& labels, const std::string& column, const std::string& file) {
+  const auto is_number = [](const CsvField& f) { return config::to_number(f.text).has_value(); };
+  const auto numbers = static_cast<std::size_t>(std::ranges::count_if(labels, is_number));
+  if (numbers == 0) return;
+  const auto missing = std::ranges::find_if(labels, [](const CsvField& f) { return means_missing(f.text); });
+  if (missing != labels.end())
+    missing->origin(file).fail(
+        fmt::format("a missing value ('{}') among the class numbers of column '{}'", missing->text, column),
+        "fill the gap, or leave out the row");
+  if (numbers < labels.size()) return;
+  const auto broken = std::ranges::find_if(labels, [](const CsvField& f) {
+    const double value = *config::to_number(f.text);
+    return value != std::trunc(value);
+  });
+  if (broken != labels.end())
+    broken->origin(file).fail(
+        fmt::format("expected a class in column '{}', found a number that is not whole, '{}'", column,
+                    shown(broken->text)),
+        fmt::format("where numbers are to be learned, write targets: {} instead of labels", column));
 }
-
-template <class T>
-std::optional<T> parse(const CsvField& field) {
-  std::string_view text = trimmed(field.text);
-  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::size_t find_column(const CsvColumn& column, const std::vector<std::string>& names, const std::string& file) {
-  const auto found = std::ranges::find(names, column.name);
-  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  throw UserError(column.origin.code, Diagnostic{.place = column.origin.place,
-                                                 .what = fmt::format("'{}' has no column '{}'", file, column.name),
-                                                 .path = column.origin.path,
-                                                 .nearest = nearest_name(column.name, names),
-                                                 .known = names,
-                                                 .hint = {}});
-}
-
-Columns find_columns(const CsvOptions& options, const std::vector<std::string>& names) {
-  Columns columns;
-  std::set<std::size_t> taken;
-  const auto take = [&](const CsvColumn& column) {
-    const std::size_t position = find_column(column, names, options.train);
-    if (!taken.insert(position).second) column.origin.fail(fmt::format("column '{}' is wanted twice", column.name));
-    return position;
-  };
-  if (options.labels) columns.label = take(*options.labels);
-  for (const CsvColumn& column : options.targets) columns.targets.push_back(take(column));
-  for (const CsvColumn& column : options.inputs) columns.inputs.push_back(take(column));
-  if (!options.inputs.empty()) return columns;
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (!taken.contains(i)) columns.inputs.push_back(i);
-  if (columns.inputs.empty()) Origin::file(options.train).fail("no column is left for the inputs");
-  return columns;
-}
-
-/// One file: its header, then its rows.
-class CsvFile {
- public:
-  CsvFile(const std::string& path, const CsvOptions& options) : path_(path), reader_(path, options.delimiter) {
-    if (!reader_.next(fields_)) Origin::file(path_).fail("the file is empty");
-    pending_ = !options.header;
-    for (std::size_t i = 0; i < fields_.size(); ++i)
-      names_.push_back(options.header ? std::string(trimmed(fields_[i].text)) : std::to_string(i));
-    for (std::size_t i = 0; i < names_.size(); ++i)
-      if (std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
-        fields_[i].origin(path_).fail(fmt::format("a second column is named '{}'", shown(names_[i])));
-  }
-
-  const std::vector<std::string>& names() const { return names_; }
-
-  Rows read(const Columns& columns) {
-    Rows rows;
-    while (pending_ || reader_.next(fields_)) {
-      pending_ = false;
-      if (fields_.size() != names_.size())
-        fields_[0].origin(path_).fail(fmt::format("expected {} fields, found {}", names_.size(), fields_.size()));
-      ++rows.count;
-      for (const std::size_t i : columns.inputs) rows.inputs.push_back(number(i));
-      for (const std::size_t i : columns.targets) rows.targets.push_back(number(i));
-      if (columns.label) rows.labels.push_back(label(*columns.label));
-      if (rows.inputs.size() * sizeof(double) > static_cast<std::size_t>(kMostBytes))
-        fields_[0].origin(path_).fail("the inputs up to here exceed the limit of 4 GiB");
-    }
-    if (rows.count == 0) Origin::file(path_).fail("the file has a header but no rows");
-    return rows;
-  }
-
- private:
-  double number(std::size_t i) const {
-    const std::optional<double> value = parse<double>(fields_[i]);
-    if (!value || !std::isfinite(*value))
-      fields_[i].origin(path_).fail(
-          fmt::format("expected a finite number in column '{}', found '{}'", names_[i], shown(fields_[i].text)));
-    return *value;
-  }
-
-  CsvField label(std::size_t i) const {
-    const CsvField& field = fields_[i];
-    CsvField result{std::string(trimmed(field.text)), field.line, field.column};
-    if (result.text.empty()) field.origin(path_).fail(fmt::format("the class in column '{}' is empty", names_[i]));
-    return result;
-  }
-
-  std::string path_;
-  CsvReader reader_;
-  std::vector<CsvField> fields_;
-  std::vector<std::string> names_;
-  bool pending_ = false;  ///< fields_ is the first row, not a header
-};
 
 std::vector<std::string> class_names(const std::vector<CsvField>& labels) {
   const bool numbers =
-      std::ranges::all_of(labels, [](const CsvField& f) { return parse<std::int64_t>(f).has_value(); });
+      std::ranges::all_of(labels, [](const CsvField& f) { return config::to_number(f.text).has_value(); });
   if (numbers) return {};
   std::set<std::string> names;
   for (const CsvField& label : labels) names.insert(label.text);
@@ -144,10 +53,13 @@ std::vector<std::string> class_names(const std::vector<CsvField>& labels) {
 /// `names` empty: labels are the class numbers themselves.
 std::int64_t class_number(const CsvField& label, const std::vector<std::string>& names, const std::string& file) {
   if (names.empty()) {
-    const auto number = parse<std::int64_t>(label);
-    if (!number || *number < 0)
-      label.origin(file).fail(fmt::format("expected a class number from 0, found '{}'", shown(label.text)));
-    return *number;
+    const auto number = config::to_integer(label.text);
+    if (number && *number >= 0) return *number;
+    const bool is_number = config::to_number(label.text).has_value();
+    label.origin(file).fail(
+        fmt::format("expected a class number from 0, found {}",
+                    is_number ? fmt::format("'{}'", shown(label.text)) : wrong_number(label.text).what),
+        number && *number == -1 ? "classes are counted from 0: write 0 and 1 for -1 and 1" : "");
   }
   const auto found = std::ranges::lower_bound(names, label.text);
   if (found == names.end() || *found != label.text)
@@ -161,7 +73,8 @@ std::int64_t class_number(const CsvField& label, const std::vector<std::string>&
   return found - names.begin();
 }
 
-RawSplit to_split(Rows rows, const Columns& columns, const std::vector<std::string>& names, const std::string& file) {
+RawSplit to_split(CsvRows rows, const CsvColumns& columns, const std::vector<std::string>& names,
+                  const std::string& file) {
   const Origin origin = Origin::file(file);
   RawSplit split;
   split.inputs = {{rows.count, static_cast<std::int64_t>(columns.inputs.size())}, std::move(rows.inputs), origin};
@@ -175,13 +88,54 @@ RawSplit to_split(Rows rows, const Columns& columns, const std::vector<std::stri
   return split;
 }
 
+std::vector<std::string> names_of(const std::vector<std::size_t>& columns, const std::vector<std::string>& names) {
+  std::vector<std::string> chosen;
+  for (const std::size_t i : columns) chosen.push_back(names[i]);
+  return chosen;
+}
+
+/// Whether input `column` counts the rows of the file.
+bool counts_rows(const CsvRows& rows, std::size_t column, std::size_t width) {
+  for (std::int64_t row = 0; row < rows.count; ++row)
+    if (rows.inputs[static_cast<std::size_t>(row) * width + column] != rows.inputs[column] + static_cast<double>(row))
+      return false;
+  return rows.count >= kFewestCounted;
+}
+
+void report(const CsvOptions& options, const CsvFile& file, const CsvColumns& columns, const CsvRows& rows,
+            DataSet& data) {
+  const auto add = [&](const char* name, Finding::Value value) { data.findings.push_back({name, std::move(value)}); };
+  add("delimiter", std::string(1, options.delimiter));
+  add("header", file.has_header());
+  if (columns.label) add("labels", file.names()[*columns.label]);
+  if (!columns.targets.empty()) add("targets", names_of(columns.targets, file.names()));
+  std::vector<std::string> unnamed;
+  for (std::size_t i = 0; i < file.names().size(); ++i)
+    if (options.inputs.empty() && is_unnamed(file.names()[i])) unnamed.push_back(fmt::format("column {}", i + 1));
+  if (!unnamed.empty()) add("left_out_without_name", unnamed);
+  data.input_names = names_of(columns.inputs, file.names());
+  for (std::size_t i = 0; i < columns.inputs.size(); ++i)
+    if (options.inputs.empty() && counts_rows(rows, i, columns.inputs.size()))
+      data.warnings.push_back(fmt::format("{}: input '{}' only counts the rows; `inputs` names the columns to use",
+                                          options.train, shown(data.input_names[i])));
+}
+
+void warn_of_names(const std::vector<std::string>& names, const std::string& file, std::vector<std::string>& warnings) {
+  const auto numbers =
+      std::ranges::count_if(names, [](const auto& name) { return config::to_number(name).has_value(); });
+  if (numbers > 0)
+    warnings.push_back(fmt::format("{}: {} of the {} classes are numbers, the others words: all are taken for names",
+                                   file, numbers, names.size()));
+}
+
 }  // namespace
 
 DataSet load_csv(const CsvOptions& options) {
   CsvFile train(options.train, options);
-  const Columns columns = find_columns(options, train.names());
-  Rows train_rows = train.read(columns);
-  std::vector<std::string> names = class_names(train_rows.labels);
+  const CsvColumns columns = train.find(options);
+  CsvRows rows = train.read(columns);
+  if (columns.label) require_classes(rows.labels, shown(train.names()[*columns.label]), options.train);
+  std::vector<std::string> names = class_names(rows.labels);
   std::optional<RawSplit> test_split;
   if (options.test) {
     CsvFile test(*options.test, options);
@@ -189,7 +143,13 @@ DataSet load_csv(const CsvOptions& options) {
       Origin::file(*options.test).fail(fmt::format("the columns differ from those of '{}'", options.train));
     test_split = to_split(test.read(columns), columns, names, *options.test);
   }
-  DataSet data = assemble(to_split(std::move(train_rows), columns, names, options.train), std::move(test_split));
+  DataSet reported;
+  report(options, train, columns, rows, reported);
+  DataSet data = assemble(to_split(std::move(rows), columns, names, options.train), std::move(test_split));
+  data.findings = std::move(reported.findings);
+  data.warnings.insert(data.warnings.end(), reported.warnings.begin(), reported.warnings.end());
+  data.input_names = std::move(reported.input_names);
+  warn_of_names(names, options.train, data.warnings);
   data.class_names = std::move(names);
   data.files = {options.train};
   if (options.test) data.files.push_back(*options.test);

@@ -18,10 +18,10 @@ struct CsvOptions {
   std::string train;
   std::optional<std::string> test;
   char delimiter = ',';
-  bool header = true;
-  std::optional<CsvColumn> labels;  ///< class numbers, or names where one of them is no number
+  std::optional<bool> header;       ///< nothing: there is one, and a first line that looks like a sample is refused
+  std::optional<CsvColumn> labels;  ///< class numbers (3, 3.0), or names where one of them is no number
   std::vector<CsvColumn> targets;   ///< where there are no labels
-  std::vector<CsvColumn> inputs;    ///< empty: all columns but labels and targets
+  std::vector<CsvColumn> inputs;    ///< empty: all named columns but labels and targets
 };
 
 /// Class names are sorted and numbered over the training file; the test file may hold no other names and must have

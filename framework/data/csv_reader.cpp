@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "data/csv_words.h"
+#include "data/signatures.h"
+
 namespace backplane {
 
 namespace {
@@ -22,6 +25,7 @@ std::string shown(const std::string& text) {
 
 CsvReader::CsvReader(const std::string& path, char delimiter) : path_(path), delimiter_(delimiter) {
   require_file(path);
+  refuse_foreign(path, "a CSV file");
   bytes_.open(path, std::ios::in | std::ios::binary);
   for (const int mark : {0xEF, 0xBB, 0xBF}) {  // a byte order mark, which spreadsheets write, is no part of a name
     if (peek() != mark) break;
@@ -30,6 +34,13 @@ CsvReader::CsvReader(const std::string& path, char delimiter) : path_(path), del
 }
 
 bool CsvReader::next(std::vector<CsvField>& fields) {
+  do {
+    if (!read_record(fields)) return false;
+  } while (fields.size() == 1 && without_blanks(fields[0].text).empty());
+  return true;
+}
+
+bool CsvReader::read_record(std::vector<CsvField>& fields) {
   while (peek() == '\n' || peek() == '\r') take();
   if (peek() == kEnd) return false;
   std::size_t count = 0;
@@ -46,7 +57,8 @@ bool CsvReader::next(std::vector<CsvField>& fields) {
 }
 
 void CsvReader::take() {
-  if (bytes_.sbumpc() == '\n') {
+  const int taken = bytes_.sbumpc();
+  if (taken == '\n' || (taken == '\r' && peek() != '\n')) {
     ++line_;
     column_ = 1;
   } else {
@@ -92,7 +104,12 @@ void CsvReader::read_quoted(CsvField& field) {
     if (peek() != '"') break;
     append(field);
   }
-  if (!at_field_end()) field.origin(path_).fail("text follows the closing quote of this field");
+  if (at_field_end()) return;
+  const char probable = probable_delimiter(std::string(1, static_cast<char>(peek())), delimiter_);
+  field.origin(path_).fail("text follows the closing quote of this field",
+                           probable == '\0'
+                               ? "a quote inside a quoted field is written twice"
+                               : fmt::format("if fields end with {0}, write delimiter: {0}", yaml_of(probable)));
 }
 
 }  // namespace backplane

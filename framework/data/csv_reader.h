@@ -23,12 +23,14 @@ class CsvReader {
   /// Throws UserError: no_input where the file cannot be read.
   CsvReader(const std::string& path, char delimiter);
 
-  /// Reads the next record, or returns false at the end of the file. Empty lines are skipped. Throws UserError
-  /// (bad_data) with the field's place where quotes are wrong or a field or record has no reasonable length.
+  /// Reads the next record, or returns false at the end of the file. Empty lines, and those of blanks only, are
+  /// skipped. Throws UserError (bad_data) with the field's place where quotes are wrong or a field or record has no
+  /// reasonable length.
   bool next(std::vector<CsvField>& fields);
 
  private:
   int peek() { return bytes_.sgetc(); }
+  bool read_record(std::vector<CsvField>& fields);
   void take();
   void append(CsvField& field);
   void read_field(CsvField& field);

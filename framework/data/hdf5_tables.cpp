@@ -6,29 +6,18 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
-#include <fstream>
 #include <limits>
-#include <string_view>
 
 #include "base/suggest.h"
 #include "data/hdf5_numbers.h"
 #include "data/isolation.h"
+#include "data/netcdf_attributes.h"
+#include "data/signatures.h"
 #include "files/hdf5_foreign.h"
 
 namespace backplane {
 
 namespace {
-
-/// Bytes that this machine can still give; as many as there can be where it does not tell.
-std::int64_t free_memory() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    constexpr std::string_view kName = "MemAvailable:";
-    if (line.starts_with(kName)) return std::strtoll(line.c_str() + kName.size(), nullptr, 10) * 1024;
-  }
-  return std::numeric_limits<std::int64_t>::max();
-}
 
 // All that follows, but for read_split, runs in the child.
 
@@ -225,17 +214,21 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
 
 RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   require_file(path);
+  refuse_foreign(path, "an HDF5 file");
   const h5::ForeignFile foreign(path);
-  const std::int64_t memory = free_memory();
+  const std::int64_t memory = available_memory();
   const Origin origin = Origin::file(path);
   std::vector<Table> tables = read_in_child(path, [&] {
     const h5::Handle file = foreign.open();
     Room room(memory);
     std::vector<Table> all;
-    all.push_back(read_table(file, room, options.inputs, Want::inputs, origin));
-    all.push_back(
-        read_table(file, room, options.targets, options.targets_are_labels ? Want::labels : Want::vectors, origin));
-    if (options.lengths) all.push_back(read_table(file, room, *options.lengths, Want::lengths, origin));
+    const auto add = [&](const std::string& name, Want want) {
+      all.push_back(read_table(file, room, name, want, origin));
+      apply_netcdf_attributes(file, resolve(file, name, origin), origin, all.back());
+    };
+    add(options.inputs, Want::inputs);
+    add(options.targets, options.targets_are_labels ? Want::labels : Want::vectors);
+    if (options.lengths) add(*options.lengths, Want::lengths);
     return all;
   });
   RawSplit split{std::move(tables[0]), std::move(tables[1])};

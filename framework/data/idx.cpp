@@ -1,16 +1,15 @@
 #include "data/idx.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <filesystem>
-#include <ranges>
 
 #include "data/folders.h"
 #include "data/packed_file.h"
+#include "data/signatures.h"
 
 namespace backplane {
 
@@ -33,8 +32,9 @@ Header read_header(PackedFile& input) {
   std::array<std::uint8_t, 4> magic{};
   const std::int64_t found = input.read(magic.data(), magic.size());
   if (found < 4 || magic[0] != 0 || magic[1] != 0)
-    input.origin().fail(fmt::format("expected an IDX file, which begins with 00 00, found {:02x}",
-                                    fmt::join(magic | std::views::take(found), " ")));
+    input.origin().fail(found == 0 ? "expected an IDX file, found an empty one"
+                                   : "expected an IDX file, which begins with two bytes of 0",
+                        input.is_gzip() ? "" : hint_of_signature(input.origin().place.source));
   Header header{magic[2], {}};
   for (int axis = 0; axis < magic[3]; ++axis) {
     std::uint32_t extent = 0;
@@ -53,6 +53,7 @@ Table read_elements(PackedFile& input, Shape dims) {
                                     to_string(dims), bytes, found));
   };
   if (bytes > input.most_left()) truncated(fmt::format("{}{}", input.is_gzip() ? "at most " : "", input.most_left()));
+  require_memory(input.origin(), bytes);
   std::vector<T> values(static_cast<std::size_t>(bytes) / sizeof(T));
   if (const std::int64_t found = input.read(values.data(), bytes); found < bytes) truncated(std::to_string(found));
   if (!input.at_end())
@@ -116,12 +117,9 @@ Table read_idx(const std::string& path) {
   PackedFile input(path);
   Header header = read_header(input);
   switch (header.type) {
-    case 0x08:
-      return read_elements<std::uint8_t>(input, std::move(header.dims));
-    case 0x0D:
-      return read_elements<float>(input, std::move(header.dims));
-    case 0x0E:
-      return read_elements<double>(input, std::move(header.dims));
+    case 0x08: return read_elements<std::uint8_t>(input, std::move(header.dims));
+    case 0x0D: return read_elements<float>(input, std::move(header.dims));
+    case 0x0E: return read_elements<double>(input, std::move(header.dims));
   }
   input.origin().fail(
       fmt::format("element type {:02x} is not one of 08 (unsigned byte), 0d (float), 0e (double)", header.type));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "random/permutation.h"
@@ -20,30 +21,58 @@ void keep_first(DataSet& data, std::int64_t limit) {
   data.train = data.train.subset(first, data.input_size(), data.target_size);
 }
 
-void split_off_validation(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
-  const std::int64_t count = data.train.count;
-  if (preparation.validation >= count)
-    preparation.validation_origin.fail(fmt::format(
-        "a validation split of {} samples leaves none of the {} for training", preparation.validation, count));
-  std::vector<std::int64_t> order = permutation(count, Stream(seed, Purpose::split));
+std::int64_t count_of(const Part& part, std::int64_t samples, const char* noun) {
+  if (part.fraction == 0) return part.count;
+  const std::int64_t count = std::llround(part.fraction * static_cast<double>(samples));
+  if (count == 0 || count == samples)
+    part.origin.fail(fmt::format("{} of {} sample{} leaves none for the {} split", part.fraction, samples,
+                                 samples == 1 ? "" : "s", count == 0 ? noun : "training"));
+  return count;
+}
+
+/// Takes `part` out of the training split. `draw` numbers the parts: each is drawn by itself.
+void split_off(DataSet& data, const Part& part, const char* noun, std::uint64_t seed, std::uint64_t draw,
+               std::optional<Samples>& to) {
+  const std::int64_t samples = data.train.count;
+  const std::int64_t count = count_of(part, samples, noun);
+  if (count == 0) return;
+  if (count >= samples)
+    part.origin.fail(fmt::format("a {} split of {} samples leaves none of the {} for training", noun, count, samples));
+  std::vector<std::int64_t> order = permutation(samples, Stream(seed, Purpose::split, draw));
   const bool are_neighbours = data.steps > 1 && !data.vocabulary.empty();  // windows of a text
   if (are_neighbours) {                                                    // the last ones, so that the others stay so
     std::iota(order.begin(), order.end(), 0);
-    std::rotate(order.begin(), order.end() - preparation.validation, order.end());
+    std::rotate(order.begin(), order.end() - count, order.end());
   }
-  const auto cut = order.begin() + preparation.validation;
+  const auto cut = order.begin() + count;
   std::sort(order.begin(), cut);
   std::sort(cut, order.end());
-  data.validation = data.train.subset({order.begin(), cut}, data.input_size(), data.target_size);
+  to = data.train.subset({order.begin(), cut}, data.input_size(), data.target_size);
   data.train = data.train.subset({cut, order.end()}, data.input_size(), data.target_size);
+}
+
+/// An image [H, W, C] has one range, its pixels are alike; a column of a table, or of the steps of a sequence, has its
+/// own.
+std::size_t count_ranges(const DataSet& data) {
+  return data.input_shape.size() > 2 ? 1 : static_cast<std::size_t>(data.input_shape.back());
 }
 
 template <class T>
 void set_unit_scale(DataSet& data, const std::vector<T>& values) {
-  const auto [low, high] = std::ranges::minmax_element(values);
-  const double range = static_cast<double>(*high) - static_cast<double>(*low);
-  data.shift = {static_cast<double>(*low)};
-  data.scale = {range > 0 ? 1.0 / range : 1.0};
+  const std::size_t ranges = count_ranges(data);
+  data.shift.assign(ranges, 0.0);
+  data.scale.assign(ranges, 1.0);
+  std::vector<T> low(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(ranges)), high = low;
+  for (std::size_t row = 0; row < values.size(); row += ranges)
+    for (std::size_t f = 0; f < ranges; ++f) {
+      low[f] = std::min(low[f], values[row + f]);
+      high[f] = std::max(high[f], values[row + f]);
+    }
+  for (std::size_t f = 0; f < ranges; ++f) {
+    const double range = static_cast<double>(high[f]) - static_cast<double>(low[f]);
+    data.shift[f] = static_cast<double>(low[f]);
+    data.scale[f] = range > 0 ? 1.0 / range : 1.0;
+  }
 }
 
 void set_unit_scale(DataSet& data, const std::vector<std::uint8_t>&) {
@@ -143,7 +172,8 @@ void set_augmentation(DataSet& data, const Preparation& preparation, std::uint64
 
 void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
   if (preparation.limit) keep_first(data, *preparation.limit);
-  if (preparation.validation > 0) split_off_validation(data, preparation, seed);
+  if (!data.test) split_off(data, preparation.test, "test", seed, 1, data.test);
+  split_off(data, preparation.validation, "validation", seed, 0, data.validation);
   set_scale(data, preparation.scaling);
   if (preparation.normalization) set_normalization(data, *preparation.normalization);
   if (preparation.augmentation) set_augmentation(data, preparation, seed);

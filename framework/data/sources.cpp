@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "config/scalar.h"
 #include "data/cifar.h"
 #include "data/csv.h"
 #include "data/folders.h"
@@ -32,7 +33,8 @@ constexpr double kMostSpread = 1e6;  ///< keeps every synthetic value finite
 Schema with_splits(Schema map) {
   return map
       .optional("limit", Schema::integer().at_least(1), std::nullopt, "use only the first so many training samples")
-      .optional("validation", Schema::integer().at_least(0), "0", "training samples set apart for validation");
+      .optional("validation", Schema::number().at_least(0), "0",
+                "training samples set apart for validation: how many, or, below 1, which part of them");
 }
 
 /// Adds what every format of numbers offers.
@@ -50,7 +52,8 @@ Schema with_preparation(Schema map) {
                     "move by up to so many pixels, each way; stored zeros come in (before scaling)");
   return with_splits(map)
       .optional("scale", Schema::text_of({"none", "unit", "standard"}), "none",
-                "unit: bytes / 255, or the range to [0, 1]; standard: mean 0, deviation 1 per feature")
+                "unit: bytes / 255, or the range to [0, 1], of images as a whole, else per feature; standard: mean 0, "
+                "deviation 1 per feature")
       .optional("normalize", normalize, std::nullopt, "(x - mean) / std with these numbers, instead of scale")
       .optional("augment", augment, std::nullopt,
                 "random changes to training images, drawn anew for every sample and epoch");
@@ -68,11 +71,29 @@ std::vector<double> read_numbers(const Node& node) {
   return values;
 }
 
+bool is_part(const Node& node) {
+  return node.is_scalar() && !node.quoted && config::to_number(node.scalar);
+}
+
+Part read_part(const Node& node, const std::string& path) {
+  Part part{.origin = origin_of(node, path)};
+  const double number = node.as_number();
+  if (number > 0 && number < 1) {
+    part.fraction = number;
+    return part;
+  }
+  const auto count = config::to_integer(node.scalar);
+  if (!count || *count < 0 || (*count > 0 && node.scalar.find('.') != std::string::npos))
+    part.origin.fail(
+        fmt::format("expected a whole number of samples, or a part of them below 1, got {}", config::shown(node)));
+  part.count = *count;
+  return part;
+}
+
 Preparation read_preparation(const Node& map) {
   Preparation preparation;
   if (const Node* limit = map.find("limit")) preparation.limit = limit->as_integer();
-  preparation.validation = map.at("validation").as_integer();
-  preparation.validation_origin = origin_of(map.at("validation"), "data.validation");
+  preparation.validation = read_part(map.at("validation"), "data.validation");
   if (map.find("scale") == nullptr) return preparation;
   const std::string& scale = map.at("scale").as_text();
   preparation.scaling = scale == "unit" ? Scaling::unit : scale == "standard" ? Scaling::standard : Scaling::none;
@@ -107,6 +128,12 @@ bool has_first(const Node& map, const std::string& first, const std::string& sec
 std::optional<std::string> optional_text(const Node& map, const std::string& key) {
   const Node* node = map.find(key);
   return node != nullptr ? std::optional(node->as_text()) : std::nullopt;
+}
+
+/// The file of the test split, where `test` names one rather than a part of the training file.
+std::optional<std::string> test_file(const Node& map) {
+  const Node* test = map.find("test");
+  return test != nullptr && !is_part(*test) ? std::optional(test->as_text()) : std::nullopt;
 }
 
 Schema idx_schema() {
@@ -149,26 +176,32 @@ DataSet load_cifar(Cifar which, const Node& map) {
 }
 
 Schema csv_schema() {
+  const Schema columns = Schema::either(Schema::text(), Schema::list(Schema::text()).items(1));
   return Schema::map()
       .required("train", Schema::text(), "CSV file (RFC 4180)")
-      .optional("test", Schema::text(), std::nullopt, "CSV file with the same columns")
+      .optional(
+          "test", Schema::text(), std::nullopt,
+          "CSV file with the same columns; or a number: rows of `train`, drawn at random, or a part of them below 1")
       .optional("delimiter", Schema::text(), "','", "one character between fields")
       .optional("header", Schema::boolean(), "true", "the first line names the columns; false: they count from 0")
       .optional("labels", Schema::text(), std::nullopt, "column of class numbers or names")
-      .optional("targets", Schema::list(Schema::text()).items(1), std::nullopt, "columns of numbers, instead of labels")
-      .optional("inputs", Schema::list(Schema::text()).items(1), std::nullopt, "columns; all others where left out");
+      .optional("targets", columns, std::nullopt, "one column of numbers or more, instead of labels")
+      .optional("inputs", columns, std::nullopt, "columns; all others that have a name where left out");
 }
 
 DataSet load_csv(const Node& map) {
-  CsvOptions options{
-      map.at("train").as_text(), optional_text(map, "test"), ',', map.at("header").as_bool(), {}, {}, {}};
+  CsvOptions options{map.at("train").as_text(), test_file(map), ',', std::nullopt, {}, {}, {}};
+  if (const Node& header = map.at("header"); !header.is_default) options.header = header.as_bool();
   const Node& delimiter = map.at("delimiter");
-  if (delimiter.as_text().size() != 1 || delimiter.as_text().find_first_of("\"\r\n") == 0)
-    origin_of(delimiter, "data.delimiter").fail("expected one character that is no quote and no line end");
+  if (delimiter.as_text().size() != 1 || delimiter.as_text().find_first_of("\"\r\n+-.eE0123456789") == 0)
+    origin_of(delimiter, "data.delimiter")
+        .fail("expected one character that is no quote, no line end and no part of a number",
+              delimiter.as_text() == "\\t" ? "a tab is written in double quotes: \"\\t\"" : "");
   options.delimiter = delimiter.as_text()[0];
   const auto columns = [&](const std::string& key) {
     std::vector<CsvColumn> all;
     const Node* list = map.find(key);
+    if (list != nullptr && list->is_scalar()) all.push_back({list->as_text(), origin_of(*list, "data." + key)});
     for (std::size_t i = 0; list != nullptr && i < list->list.size(); ++i)
       all.push_back({list->list[i].as_text(), origin_of(list->list[i], fmt::format("data.{}[{}]", key, i))});
     return all;
@@ -183,7 +216,10 @@ DataSet load_csv(const Node& map) {
 Schema hdf5_schema() {
   return Schema::map()
       .required("train", Schema::text(), "HDF5 file")
-      .optional("test", Schema::text(), std::nullopt, "HDF5 file with the same data sets")
+      .optional(
+          "test", Schema::text(), std::nullopt,
+          "HDF5 file with the same data sets; or a number: samples of `train`, drawn at random, or a part of them "
+          "below 1")
       .required("inputs", Schema::text(), "data set of numbers; its first axis counts samples")
       .optional("labels", Schema::text(), std::nullopt,
                 "data set of whole numbers, one a sample, or one for each of its steps")
@@ -194,7 +230,7 @@ Schema hdf5_schema() {
 
 DataSet load_hdf5(const Node& map) {
   const bool labels = has_first(map, "labels", "targets");
-  return load_hdf5(Hdf5Options{map.at("train").as_text(), optional_text(map, "test"), map.at("inputs").as_text(),
+  return load_hdf5(Hdf5Options{map.at("train").as_text(), test_file(map), map.at("inputs").as_text(),
                                map.at(labels ? "labels" : "targets").as_text(), labels, optional_text(map, "lengths")});
 }
 
@@ -308,8 +344,11 @@ DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t se
 
   Shape whole{size.samples + size.test};
   whole.insert(whole.end(), shape.begin(), shape.end());
-  table_bytes(origin_of(inputs, "data.inputs"), whole, sizeof(double));
-  if (!labels) table_bytes(origin_of(map.at("targets"), "data.targets"), {whole[0], outputs}, sizeof(double));
+  const auto require = [](const Origin& origin, const Shape& dims) {
+    require_memory(origin, table_bytes(origin, dims, sizeof(double)));
+  };
+  require(origin_of(inputs, "data.inputs"), whole);
+  if (!labels) require(origin_of(map.at("targets"), "data.targets"), {whole[0], outputs});
   DataSet data = make_random(size, shape, labels ? outputs : 0, labels ? 0 : outputs, seed, lengths);
   for (Samples* samples : {&data.train, data.test ? &*data.test : nullptr}) {
     if (samples == nullptr) continue;
@@ -322,6 +361,8 @@ DataSet make_random(const Node& map, const SyntheticSize& size, std::uint64_t se
 DataSet load_synthetic(const std::string& kind, const Node& map, std::uint64_t seed) {
   const SyntheticSize size{map.at("samples").as_integer(), map.at("test").as_integer()};
   if (kind == "random") return make_random(map, size, seed);
+  require_memory(origin_of(map.at("samples"), "data.samples"),
+                 (size.samples + size.test) * (2 * sizeof(double) + sizeof(std::int64_t)));
   const double noise = map.at("noise").as_number();
   if (kind == "xor") return make_xor(size, noise, seed);
   return make_spirals(size, map.at("classes").as_integer(), map.at("turns").as_number(), noise, seed);
@@ -363,7 +404,10 @@ DataSet load_data(const Node& section, std::uint64_t seed) {
     map = &map->choice();
     data = load_synthetic(kind, *map, seed);
   }
-  prepare(data, read_preparation(*map), seed);
+  Preparation preparation = read_preparation(*map);
+  if (const Node* test = map->find("test"); (format == "csv" || format == "hdf5") && test != nullptr && is_part(*test))
+    preparation.test = read_part(*test, "data.test");
+  prepare(data, preparation, seed);
   return data;
 }
 

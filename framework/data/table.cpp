@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 
 namespace backplane {
 
@@ -114,6 +116,58 @@ void check_same_shape(const Table& train, const Table& test, const char* noun) {
                                to_string(found), to_string(expected)));
 }
 
+/// Bytes and other numbers are not scaled alike: what is stored as a float may have been divided by 255 already.
+void check_same_scale(const Table& train, const Table& test) {
+  const auto is_bytes = [](const Table& table) {
+    return std::holds_alternative<std::vector<std::uint8_t>>(table.values);
+  };
+  if (is_bytes(train) == is_bytes(test)) return;
+  const auto kind = [&](const Table& table) {
+    return is_bytes(table) ? "bytes (0 to 255)" : "numbers of another type";
+  };
+  test.origin.fail(fmt::format("inputs of the test split are {}, those of the training split {}: one of them may have "
+                               "been divided by 255 already",
+                               kind(test), kind(train)),
+                   "store both in the same type and on the same scale");
+}
+
+constexpr double kSuspiciousRatio = 50;
+
+double largest_magnitude(const Table& table) {
+  return std::visit(
+      [](const auto& values) {
+        const auto [low, high] = std::ranges::minmax(values);
+        return std::max(std::abs(static_cast<double>(low)), std::abs(static_cast<double>(high)));
+      },
+      table.values);
+}
+
+/// Says where the splits seem to be on different scales.
+void compare_ranges(const Table& train, const Table& test, std::vector<std::string>& warnings) {
+  const double a = largest_magnitude(train), b = largest_magnitude(test);
+  if (a > 0 && b > 0 && (a > kSuspiciousRatio * b || b > kSuspiciousRatio * a))
+    warnings.push_back(
+        fmt::format("inputs of the training split reach {:g}, those of the test split {:g}: is only one "
+                    "of them scaled?",
+                    a, b));
+}
+
+/// Says where classes do not occur, as where they are counted from 1.
+void look_for_classes(const DataSet& data, std::vector<std::string>& warnings) {
+  std::vector<bool> occurs(static_cast<std::size_t>(data.classes));
+  for (const std::int64_t label : std::get<std::vector<std::int64_t>>(data.train.targets))
+    occurs[static_cast<std::size_t>(label)] = true;
+  const auto absent = std::ranges::count(occurs, false);
+  if (absent == 0) return;
+  const auto first = std::ranges::find(occurs, false) - occurs.begin();
+  if (first == 0 && absent == 1)
+    warnings.push_back("class 0 never occurs in the training split: labels count from 0");
+  else
+    warnings.push_back(fmt::format(
+        "{} of the {} classes never occur in the training split; the first is {}{}", absent, data.classes, first,
+        2 * absent < data.classes + 2 ? "" : "; numbers to be learned are written as targets instead of labels"));
+}
+
 Samples to_samples(RawSplit split) {
   Samples samples;
   samples.count = split.inputs.dims[0];
@@ -155,6 +209,29 @@ void require_file(const std::string& path) {
   if (access(path.c_str(), R_OK) != 0) origin.fail(fmt::format("the file cannot be read: {}", std::strerror(errno)));
 }
 
+std::int64_t available_memory() {
+  std::int64_t bytes = std::numeric_limits<std::int64_t>::max();
+  std::ifstream info("/proc/meminfo");
+  for (std::string key; info >> key;)
+    if (key == "MemAvailable:") {
+      std::int64_t kilobytes = 0;
+      if (info >> kilobytes) bytes = kilobytes * 1024;
+    }
+  std::int64_t most = 0;  // of a container; what it uses already is mostly cache that it can give back
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> most) bytes = std::min(bytes, most);
+  return bytes;
+}
+
+void require_memory(const Origin& origin, std::int64_t bytes) {
+  constexpr std::int64_t kSmall = 64 << 20;
+  if (bytes < kSmall) return;
+  const std::int64_t available = available_memory();
+  if (bytes > available)
+    origin.fail(fmt::format("the samples need {:.1f} GiB of memory, {:.1f} GiB are free", double(bytes) / (1 << 30),
+                            double(available) / (1 << 30)),
+                "fewer samples, or smaller ones, need less");
+}
+
 std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t element_size) {
   std::int64_t bytes = static_cast<std::int64_t>(element_size);
   for (const std::int64_t extent : dims)
@@ -182,6 +259,8 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     BP_ASSERT(has_labels(*test) == labels);
     check(*test);
     check_same_shape(train.inputs, test->inputs, "inputs");
+    check_same_scale(train.inputs, test->inputs);
+    compare_ranges(train.inputs, test->inputs, data.warnings);
     if (test->lengths.has_value() != train.lengths.has_value())
       test->inputs.origin.fail(test->lengths ? "the test split has lengths, though the training split has none"
                                              : "the test split has no lengths, though the training split has");
@@ -190,6 +269,7 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     data.test = to_samples(std::move(*test));
   }
   data.train = to_samples(std::move(train));
+  if (labels) look_for_classes(data, data.warnings);
   return data;
 }
 

@@ -35,6 +35,12 @@ inline constexpr std::int64_t kMostDeflateRatio = 1032;
 /// Throws UserError (no_input) where `path` is not a regular file that can be read.
 void require_file(const std::string& path);
 
+/// Bytes that this machine, or the container, can still give; as many as there can be where neither tells.
+std::int64_t available_memory();
+
+/// Throws by `origin` where so many bytes of samples are more than that.
+void require_memory(const Origin& origin, std::int64_t bytes);
+
 /// Bytes of a table of these extents. Throws by `origin` where an extent is not positive or the bytes exceed
 /// kMostBytes; the product never overflows.
 std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t element_size);

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "data/packed_file.h"
+#include "data/signatures.h"
 
 namespace backplane {
 
@@ -44,10 +45,13 @@ void append_characters(const std::string& bytes, const std::string& path, std::u
   for (const char* at = bytes.data(); at != end;) {
     const char* const start = at;
     const utf::code_point unit = Utf8::decode(at, end);
-    if (unit == utf::illegal || unit == utf::incomplete)
-      Origin::file(path).fail(fmt::format("byte {} (counted from 0) begins no UTF-8 character: {:02x}",
-                                          start - bytes.data(), static_cast<unsigned char>(*start)),
-                              "`unit: byte` takes any file; iconv turns other encodings into UTF-8");
+    if (unit == utf::illegal || unit == utf::incomplete) {
+      const std::string hint = hint_of_signature(path);
+      Origin::file(path).fail(
+          fmt::format("byte {} (counted from 0) begins no UTF-8 character: {:02x}", start - bytes.data(),
+                      static_cast<unsigned char>(*start)),
+          hint.empty() ? "`unit: byte` takes any file; iconv turns other encodings into UTF-8" : hint);
+    }
     if (unit != kByteOrderMark || start != bytes.data()) units += static_cast<char32_t>(unit);
   }
 }
@@ -106,6 +110,7 @@ DataSet load_text(const TextOptions& options) {
   const std::int64_t T = options.window;
   std::u32string units = read_units(options);
   const Origin end_of_text = Origin::file(options.files.back());
+  require_memory(end_of_text, std::ssize(units) * std::int64_t{sizeof(std::int64_t) + sizeof(float)});
   if ((std::ssize(units) - 1) / T < 2)
     end_of_text.fail(fmt::format("the text ends after {} {}; two windows of {} need {}", units.size(),
                                  options.bytes ? "bytes" : "characters", T, 2 * T + 1),

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "experiment/outside_files.h"
+
 namespace backplane {
 
 namespace {
@@ -49,6 +51,13 @@ std::string describe(const Experiment& experiment, const Model& model) {
   text += fmt::format("\nparameters   {} ({})\nsamples      {} train, {} validation, {} test\nloss         {}\n",
                       model.network.parameter_count(), name_of(experiment.dtype), data.train.count,
                       count(data.validation), count(data.test), model.loss.name());
+  std::string title = "data";
+  for (const Finding& finding : findings_of(data)) {
+    text += fmt::format("{:<12} {}: {}\n", title, finding.name, in_short(finding));
+    title.clear();
+  }
+  for (const std::string& warning : data.warnings) text += fmt::format("{:<12} {}\n", "warning", warning);
+  if (const auto note = note_of_outside_files(experiment, data)) text += fmt::format("{:<12} {}\n", "note", *note);
   for (std::size_t i = 0; i < model.notes.size(); ++i)
     text += fmt::format("{:<12} {}\n", i == 0 ? "weights" : "", model.notes[i]);
   return text;

@@ -8,7 +8,8 @@
 
 namespace backplane {
 
-/// A table of the network for `--dry-run`: layer, type, output shape, activation, parameters; then samples and loss.
+/// A table of the network for `--dry-run`: layer, type, output shape, activation, parameters; then samples and loss,
+/// and what was concluded of the data.
 std::string describe(const Experiment& experiment, const Model& model);
 
 /// What is going to be recorded, at how many steps, how large, and what it costs.

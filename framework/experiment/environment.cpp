@@ -13,6 +13,7 @@
 #include <thread>
 #include <variant>
 
+#include "base/printable.h"
 #include "files/digest.h"
 
 namespace backplane {
@@ -66,6 +67,29 @@ std::string digest_of(const DataSet& data, const Samples* samples) {
   return digest.hex();
 }
 
+template <class T>
+nlohmann::ordered_json to_json(const T& value) {
+  return value;
+}
+/// JSON is UTF-8; names in files may be anything.
+nlohmann::ordered_json to_json(const std::string& text) {
+  return printable(text);
+}
+nlohmann::ordered_json to_json(const std::vector<std::string>& texts) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const std::string& text : texts) list.push_back(printable(text));
+  return list;
+}
+
+/// What was concluded of the data, one field a finding; `warnings` where there are any.
+nlohmann::ordered_json describe_findings(const DataSet& data) {
+  nlohmann::ordered_json findings;
+  for (const Finding& finding : findings_of(data))
+    std::visit([&](const auto& value) { findings[finding.name] = to_json(value); }, finding.value);
+  if (!data.warnings.empty()) findings["warnings"] = to_json(data.warnings);
+  return findings;
+}
+
 }  // namespace
 
 nlohmann::ordered_json describe_environment(const Registry& registry, const DataSet& data, int threads) {
@@ -94,6 +118,7 @@ nlohmann::ordered_json describe_environment(const Registry& registry, const Data
   for (const std::string& file : data.files)
     environment["data"].push_back({{"file", file}, {"sha256", sha256_of_file(file)}});
   const auto split = [](const std::optional<Samples>& samples) { return samples ? &*samples : nullptr; };
+  environment["data_findings"] = describe_findings(data);
   environment["data_sha256"] = {{"train", digest_of(data, &data.train)},
                                 {"validation", digest_of(data, split(data.validation))},
                                 {"test", digest_of(data, split(data.test))}};

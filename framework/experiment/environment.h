@@ -9,7 +9,8 @@
 namespace backplane {
 
 /// What a run's bits may depend on besides its configuration: program, compiler, CPU, instruction set, libraries,
-/// plug-ins and data files with their hashes, and the data as it was loaded. `threads` is recorded although no bit
+/// plug-ins and data files with their hashes, and the data as it was loaded, with what was concluded of it
+/// (`data_findings`). `threads` is recorded although no bit
 /// depends on it.
 nlohmann::ordered_json describe_environment(const Registry& registry, const DataSet& data, int threads);
 

@@ -13,6 +13,7 @@
 #include "experiment/beginning.h"
 #include "experiment/commits.h"
 #include "experiment/metrics.h"
+#include "experiment/outside_files.h"
 #include "experiment/progress.h"
 #include "experiment/restore.h"
 #include "experiment/signals.h"
@@ -122,8 +123,10 @@ class Run {
     const auto warn = [this](const std::vector<std::string>& warnings) {
       for (const std::string& what : warnings) progress_.say("warning: " + what);
     };
+    warn(model_.data.warnings);
     warn(model_.warnings);
     warn(beginning_.plan.warnings);
+    if (const auto note = note_of_outside_files(experiment_, model_.data)) progress_.say("note: " + *note);
   }
 
   void train() {
@@ -312,6 +315,7 @@ class Run {
     json["weights_digest"] = summary_.weights_digest;
     json["wall_s"] = summary_.wall_seconds;
     json["checkpoint"] = summary_.last_checkpoint;
+    json["data"] = beginning_.environment["data_findings"];
     write_file_atomically(directory_.path("summary.json"), json.dump(2) + "\n");
   }
 

@@ -1,5 +1,7 @@
 #include "data/csv.h"
 
+#include <fmt/format.h>
+
 #include "data_test_files.h"
 
 namespace backplane {
@@ -57,7 +59,7 @@ TEST_F(DataCsv, RefusesAnUnknownClassInTheTestFile) {
   options.test = "test.csv";
   EXPECT_EQ(error("x,class\n1,dog\n2,cat\n", options),
             "65 test.csv:2:3: error: class 'dgo' is not in the training file\n  did you mean 'dog'?   known: cat, dog");
-  EXPECT_EQ(error("x,class\n1,1\n", options), "65 test.csv:2:3: error: expected a class number from 0, found 'dgo'");
+  EXPECT_EQ(error("x,class\n1,1\n", options), "65 test.csv:2:3: error: expected a class number from 0, found text");
 }
 
 TEST_F(DataCsv, RefusesATestFileWithOtherColumns) {
@@ -104,23 +106,58 @@ TEST_F(DataCsv, SkipsAByteOrderMark) {
 
 TEST_F(DataCsv, NamesThePlaceOfABadField) {
   EXPECT_EQ(error("x,class\n1,0\n1.5x,0\n"),
-            "65 train.csv:3:1: error: expected a finite number in column 'x', found '1.5x'");
-  EXPECT_EQ(error("x,y,class\n10,nan,0\n"),
-            "65 train.csv:2:4: error: expected a finite number in column 'y', found 'nan'");
-  EXPECT_EQ(error("x,class\n1e999,0\n"),
-            "65 train.csv:2:1: error: expected a finite number in column 'x', found '1e999'");
-  EXPECT_EQ(error("x,class\n,0\n"), "65 train.csv:2:1: error: expected a finite number in column 'x', found ''");
-  EXPECT_EQ(error("x,class\n\"1\n2\",0\n"),
-            "65 train.csv:2:1: error: expected a finite number in column 'x', found '1?2'");
-  EXPECT_EQ(error("x,class\n1,-1\n"), "65 train.csv:2:3: error: expected a class number from 0, found '-1'");
-  EXPECT_EQ(error("x,class\n1, \n"), "65 train.csv:2:3: error: the class in column 'class' is empty");
+            "65 train.csv:3:1: error: expected a finite number in column 'x', found text\n"
+            "  hint: `inputs` and `targets` name the columns to use; all of them hold numbers");
+  EXPECT_EQ(error("x,class\n1,-1\n"),
+            "65 train.csv:2:3: error: expected a class number from 0, found '-1'\n"
+            "  hint: classes are counted from 0: write 0 and 1 for -1 and 1");
+}
+
+TEST_F(DataCsv, RepeatsNothingOfAFileThatIsNoTable) {
+  const std::string secret = "root:$y$j9T$secret:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n";
+  for (const char delimiter : {',', ':', '$', ';'}) {
+    CsvOptions options = labelled();
+    options.delimiter = delimiter;
+    EXPECT_EQ(error(secret, options).find("secret"), std::string::npos) << error(secret, options);
+    options.header = false;
+    EXPECT_EQ(error(secret, options).find("secret"), std::string::npos) << error(secret, options);
+    options.labels = column("0");
+    EXPECT_EQ(error(secret, options).find("secret"), std::string::npos) << error(secret, options);
+  }
+  CsvOptions options = labelled();
+  options.delimiter = '=';
+  const std::string error = DataCsv::error("PASSWORD=secret\nUSER=me\n", options);
+  EXPECT_EQ(error, "78 run.yaml:3:5: error: 'train.csv' has no column 'class'\n  data.labels");
+}
+
+TEST_F(DataCsv, ReportsWhatItConcluded) {
+  const DataSet data = load(",x,class\n7,1,dog\n8,2,cat\n");
+  std::vector<std::string> found;
+  for (const Finding& finding : findings_of(data)) found.push_back(finding.name + ": " + in_short(finding));
+  EXPECT_EQ(found, (std::vector<std::string>{"delimiter: ,", "header: true", "labels: class",
+                                             "left_out_without_name: column 1", "inputs: x", "train_samples: 2",
+                                             "train_range: 1, 2", "classes: 2", "class_names: cat, dog"}));
+  EXPECT_TRUE(data.warnings.empty());
+}
+
+TEST_F(DataCsv, WarnsOfWhatMayBeWrong) {
+  std::string rows = "id,x,class\n";
+  for (int i = 1; i <= 10; ++i) rows += fmt::format("{},{},{}\n", i, i * i, i < 5 ? "1" : i < 8 ? "2" : "b");
+  EXPECT_EQ(load(rows).warnings,
+            (std::vector<std::string>{
+                "train.csv: input 'id' only counts the rows; `inputs` names the columns to use",
+                "train.csv: 2 of the 3 classes are numbers, the others words: all are taken for names"}));
 }
 
 TEST_F(DataCsv, NamesThePlaceOfABadRow) {
-  EXPECT_EQ(error("x,class\n1,0\n2,0,3\n"), "65 train.csv:3:1: error: expected 2 fields, found 3");
+  EXPECT_EQ(error("x,class\n1,0\n2,0,3\n"),
+            "65 train.csv:3:1: error: expected 2 fields, found 3\n"
+            "  hint: a field that holds the delimiter, as a decimal comma may, is to be put in quotes");
   EXPECT_EQ(error("x,class\n1\n"), "65 train.csv:2:1: error: expected 2 fields, found 1");
   EXPECT_EQ(error("x,class\n1,\"0\n"), "65 train.csv:2:3: error: the quote that opens this field is never closed");
-  EXPECT_EQ(error("x,class\n1,\"0\"0\n"), "65 train.csv:2:3: error: text follows the closing quote of this field");
+  EXPECT_EQ(error("x,class\n1,\"0\"0\n"),
+            "65 train.csv:2:3: error: text follows the closing quote of this field\n"
+            "  hint: a quote inside a quoted field is written twice");
   EXPECT_EQ(error("x,class\n1,0\"0\n"),
             "65 train.csv:2:3: error: a quote stands inside a field that does not begin with one\n"
             "  hint: put the whole field in quotes and write the inner one twice");
@@ -130,7 +167,7 @@ TEST_F(DataCsv, RefusesFilesWithoutSamples) {
   EXPECT_EQ(error(""), "65 train.csv: error: the file is empty");
   EXPECT_EQ(error("\n\n"), "65 train.csv: error: the file is empty");
   EXPECT_EQ(error("x,class\n"), "65 train.csv: error: the file has a header but no rows");
-  EXPECT_EQ(error("class\n1\n"), "65 train.csv: error: no column is left for the inputs");
+  EXPECT_EQ(error("class,\n1,\n"), "65 train.csv: error: no column is left for the inputs");
   EXPECT_EQ(error("x,x,class\n1,2,0\n"), "65 train.csv:1:3: error: a second column is named 'x'");
   std::filesystem::remove("train.csv");
   EXPECT_EQ(user_error([] { load_csv(labelled()); }), "66 train.csv: error: there is no such file");

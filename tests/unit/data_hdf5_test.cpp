@@ -76,6 +76,58 @@ TEST_F(DataHdf5, ReadsFloatsTargetsAndGroups) {
   EXPECT_EQ(std::get<std::vector<double>>(numbers.train.inputs), (std::vector<double>{-7, 9}));
 }
 
+/// An attribute of numbers, as netCDF libraries write them.
+template <class T>
+void attach(const Handle& file, const std::string& dataset, const char* name, T value) {
+  const Handle object(H5Dopen2(file.id(), dataset.c_str(), H5P_DEFAULT), H5Dclose, "dataset");
+  const hsize_t one = 1;
+  const Handle space(H5Screate_simple(1, &one, nullptr), H5Sclose, "space");
+  const Handle attribute(H5Acreate2(object.id(), name, h5::native<T>(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+                         "attribute");
+  h5::check(H5Awrite(attribute.id(), h5::native<T>(), &value), "write an attribute");
+}
+
+TEST_F(DataHdf5, UnpacksNumbersThatNetcdfPacked) {
+  {
+    const Handle file = good_file();
+    attach(file, "inputs", "scale_factor", 0.5);
+    attach(file, "inputs", "add_offset", -1.0f);
+  }
+  EXPECT_EQ(std::get<std::vector<double>>(load().train.inputs), (std::vector<double>{-0.5, 0, 0.5, 126.5}));
+  {
+    const Handle file = good_file();
+    attach(file, "inputs", "scale_factor", 1.0);
+    attach(file, "inputs", "add_offset", 0.0);
+  }
+  EXPECT_EQ(load().train.inputs.index(), 0u);  // bytes stay bytes
+  {
+    const Handle file = good_file();
+    attach(file, "labels", "scale_factor", 2.0);
+  }
+  EXPECT_EQ(error(),
+            "65 file.h5: error: '/labels' holds whole numbers, but its attributes scale_factor and add_offset say that "
+            "they are packed\n  hint: store them unpacked, without these attributes");
+}
+
+TEST_F(DataHdf5, RefusesValuesThatNetcdfMarksAsMissing) {
+  {
+    const Handle file = create_file("file.h5");
+    put<float>(file, "inputs", {2, 2}, {1, 2, 3, 9.96921e36f});
+    put<std::int64_t>(file, "labels", {2}, {1, 0});
+    attach(file, "inputs", "_FillValue", 9.96921e36f);
+  }
+  EXPECT_EQ(
+      error(),
+      "65 file.h5: error: '/inputs': sample 1, element 1 is a missing value (its attribute _FillValue; both counted "
+      "from 0)\n  hint: fill the gap, leave out the sample, or remove the attribute if this value is meant");
+  {
+    const Handle file = good_file();
+    attach(file, "inputs", "missing_value", -9999.0);
+    attach(file, "inputs", "_FillValue", std::numeric_limits<double>::quiet_NaN());
+  }
+  EXPECT_EQ(error(), "");
+}
+
 TEST_F(DataHdf5, ReadsATestFile) {
   good_file();
   std::filesystem::copy("file.h5", "test.h5");

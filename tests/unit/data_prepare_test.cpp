@@ -27,7 +27,7 @@ const Labels& labels(const Samples& samples) {
 
 TEST(DataPrepare, ValidationSplitIsDisjointCompleteAndOrdered) {
   DataSet data = numbered(100);
-  prepare(data, {.validation = 30}, 42);
+  prepare(data, {.validation = {30}}, 42);
   ASSERT_EQ(data.train.count, 70);
   ASSERT_EQ(data.validation->count, 30);
   EXPECT_TRUE(std::ranges::is_sorted(labels(data.train)));
@@ -44,7 +44,7 @@ TEST(DataPrepare, ValidationSplitIsDisjointCompleteAndOrdered) {
 TEST(DataPrepare, ValidationSplitIsAFunctionOfTheSeed) {
   const auto chosen = [](std::uint64_t seed) {
     DataSet data = numbered(100);
-    prepare(data, {.validation = 30}, seed);
+    prepare(data, {.validation = {30}}, seed);
     return labels(*data.validation);
   };
   EXPECT_EQ(chosen(1), chosen(1));
@@ -55,13 +55,45 @@ TEST(DataPrepare, RefusesAValidationSplitThatLeavesNothing) {
   DataSet data = numbered(10);
   const Origin origin{Place{"run.yaml", 4, 7}, "data.validation", ExitCode::bad_config};
   EXPECT_EQ(
-      user_error([&] { prepare(data, {.validation = 10, .validation_origin = origin}, 1); }),
+      user_error([&] {
+        prepare(data, {.validation = {10, 0, origin}}, 1);
+      }),
       "78 run.yaml:4:7: error: a validation split of 10 samples leaves none of the 10 for training\n  data.validation");
+}
+
+TEST(DataPrepare, PartsMayBeFractions) {
+  DataSet data = numbered(1000);
+  prepare(data, {.limit = 500, .test = {0, 0.2}, .validation = {0, 0.1}}, 7);
+  EXPECT_EQ(data.test->count, 100);
+  EXPECT_EQ(data.validation->count, 40);
+  EXPECT_EQ(data.train.count, 360);
+  Labels all = labels(data.train);
+  for (const Samples* other : {&*data.test, &*data.validation})
+    all.insert(all.end(), labels(*other).begin(), labels(*other).end());
+  std::ranges::sort(all);
+  EXPECT_EQ(all, labels(numbered(500).train));
+  DataSet counted = numbered(500);
+  prepare(counted, {.test = {100}, .validation = {40}}, 7);
+  EXPECT_EQ(labels(*counted.validation), labels(*data.validation));
+  EXPECT_EQ(labels(*counted.test), labels(*data.test));
+}
+
+TEST(DataPrepare, RefusesAFractionThatIsNone) {
+  const Origin origin{Place{"run.yaml", 4, 7}, "data.validation", ExitCode::bad_config};
+  DataSet data = numbered(4);
+  EXPECT_EQ(user_error([&] {
+              prepare(data, {.validation = {0, 0.1, origin}}, 1);
+            }),
+            "78 run.yaml:4:7: error: 0.1 of 4 samples leaves none for the validation split\n  data.validation");
+  EXPECT_EQ(user_error([&] {
+              prepare(data, {.validation = {0, 0.9, origin}}, 1);
+            }),
+            "78 run.yaml:4:7: error: 0.9 of 4 samples leaves none for the training split\n  data.validation");
 }
 
 TEST(DataPrepare, LimitComesBeforeTheValidationSplit) {
   DataSet data = numbered(100);
-  prepare(data, {.limit = 5, .validation = 2}, 1);
+  prepare(data, {.limit = 5, .validation = {2}}, 1);
   Labels all;
   std::ranges::merge(labels(data.train), labels(*data.validation), std::back_inserter(all));
   EXPECT_EQ(all, (Labels{0, 1, 2, 3, 4}));
@@ -78,12 +110,30 @@ TEST(DataPrepare, UnitScaleOfBytesIsOneOver255) {
   EXPECT_EQ(out, (Numbers{0, 1}));
 }
 
-TEST(DataPrepare, UnitScaleOfNumbersIsTheirRange) {
-  DataSet data = assemble({{{2, 2}, Numbers{-1, 3, 1, 7}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
+TEST(DataPrepare, UnitScaleOfATableIsTheRangeOfEachColumn) {
+  DataSet data =
+      assemble({{{3, 3}, Numbers{-1, 3000, 5, 0, 3500, 5, 1, 7000, 5}, {}}, {{3}, Labels{0, 0, 0}, {}}}, std::nullopt);
   prepare(data, {.scaling = Scaling::unit}, 1);
-  Numbers out(2);
+  Numbers out(3);
   data.gather_input(data.train, 1, out.data());
-  EXPECT_EQ(out, (Numbers{0.25, 1}));  // (1 + 1) / 8, (7 + 1) / 8
+  EXPECT_EQ(out, (Numbers{0.5, 0.125, 0}));  // the last column does not vary
+  data.gather_input(data.train, 2, out.data());
+  EXPECT_EQ(out, (Numbers{1, 1, 0}));
+}
+
+TEST(DataPrepare, UnitScaleOfStepsIsTheRangeOfEachFeature) {
+  DataSet data = assemble({{{1, 2, 2}, Numbers{-1, 100, 1, 300}, {}}, {{1}, Labels{0}, {}}}, std::nullopt);
+  prepare(data, {.scaling = Scaling::unit}, 1);
+  EXPECT_EQ(data.shift, (Numbers{-1, 100}));
+  EXPECT_EQ(data.scale, (Numbers{1.0 / 2, 1.0 / 200}));
+}
+
+TEST(DataPrepare, UnitScaleOfImagesIsOneRange) {
+  DataSet data = assemble({{{1, 2, 1, 2}, Numbers{-1, 3, 1, 7}, {}}, {{1}, Labels{0}, {}}}, std::nullopt);
+  prepare(data, {.scaling = Scaling::unit}, 1);
+  Numbers out(4);
+  data.gather_input(data.train, 0, out.data());
+  EXPECT_EQ(out, (Numbers{0, 0.5, 0.25, 1}));  // (x + 1) / 8
 }
 
 TEST(DataPrepare, StandardScaleIsPerFeatureOfTheTrainingSplit) {
@@ -102,7 +152,7 @@ TEST(DataPrepare, StandardScaleIsPerFeatureOfTheTrainingSplit) {
 
 TEST(DataPrepare, StandardScaleLeavesValidationOut) {
   DataSet data = numbered(10);
-  prepare(data, {.validation = 4, .scaling = Scaling::standard}, 3);
+  prepare(data, {.validation = {4}, .scaling = Scaling::standard}, 3);
   const Labels& left = labels(data.train);
   const double mean = 10.0 * static_cast<double>(std::accumulate(left.begin(), left.end(), std::int64_t{0})) / 6;
   EXPECT_DOUBLE_EQ(data.shift[0], mean);
@@ -121,7 +171,7 @@ TEST(DataPrepare, ScalesLeavePaddingOut) {
   EXPECT_EQ(data.shift, (Numbers{3, 4}));
   data = padded();
   prepare(data, {.scaling = Scaling::unit}, 1);
-  EXPECT_EQ(data.scale, Numbers{1.0 / 4});  // 1 to 5
+  EXPECT_EQ(data.scale, (Numbers{1.0 / 4, 1}));  // 1 to 5, and 4 throughout
 }
 
 TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
@@ -129,6 +179,13 @@ TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
   const std::string expected = "65 error: the inputs are too large to be scaled: their sum or range is not finite";
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::unit}, 1); }), expected);
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::standard}, 1); }), expected);
+}
+
+TEST(DataAssemble, RefusesWhatMemoryCannotHold) {
+  const Origin origin{Place{"run.yaml", 4, 7}, "data.samples", ExitCode::bad_config};
+  const std::string error = user_error([&] { require_memory(origin, std::int64_t{1} << 50); });
+  EXPECT_TRUE(error.starts_with("78 run.yaml:4:7: error: the samples need 1048576.0 GiB of memory, ")) << error;
+  EXPECT_EQ(user_error([&] { require_memory(origin, 1000); }), "");
 }
 
 TEST(DataAssemble, RefusesLengthsThatDoNotFit) {
@@ -149,6 +206,36 @@ TEST(DataAssemble, RefusesLengthsThatDoNotFit) {
               assemble(split({1, 1}), without);
             }),
             "65 inputs: error: the test split has no lengths, though the training split has");
+}
+
+TEST(DataAssemble, RefusesSplitsThatAreNotScaledAlike) {
+  const RawSplit bytes{{{1, 2}, std::vector<std::uint8_t>{0, 255}, Origin::file("a")}, {{1}, Labels{0}, {}}};
+  const RawSplit floats{{{1, 2}, std::vector<float>{0, 1}, Origin::file("b")}, {{1}, Labels{0}, {}}};
+  EXPECT_EQ(
+      user_error([&] { assemble(bytes, floats); }),
+      "65 b: error: inputs of the test split are numbers of another type, those of the training split bytes (0 to "
+      "255): one of them may have been divided by 255 already\n"
+      "  hint: store both in the same type and on the same scale");
+  EXPECT_NE(user_error([&] { assemble(floats, bytes); }), "");
+  EXPECT_EQ(user_error([&] { assemble(bytes, bytes); }), "");
+}
+
+TEST(DataAssemble, WarnsOfWhatMayBeWrong) {
+  const auto split = [](Numbers inputs, Labels labels) {
+    const auto count = std::ssize(labels);
+    return RawSplit{{{count, 1}, std::move(inputs), {}}, {{count}, std::move(labels), {}}};
+  };
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(assemble(split({0, 255}, {0, 1}), split({0, 254}, {0, 1})).warnings, Texts{});
+  EXPECT_EQ(assemble(split({0, 255}, {0, 1}), split({0, 1}, {0, 1})).warnings,
+            Texts{"inputs of the training split reach 255, those of the test split 1: is only one of them scaled?"});
+  EXPECT_EQ(assemble(split({1, 2, 3}, {1, 2, 3}), std::nullopt).warnings,
+            Texts{"class 0 never occurs in the training split: labels count from 0"});
+  EXPECT_EQ(assemble(split({1, 2}, {0, 1}), split({1, 2}, {0, 3})).warnings,
+            Texts{"2 of the 4 classes never occur in the training split; the first is 2"});
+  EXPECT_EQ(assemble(split({1, 2}, {151, 75}), std::nullopt).warnings,
+            Texts{"150 of the 152 classes never occur in the training split; the first is 0; numbers to be learned are "
+                  "written as targets instead of labels"});
 }
 
 TEST(DataAssemble, RefusesLabelsThatAreNoClasses) {

@@ -80,12 +80,49 @@ TEST_F(DataSources, Csv) {
   EXPECT_EQ(error("csv: {train: a.csv, delimiter: ;, targets: [width]}"),
             "78 run.yaml:2:47: error: 'a.csv' has no column 'width'\n  data.targets[0]\n  known: x, y, kind");
   EXPECT_EQ(error("csv: {train: a.csv, delimiter: ab, labels: x}"),
-            "78 run.yaml:2:34: error: expected one character that is no quote and no line end\n  data.delimiter");
+            "78 run.yaml:2:34: error: expected one character that is no quote, no line end and no part of a number\n  "
+            "data.delimiter");
 }
 
 TEST_F(DataSources, CsvColumnsWithoutHeaderAreNumbers) {
   write("a.csv", "1,2,0\n3,4,1\n");
   EXPECT_EQ(load("csv: {train: a.csv, header: false, labels: 2}").classes, 2);
+}
+
+TEST_F(DataSources, CsvTakesOneColumnOrAList) {
+  write("a.csv", "x,y,z\n1,2,3\n3,4,5\n");
+  const DataSet data = load("csv: {train: a.csv, targets: y, inputs: z}");
+  EXPECT_EQ(std::get<Numbers>(data.train.inputs), (Numbers{3, 5}));
+  EXPECT_EQ(std::get<Numbers>(data.train.targets), (Numbers{2, 4}));
+  EXPECT_EQ(data.input_names, std::vector<std::string>{"z"});
+  EXPECT_EQ(error("csv: {train: a.csv, targets: width}"),
+            "78 run.yaml:2:32: error: 'a.csv' has no column 'width'\n  data.targets\n  known: x, y, z");
+}
+
+TEST_F(DataSources, CsvTakesAHeaderThatIsSaidToBeOne) {
+  write("a.csv", "0,1\n3,1\n");
+  EXPECT_EQ(load("csv: {train: a.csv, labels: '1', header: true}").train.count, 1);
+  EXPECT_NE(error("csv: {train: a.csv, labels: '1'}").find("seems to be a sample"), std::string::npos);
+}
+
+TEST_F(DataSources, SplitsMayBePartsOfTheTrainingFile) {
+  std::string rows = "x,y\n";
+  for (int i = 0; i < 50; ++i) rows += std::to_string(i) + "," + std::to_string(i % 2) + "\n";
+  write("a.csv", rows);
+  const DataSet data = load("csv: {train: a.csv, labels: y, test: 0.2, validation: 0.25}");
+  EXPECT_EQ(data.test->count, 10);
+  EXPECT_EQ(data.validation->count, 10);
+  EXPECT_EQ(data.train.count, 30);
+  EXPECT_EQ(load("csv: {train: a.csv, labels: y, test: 20}").test->count, 20);
+  EXPECT_EQ(error("csv: {train: a.csv, labels: y, test: '0.2'}"), "66 0.2: error: there is no such file");
+  EXPECT_EQ(error("csv: {train: a.csv, labels: y, validation: 1.0}"),
+            "78 run.yaml:2:46: error: expected a whole number of samples, or a part of them below 1, got '1.0'\n"
+            "  data.validation");
+}
+
+TEST_F(DataSources, WhatIsTooSmallForADoubleIsZero) {
+  EXPECT_EQ(std::get<Numbers>(load("inline: {inputs: [[1e-400, 4e-324]], labels: [0]}").train.inputs),
+            (Numbers{0, 5e-324}));
 }
 
 TEST_F(DataSources, Hdf5NamesAMissingFile) {

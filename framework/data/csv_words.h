@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace backplane {
+
+// What CSV files of other dialects write where a number or a delimiter is wanted. Of a field's text only what looks
+// like a number is repeated in messages: a file that is no table may hold what a log must not.
+
+/// Without blanks at both ends.
+std::string_view without_blanks(std::string_view text);
+
+/// Whether a field says that there is no value: nothing, NA, NaN, null, ? and the like.
+bool means_missing(std::string_view text);
+
+/// What a message says of a field that is no finite number, and how to mend it.
+struct WrongNumber {
+  std::string what;  ///< "a decimal comma, '1,5'"
+  std::string hint;
+};
+WrongNumber wrong_number(std::string_view text);
+
+/// The character that probably delimits the fields of `line`, which has none of `delimiter`; '\0' where none does.
+char probable_delimiter(std::string_view line, char delimiter);
+
+/// As the experiment writes it: ';' or "\t".
+std::string yaml_of(char delimiter);
+
+}  // namespace backplane

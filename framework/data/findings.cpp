@@ -1,0 +1,74 @@
+#include "data/findings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/printable.h"
+#include "data/dataset.h"
+
+namespace backplane {
+
+namespace {
+
+constexpr std::size_t kMostShown = 6;
+constexpr std::size_t kLongestShown = 24;
+
+std::string text_of(const std::string& text) {
+  return printable(text.size() > kLongestShown ? text.substr(0, kLongestShown) + "…" : text);
+}
+template <class Number>
+std::string text_of(Number number) {
+  return fmt::format("{}", number);
+}
+std::string text_of(double number) {
+  return fmt::format("{:.6g}", number);
+}
+
+template <class T>
+std::string text_of(const std::vector<T>& items) {
+  std::vector<std::string> first;
+  for (std::size_t i = 0; i < std::min(items.size(), kMostShown); ++i) first.push_back(text_of(items[i]));
+  const std::string text = fmt::format("{}", fmt::join(first, ", "));
+  return items.size() > kMostShown ? fmt::format("{}, … ({} in all)", text, items.size()) : text;
+}
+
+void add_range(const char* name, const Samples& samples, std::vector<Finding>& findings) {
+  std::visit(
+      [&](const auto& values) {
+        if (values.empty()) return;
+        const auto [low, high] = std::ranges::minmax(values);
+        findings.push_back({name, std::vector<double>{static_cast<double>(low), static_cast<double>(high)}});
+      },
+      samples.inputs);
+}
+
+}  // namespace
+
+std::vector<Finding> findings_of(const DataSet& data) {
+  std::vector<Finding> findings = data.findings;
+  const auto add = [&](const char* name, Finding::Value value) { findings.push_back({name, std::move(value)}); };
+  const auto add_split = [&](const std::string& name, const Samples& samples) {
+    findings.push_back({name + "_samples", samples.count});
+    add_range((name + "_range").c_str(), samples, findings);
+  };
+  if (!data.input_names.empty()) add("inputs", data.input_names);
+  add_split("train", data.train);
+  if (data.validation) add_split("validation", *data.validation);
+  if (data.test) add_split("test", *data.test);
+  if (data.classes > 0) add("classes", data.classes);
+  if (!data.class_names.empty()) add("class_names", data.class_names);
+  if (data.target_size > 0) add("target_numbers", data.target_size);
+  if (data.shift != std::vector{0.0} || data.scale != std::vector{1.0}) {
+    add("shift", data.shift);
+    add("scale", data.scale);
+  }
+  return findings;
+}
+
+std::string in_short(const Finding& finding) {
+  return std::visit([](const auto& value) { return text_of(value); }, finding.value);
+}
+
+}  // namespace backplane
