@@ -13,7 +13,7 @@ namespace backplane {
 namespace {
 
 constexpr std::size_t kMostShown = 6;
-constexpr std::size_t kLongestShown = 24;
+constexpr std::size_t kLongestShown = 64;
 
 std::string text_of(const std::string& text) {
   return printable(text.size() > kLongestShown ? text.substr(0, kLongestShown) + "…" : text);
@@ -47,7 +47,9 @@ void add_range(const char* name, const Samples& samples, std::vector<Finding>& f
 }  // namespace
 
 std::vector<Finding> findings_of(const DataSet& data) {
-  std::vector<Finding> findings = data.findings;
+  std::vector<Finding> findings;
+  if (!data.files.empty()) findings.push_back({"files", data.files});
+  findings.insert(findings.end(), data.findings.begin(), data.findings.end());
   const auto add = [&](const char* name, Finding::Value value) { findings.push_back({name, std::move(value)}); };
   const auto add_split = [&](const std::string& name, const Samples& samples) {
     findings.push_back({name + "_samples", samples.count});

@@ -18,6 +18,7 @@ void keep_first(DataSet& data, std::int64_t limit) {
   if (limit >= data.train.count) return;
   std::vector<std::int64_t> first(static_cast<std::size_t>(limit));
   std::iota(first.begin(), first.end(), 0);
+  data.findings.push_back({"left_out_by_limit", data.train.count - limit});
   data.train = data.train.subset(first, data.input_size(), data.target_size);
 }
 

@@ -131,6 +131,8 @@ DataSet load_text(const TextOptions& options) {
   data.files = options.files;
   const std::int64_t windows = (std::ssize(units) - 1) / T;
   const std::int64_t test = count_test_windows(windows, options);
+  if (const std::int64_t left = std::ssize(units) - windows * T - 1; left > 0)
+    data.findings.push_back({"left_out_at_the_end", left});
   const auto samples = [&](std::int64_t first, std::int64_t count) {
     return data.classes <= 256 ? to_samples<std::uint8_t>(units, first, count, T)
                                : to_samples<float>(units, first, count, T);

@@ -134,7 +134,7 @@ TEST_F(DataCsv, ReportsWhatItConcluded) {
   const DataSet data = load(",x,class\n7,1,dog\n8,2,cat\n");
   std::vector<std::string> found;
   for (const Finding& finding : findings_of(data)) found.push_back(finding.name + ": " + in_short(finding));
-  EXPECT_EQ(found, (std::vector<std::string>{"delimiter: ,", "header: true", "labels: class",
+  EXPECT_EQ(found, (std::vector<std::string>{"files: train.csv", "delimiter: ,", "header: true", "labels: class",
                                              "left_out_without_name: column 1", "inputs: x", "train_samples: 2",
                                              "train_range: 1, 2", "classes: 2", "class_names: cat, dog"}));
   EXPECT_TRUE(data.warnings.empty());

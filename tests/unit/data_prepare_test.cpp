@@ -97,6 +97,8 @@ TEST(DataPrepare, LimitComesBeforeTheValidationSplit) {
   Labels all;
   std::ranges::merge(labels(data.train), labels(*data.validation), std::back_inserter(all));
   EXPECT_EQ(all, (Labels{0, 1, 2, 3, 4}));
+  ASSERT_EQ(data.findings.size(), 1u);
+  EXPECT_EQ(data.findings[0].name + ": " + in_short(data.findings[0]), "left_out_by_limit: 95");
   DataSet small = numbered(3);
   prepare(small, {.limit = 5}, 1);
   EXPECT_EQ(small.train.count, 3);

@@ -36,6 +36,8 @@ TEST_F(DataText, CutsWindowsWhoseLabelsAreTheNextUnits) {
   EXPECT_EQ(labels(data.train), (Labels{1, 2, 0, 1, 2, 0}));
   EXPECT_FALSE(data.test);
   EXPECT_EQ(data.files, Words{"a.txt"});
+  ASSERT_EQ(data.findings.size(), 1u);
+  EXPECT_EQ(data.findings[0].name + ": " + in_short(data.findings[0]), "left_out_at_the_end: 2");
 }
 
 TEST_F(DataText, TestSplitIsTheEndOfTheText) {
