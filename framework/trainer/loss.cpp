@@ -72,11 +72,13 @@ void Loss::require_fitting_labels(const LayerNode& last, const DataSet& data) co
              : fmt::format("let it give [{}, classes]: dense with flatten: false keeps the steps apart", steps_));
   }
   const std::int64_t representable = features_ == 1 ? 2 : features_;
+  std::string doubts;
+  for (const std::string& warning : data.warnings) doubts += "; but " + warning;
   if (data.classes > representable)
     fail(
         last,
         fmt::format("has {} output{}, but the data has {} classes", features_, features_ == 1 ? "" : "s", data.classes),
-        fmt::format("give it {} units", data.classes));
+        fmt::format("give it {} units{}", data.classes, doubts));
 }
 
 void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) const {
