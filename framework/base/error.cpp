@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/printable.h"
+
 namespace backplane {
 
 namespace {
@@ -24,15 +26,16 @@ std::string Place::text() const {
   return fmt::format("{}:{}:{}", source, line, column);
 }
 
+/// Names in it come from files and command lines: none of them may look like another line, or reach the terminal.
 std::string Diagnostic::text() const {
-  std::string message = place.source.empty() ? "" : place.text() + ": ";
-  message += "error: " + what;
-  if (!path.empty()) message += "\n  " + path;
+  std::string message = place.source.empty() ? "" : printable(place.text()) + ": ";
+  message += "error: " + printable(what);
+  if (!path.empty()) message += "\n  " + printable(path);
   std::string names;
   if (!nearest.empty()) names = fmt::format("did you mean '{}'?", nearest);
   if (!known.empty()) names += fmt::format("{}known: {}", names.empty() ? "" : "   ", fmt::join(known, ", "));
-  if (!names.empty()) message += "\n  " + names;
-  if (!hint.empty()) message += "\n  hint: " + hint;
+  if (!names.empty()) message += "\n  " + printable(names);
+  if (!hint.empty()) message += "\n  hint: " + printable(hint);
   return message;
 }
 

@@ -54,4 +54,13 @@ std::string printable(std::string_view text, bool lines) {
   return shown;
 }
 
+bool is_utf8(std::string_view text) {
+  for (unsigned code = 0; !text.empty();) {
+    const std::size_t size = character(text, code);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 }  // namespace backplane

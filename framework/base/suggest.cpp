@@ -32,6 +32,19 @@ std::string folded(std::string_view text) {
   return result;
 }
 
+/// "mse" of "mean_squared_error".
+std::string initials(std::string_view name) {
+  std::string letters;
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if (i == 0 || name[i - 1] == '_') letters += name[i];
+  return letters;
+}
+
+/// Whether the words of `part` stand in `name`, one after another: "cross_entropy" in "softmax_cross_entropy".
+bool has_words(const std::string& name, const std::string& part) {
+  return ("_" + name + "_").find("_" + part + "_") != std::string::npos;
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view wrong, const std::vector<std::string>& known) {
@@ -44,6 +57,8 @@ std::string nearest_name(std::string_view wrong, const std::vector<std::string>&
     const std::string candidate = folded(name);
     std::size_t distance = edit_distance(wanted, candidate);
     if (wanted.size() >= 3 && (candidate.starts_with(wanted) || wanted.starts_with(candidate)))
+      distance = std::min<std::size_t>(distance, 1);
+    if (wanted.size() >= 3 && (has_words(candidate, wanted) || initials(candidate) == wanted))
       distance = std::min<std::size_t>(distance, 1);
     if (distance < best_distance) {
       best_distance = distance;

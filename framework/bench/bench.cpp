@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <thread>
 
 #include "bench/bare_step.h"
 #include "bench/schedule.h"
@@ -15,6 +14,7 @@
 #include "experiment/environment.h"
 #include "experiment/preflight.h"
 #include "experiment/thread_trace.h"
+#include "parallel/cores.h"
 #include "trainer/trainer.h"
 
 namespace backplane {
@@ -230,7 +230,7 @@ class Bench {
     if (options_.is_weak || result_.rows.front().threads != 1) return;
     std::vector<MeasuredSpeedup> measured;
     for (const BenchRow& row : result_.rows)
-      if (row.threads <= cores()) measured.push_back({static_cast<double>(row.threads), row.speedup.median});
+      if (row.threads <= usable_cores()) measured.push_back({static_cast<double>(row.threads), row.speedup.median});
     result_.law = fit_scalability(measured);
     predict();
   }
@@ -254,7 +254,7 @@ class Bench {
                       .bandwidth = options_.bandwidth};
     const BenchRow* most = nullptr;
     for (const BenchRow& row : result_.rows)
-      if (row.threads > 1 && row.threads <= cores()) most = &row;
+      if (row.threads > 1 && row.threads <= usable_cores()) most = &row;
     if (most == nullptr) return costs;
     const auto busy = [](const Ledger& ledger) { return ledger.whole() - ledger.imbalance - ledger.serial; };
     const double longer = std::max(0.0, busy(most->ledger) / busy(result_.rows.front().ledger) - 1.0);
@@ -264,8 +264,6 @@ class Bench {
         costs.loop = contestant->seconds_of_empty_loop() / std::log2(most->threads);
     return costs;
   }
-
-  static int cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
   const Experiment& experiment_;
   const Registry& registry_;

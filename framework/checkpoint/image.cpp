@@ -20,6 +20,9 @@ using h5::Handle;
 
 namespace {
 
+/// Tensors on one scale, whose list takes 16 bytes for each and has room for 64 KiB.
+constexpr int kMostAttached = 4000;
+
 /// One row of /manifest; the layout is part of the format.
 struct ManifestRow {
   char path[160];
@@ -158,8 +161,10 @@ class ImageWriter {
   }
 
   /// Attaches a scale to every axis of a per-sample tensor, "unit_512" to one of 512 units: readers that know scales
-  /// want one for each axis or for none.
+  /// want one for each axis or for none. A scale lists what it is attached to in an attribute, which HDF5 bounds
+  /// to 64 KiB: tensors beyond have the labels of their axes alone.
   void attach_scales(hid_t dataset, const StoredTensor& tensor) {
+    if (attached_++ >= kMostAttached) return;
     for (std::size_t axis = 0; axis < tensor.axes.size(); ++axis) {
       const std::string name = axis == 0 ? tensor.axes[0] : fmt::format("{}_{}", tensor.axes[axis], tensor.shape[axis]);
       const auto found = scales_.find(name);
@@ -204,6 +209,7 @@ class ImageWriter {
   Handle file_, link_creation_, group_creation_, dataset_creation_;
   h5::ChunkEncoder encoder_{h5::ChunkEncoder::Filters::fletcher32};
   std::map<std::string, Handle> scales_;  ///< by name
+  int attached_ = 0;                      ///< tensors on scales
   std::vector<ManifestRow> manifest_;
 };
 

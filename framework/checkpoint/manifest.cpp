@@ -115,7 +115,8 @@ std::optional<std::int64_t> step_of_checkpoint_name(const std::string& name) {
 }
 
 bool has_manifest(const std::string& directory) {
-  return fs::exists(fs::path(directory) / kName) || fs::exists(fs::path(directory) / kCopy);
+  std::error_code ignored;  // whoever opens it says why it cannot
+  return fs::exists(fs::path(directory) / kName, ignored) || fs::exists(fs::path(directory) / kCopy, ignored);
 }
 
 Manifest read_manifest(const std::string& directory) {

@@ -35,7 +35,7 @@ std::vector<char> read_bytes(const fs::path& path) {
   if (!opened)
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: {}", path.string(), opened.is_missing ? "no such checkpoint" : opened.why),
-                    "checkpoints stand in RUN/checkpoints/step-<8 digits>.h5");
+                    "checkpoints are in RUN/checkpoints/step-<8 digits>.h5");
   std::vector<char> bytes(size_of(opened.file));
   InputFile file(std::move(opened.file));
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));

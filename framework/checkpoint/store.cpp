@@ -35,10 +35,10 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
       if (error.code() == ExitCode::io) throw;  // nothing is known of it
       newest.refused.push_back({.file = checkpoint.file, .why = error.diagnostics().front().what});
     }
-  std::string reasons;
-  for (const RefusedCheckpoint& refused : newest.refused) reasons += "\n  " + refused.why;
-  throw UserError(ExitCode::bad_data, fmt::format("{}: no checkpoint of it is whole{}", directory, reasons),
-                  "take the files from a backup, or begin anew elsewhere with --out");
+  std::vector<Diagnostic> findings{{.what = fmt::format("{}: no checkpoint of it is whole", directory)}};
+  for (const RefusedCheckpoint& refused : newest.refused) findings.push_back({.what = refused.why});
+  findings.back().hint = "take the files from a backup, or begin anew elsewhere with --out";
+  throw UserError(ExitCode::bad_data, std::move(findings));
 }
 
 namespace {

@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <memory>
 #include <set>
-#include <thread>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "bench/report.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "files/output.h"
+#include "parallel/cores.h"
 
 namespace backplane::cli {
 
@@ -27,7 +28,7 @@ struct BenchWords {
 
 /// 1, 2, 4, … and the number of cores.
 std::vector<int> default_threads() {
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int cores = usable_cores();
   std::set<int> threads{cores};
   for (int n = 1; n < cores; n *= 2) threads.insert(n);
   return {threads.begin(), threads.end()};
@@ -53,8 +54,8 @@ void print_scaling(const BenchResult& result) {
          row.kernel_speedup ? text_of(*row.kernel_speedup, 1, 2) : "-",
          row.kernels ? text_of(*row.kernels, 100, 0) : "-", static_cast<double>(row.tensor_bytes) / 1e6,
          row.has_same_bits ? "same" : "DIFFERENT");
-  show("speed-up over {} thread{}; {} steps a turn; kernel limit: time of the bare products / of the step\n",
-       first.threads, first.threads == 1 ? "" : "s", result.steps_per_turn);
+  show("speed-up over {}; {} a turn; kernel limit: time of the bare products / of the step\n",
+       counted(first.threads, "thread"), counted(result.steps_per_turn, "step"));
 }
 
 void print_ledger(const BenchResult& result) {
@@ -153,13 +154,15 @@ void add_bench(CLI::App& app, const Words& all, Action& action) {
       ->check(CLI::Range(1, 10000));
   command->add_option("--turn", words->options.turn_seconds, "seconds of a turn of the base; default 0.3")
       ->check(CLI::Range(0.001, 600.0));
-  command->add_option("--trace-threads", words->options.thread_trace,
-                      "a file for what each thread of the last count did in a turn (Chrome JSON, opens in Perfetto)");
-  command->add_option("--json", words->json, "a file for everything that was measured");
-  command->add_option("--plot", words->plot, "a file for a picture of the speed-up (SVG)");
+  command
+      ->add_option("--trace-threads", words->options.thread_trace,
+                   "a file for what each thread of the last count did in a turn (Chrome JSON, opens in Perfetto)")
+      ->check(check_path);
+  command->add_option("--json", words->json, "a file for everything that was measured")->check(check_path);
+  command->add_option("--plot", words->plot, "a file for a picture of the speed-up (SVG)")->check(check_path);
   command
       ->add_option("--disturb", words->options.disturbed_runs,
-                   "so many short runs with tasks shuffled and delayed, whose bits are compared")
+                   "number of short runs with tasks shuffled and delayed, whose bits are compared")
       ->check(CLI::Range(1, 100000));
   command
       ->add_option("--bandwidth", words->options.bandwidth,

@@ -3,11 +3,12 @@
 #include <cmath>
 #include <algorithm>
 #include <memory>
-#include <thread>
 
+#include "base/counted.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "parallel/arena.h"
+#include "parallel/cores.h"
 #include "trainer/gradient_check.h"
 
 namespace backplane::cli {
@@ -16,7 +17,7 @@ namespace {
 
 struct CheckWords {
   ExperimentWords experiment;
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int threads = usable_cores();
   GradientCheckOptions options;
   double tolerance = 1e-7;
 };
@@ -54,8 +55,8 @@ ExitCode check(const CheckWords& words, const Words& all) {
   options.seed = experiment.seed;
   const std::vector<GradientFinding> findings = check_gradients(model.network, model.data, model.loss, arena, options);
 
-  show("gradients of {} against finite differences, float64, {} samples\n\n", experiment.name,
-       std::min(options.samples, model.data.train.count));
+  show("gradients of {} against finite differences, float64, {}\n\n", experiment.name,
+       counted(std::min(options.samples, model.data.train.count), "sample"));
   show("{:<16} {:<10} {:>9} {:>8} {:>14} {:>16}  {}\n", "layer", "parameter", "elements", "kinks", "worst element",
        "all together", "verdict");
   if (findings.empty())

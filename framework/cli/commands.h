@@ -21,6 +21,9 @@ using Action = std::function<ExitCode()>;
 /// The words of the command line, for messages that say which of them is wrong.
 using Words = std::vector<std::string>;
 
+/// Of a word that names a file or folder: what is wrong with it, or "". An empty one is a variable that is not set.
+std::string check_path(const std::string& word);
+
 /// Each adds one subcommand to `app` and sets `action` when it is the one called. One file each.
 void add_run(CLI::App& app, const Words& words, Action& action);
 void add_bench(CLI::App& app, const Words& words, Action& action);

@@ -17,8 +17,10 @@ void add_diff(CLI::App& app, Action& action) {
       "Compares bits: +0 and -0 differ, a NaN equals itself. Forward through the layers, then back, step by step.\n"
       "Exit codes: 0 equal, 1 different, 65 a file is damaged or of another kind, 66 missing.");
   auto request = std::make_shared<DiffRequest>();
-  command->add_option("A", request->a, "a checkpoint, a trace, or the directory of a run")->required();
-  command->add_option("B", request->b, "another of the kind")->required();
+  command->add_option("A", request->a, "a checkpoint, a trace, or the directory of a run")
+      ->required()
+      ->check(check_path);
+  command->add_option("B", request->b, "another of the kind")->required()->check(check_path);
   command
       ->add_option("--tolerance-ulps", request->tolerance_ulps,
                    "take numbers for equal that are at most N floating-point numbers apart")

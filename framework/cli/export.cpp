@@ -40,11 +40,12 @@ void add_export(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "export", "write the weights of a checkpoint for other programs; `run --weights` reads such files");
   auto words = std::make_shared<ExportWords>();
-  command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required();
+  command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required()->check(check_path);
   command->add_option("--to", words->format, "safetensors or npz")
       ->required()
       ->check(CLI::IsMember({"safetensors", "npz"}));
-  command->add_option("--out", words->out, "the file to write; default step-<8 digits>.<format> here");
+  command->add_option("--out", words->out, "the file to write; default step-<8 digits>.<format> here")
+      ->check(check_path);
   command
       ->add_option("--names", words->names, "backplane: <layer>.W; pytorch: <layer>.weight, ready for load_state_dict")
       ->check(CLI::IsMember({"backplane", "pytorch"}));

@@ -27,7 +27,8 @@ void add_inspect(CLI::App& app, Action& action) {
   auto request = std::make_shared<InspectRequest>();
   Selection& selection = request->selection;
   command->add_option("FILE", request->path, "RUN/checkpoints/step-<8 digits>.h5, RUN/trace.h5, or RUN itself")
-      ->required();
+      ->required()
+      ->check(check_path);
   CLI::Option* layer = command->add_option("--layer", selection.layer, "this layer alone");
   CLI::Option* tensor =
       command->add_option("--tensor", selection.tensor, "its elements: delta, weights/W, …")->needs(layer);

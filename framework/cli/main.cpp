@@ -1,16 +1,14 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <sstream>
 
 #include "base/error.h"
-#include "base/suggest.h"
-#include "cli/commands.h"
+#include "base/system_error.h"
 #include "cli/output.h"
+#include "cli/usage.h"
 #include "experiment/signals.h"
 #include "plugin_host/guard.h"
 #include "tensor/buffer.h"
@@ -21,9 +19,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Results go to stdout, messages and progress to stderr.\n"
-    "Exit codes: 0 ok, 1 what was compared differs, 64 usage, 65 bad data or checkpoint, 66 missing input,\n"
-    "70 plug-in or internal fault, 74 I/O, 75 stopped by a signal with a checkpoint, 76 the loss became NaN or "
-    "infinite,\n"
+    "Exit codes: 0 ok, 1 what was compared differs, 64 usage, 65 bad data or\n"
+    "checkpoint, 66 missing input, 70 plug-in or internal fault, 74 I/O,\n"
+    "75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite,\n"
     "78 bad configuration.";
 
 int exit_with(ExitCode code) {
@@ -34,13 +32,10 @@ int exit_with(ExitCode code) {
 ExitCode after_printing(ExitCode code) {
   if (have_results_arrived()) return code;
   if (errno != EPIPE)  // else the reader has seen enough: `| head`
-    say("error: the results could not be written to stdout: {}\n", std::strerror(errno));
+    say("error: the results could not be written to stdout: {}\n", reason_of(errno));
   return ExitCode::io;
 }
 
-constexpr const char* kUsageHint = "`backplane --help` and `backplane COMMAND --help` show what can be said";
-
-/// CLI11's message; where a word stands for a subcommand and is none, that word with the nearest subcommand.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
   if (error.get_exit_code() == 0) {  // --help, --version
     std::ostringstream help;
@@ -48,21 +43,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words&
     write(stdout, help.str());
     return exit_with(after_printing(ExitCode::ok));
   }
-  Diagnostic finding{.what = error.what(), .hint = kUsageHint};
-  const CLI::App* parent = &app;
-  for (const std::string& word : words) {
-    std::vector<std::string> commands;
-    for (const CLI::App* command : parent->get_subcommands({})) commands.push_back(command->get_name());
-    if (commands.empty() || word.starts_with('-')) break;
-    if (std::find(commands.begin(), commands.end(), word) == commands.end()) {
-      finding.what = fmt::format("unknown command '{}'", word);
-      finding.nearest = nearest_name(word, commands);
-      finding.known = commands;
-      break;
-    }
-    parent = parent->get_subcommand(word);
-  }
-  say("{}\n", finding.text());
+  say("{}", usage_message(app, error, words));
   return exit_with(ExitCode::usage);
 }
 
@@ -71,6 +52,7 @@ int run(int argc, char** argv) {
   CLI::App app("Backplane: backpropagation whose layers are plug-ins", "backplane");
   app.set_version_flag("--version", "backplane " BACKPLANE_VERSION);
   app.footer(kFooter);
+  app.formatter(narrow_help());
   app.require_subcommand(1);
   Action action;
   add_run(app, words, action);
@@ -106,6 +88,9 @@ int main(int argc, char** argv) {
   } catch (const backplane::UserError& error) {
     say("{}\n", error.what());
     return static_cast<int>(error.code());
+  } catch (const std::system_error& error) {
+    say("{}\n", backplane::system_error(error).what());
+    return static_cast<int>(ExitCode::io);
   } catch (const std::bad_alloc&) {
     say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
     return static_cast<int>(ExitCode::internal);

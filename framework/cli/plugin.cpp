@@ -128,14 +128,16 @@ void add_plugin(CLI::App& app, Action& action) {
     CLI::App* sub = command->add_subcommand(name, summary);
     sub->add_option("--plugin", words->plugins, "load a plug-in file before searching; may be repeated")
         ->take_all()
-        ->expected(1);
+        ->expected(1)
+        ->check(check_path);
     sub->callback([&action, words, function] { action = [words, function] { return function(*words); }; });
     return sub;
   };
   add("list", "every plug-in found, and where was looked", list);
   add("inspect", "attributes and parameters of a plug-in, layer type or activation", inspect)
       ->add_option("X", words->name, "file, plug-in id, layer type or activation")
-      ->required();
+      ->required()
+      ->check(check_path);
 }
 
 }  // namespace backplane::cli

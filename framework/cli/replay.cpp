@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
@@ -50,8 +51,8 @@ ExitCode replay_layers(const ReplayWords& words) {
   const Registry registry = discover_plugins(words.plugins);
   const Snapshot snapshot = read_checkpoint(words.file);
   const Replay result = replay(snapshot, words.file, registry, words.layer);
-  show("batch of step {}: {} samples, {} stored, in slices of {}\n", result.step + 1, result.batch_rows,
-       result.stored_rows, result.slice_rows);
+  show("batch of step {}: {}, {} stored, in slices of {}\n", result.step + 1,
+       counted(result.batch_rows, "sample"), result.stored_rows, result.slice_rows);
   std::int64_t compared = 0, different = 0, left_out = 0;
   for (const ReplayedLayer& layer : result.layers) {
     print_layer(layer);
@@ -61,7 +62,7 @@ ExitCode replay_layers(const ReplayWords& words) {
   if (compared == 0)
     throw UserError(ExitCode::bad_data, fmt::format("{}: nothing of it could be compared", words.file),
                     fmt::format("store the whole batch: record: {{samples: {}}}", result.batch_rows));
-  show("\n{} tensors compared, {} differ{}\n", compared, different,
+  show("\n{} compared, {} differ{}\n", counted(compared, "tensor"), different,
        left_out > 0 ? fmt::format("; {} not compared", left_out) : "");
   return different == 0 ? ExitCode::ok : ExitCode::different;
 }
@@ -74,13 +75,14 @@ void add_replay(CLI::App& app, Action& action) {
                          "run layers of a checkpoint again, each on the tensors stored there, and compare bit for bit; "
                          "exit code 0: same bits, 1: different");
   auto words = std::make_shared<ReplayWords>();
-  command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required();
+  command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required()->check(check_path);
   CLI::Option* layer = command->add_option("--layer", words->layer, "one layer; default: all of them");
   command->add_flag("--all", words->is_all, "all layers")->excludes(layer);
   command
       ->add_option("--plugin", words->plugins, "load a plug-in file before searching, for instance a new build of it")
       ->take_all()
-      ->expected(1);
+      ->expected(1)
+      ->check(check_path);
   command->callback([&action, words] { action = [words] { return replay_layers(*words); }; });
 }
 

@@ -2,15 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
-#include <thread>
 
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "experiment/describe.h"
 #include "experiment/signals.h"
+#include "parallel/cores.h"
 
 namespace backplane::cli {
 
@@ -18,7 +17,7 @@ namespace {
 
 struct RunWords {
   ExperimentWords experiment;
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int threads = usable_cores();
   std::string out;
   std::string thread_trace;
   std::string resume;
@@ -39,7 +38,7 @@ void print_summary(const RunSummary& summary) {
        summary.samples_per_second, summary.threads, summary.threads == 1 ? "" : "s");
   show("{:<12} {}\n", "weights", summary.weights_digest);
   show("{:<12} {}\n", "files", summary.directory);
-  show("look inside  backplane inspect {}\n", summary.last_checkpoint);
+  show("next:        backplane inspect {}\n", summary.last_checkpoint);
 }
 
 void print_generated(const std::vector<GeneratedText>& texts) {
@@ -101,17 +100,21 @@ void add_run(CLI::App& app, const Words& all, Action& action) {
   auto words = std::make_shared<RunWords>();
   words->experiment.add_to(*command);
   words->experiment.add_weights_to(*command);
-  command->add_option("--threads", words->threads, "workers; changes the time and nothing else")
+  command
+      ->add_option("--threads", words->threads,
+                   "workers; changes the time and nothing else; default: the cores that it may use")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--out", words->out, "run directory; default runs/<name>");
+  command->add_option("--out", words->out, "run directory; default runs/<name>")->check(check_path);
   command
       ->add_flag("--resume{strict}", words->resume,
                  "go on from the newest checkpoint of the run directory, if there is one; with =loose even where "
                  "configuration, data, plug-ins or machine differ from the checkpoint's")
       ->check(CLI::IsMember({"strict", "loose"}));
   command->add_flag("--pin", words->is_pinned, "keep each worker on a core of its own");
-  command->add_option("--trace-threads", words->thread_trace,
-                      "a file for what each thread did in the first steps (Chrome JSON, opens in Perfetto)");
+  command
+      ->add_option("--trace-threads", words->thread_trace,
+                   "a file for what each thread did in the first steps (Chrome JSON, opens in Perfetto)")
+      ->check(check_path);
   command->add_flag("--dry-run", words->is_dry, "check everything, show the network, train nothing");
   command->callback([&action, words, &all] { action = [words, &all] { return run(*words, all); }; });
 }

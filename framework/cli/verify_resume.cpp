@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <memory>
-#include <thread>
 
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "experiment/signals.h"
+#include "parallel/cores.h"
 
 namespace backplane::cli {
 
@@ -16,7 +16,7 @@ namespace {
 
 struct VerifyWords {
   ExperimentWords experiment;
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int threads = usable_cores();
   std::int64_t steps = 24;
 };
 
@@ -43,8 +43,8 @@ ExitCode verify(const VerifyWords& words, const Words& all) {
 }  // namespace
 
 void add_verify_resume(CLI::App& app, const Words& all, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("verify-resume", "k + (n-k) steps through checkpoints = n steps, bit for bit; exit 70 if not");
+  CLI::App* command = app.add_subcommand(
+      "verify-resume", "k + (n-k) steps through checkpoints = n steps, bit for bit; exits with 70 if they differ");
   auto words = std::make_shared<VerifyWords>();
   words->experiment.add_to(*command);
   command->add_option("--threads", words->threads, "workers of the uninterrupted run; interrupted ones begin on others")

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/suggest.h"
@@ -25,7 +26,22 @@ std::string last_part(const std::string& path) {
   return dot == std::string::npos ? path : path.substr(dot + 1);
 }
 
+/// "sgd: {lr: 0.1}", as one writes it on one line.
+std::string in_flow_style(const std::string& key, const Node& value) {
+  std::string inside;
+  if (value.is_scalar()) inside = value.scalar;
+  if (value.is_list()) inside = "[…]";
+  for (const auto& [name, item] : value.map) inside += (inside.empty() ? "" : ", ") + in_flow_style(name, item);
+  return fmt::format("{}: {}", key, value.is_map() ? "{" + inside + "}" : inside);
+}
+
 }  // namespace
+
+std::vector<std::string> names_of(const std::vector<Schema::Field>& fields) {
+  std::vector<std::string> names;
+  for (const Schema::Field& field : fields) names.push_back(field.name);
+  return names;
+}
 
 void Validator::add(Diagnostic finding, const Schema& schema) {
   if (findings_.size() == kMostFindings) return;
@@ -56,17 +72,25 @@ void Validator::report_null(const Node& node, const Schema& schema, const std::s
 void Validator::report_missing(const Node& map, const Schema& schema, const std::string& path) {
   for (const Schema::Field& field : schema.fields())
     if (field.is_required && map.find(field.name) == nullptr)
-      report(place_of(map), schema, path, fmt::format("missing key {}", shown(field.name)), field.doc);
+      add({.place = place_of(map),
+           .what = fmt::format("missing key {}", shown(field.name)),
+           .path = path,
+           .known =
+               field.schema.kind_ == Schema::Kind::choice ? names_of(field.schema.fields()) : field.schema.choices_,
+           .hint = fmt::format("`{}`: {}{}", field.name, field.doc, example_of(field.name, field.schema))},
+          schema);
 }
 
 void Validator::report_unknown_name(const Place& place, const Schema& schema, const std::string& path,
-                                    const std::string& name, const std::vector<std::string>& known, std::string noun) {
+                                    const std::string& name, const std::vector<std::string>& known, std::string noun,
+                                    std::string remedy) {
   Diagnostic finding;
   finding.place = place;
   finding.what = fmt::format("unknown {} {}", noun, shown(name));
   finding.path = path;
   finding.nearest = nearest_name(name, known);
   finding.known = known;
+  finding.hint = std::move(remedy);
   add(std::move(finding), schema);
 }
 
@@ -76,9 +100,27 @@ void Validator::report_one_key_wanted(const Node& map, const Schema& schema, con
   std::string keys;
   for (const auto& [key, value] : map.map) keys += (keys.empty() ? "" : ", ") + shown(key);
   const bool is_outdented = map.map[0].second.is_null();
+  const bool is_override = map.map[1].second.key_place.source != map.map[0].second.key_place.source;
   report(map.map[1].second.key_place, schema, path,
          fmt::format("expected one {}, got {} keys: {}", schema.noun_, map.map.size(), in_short(keys)),
-         is_outdented ? fmt::format("indent what belongs to {} deeper", shown(map.map[0].first)) : "");
+         is_outdented  ? fmt::format("indent what belongs to {} deeper", shown(map.map[0].first))
+         : is_override ? fmt::format("to choose another one, set it as a whole: --set '{}={{{}}}'", path,
+                                     in_flow_style(map.map[1].first, map.map[1].second))
+                       : "");
+}
+
+std::string Validator::example_of(const std::string& key, const Schema& schema) {
+  constexpr double kUsual = 64;
+  std::string value;
+  if (schema.kind_ == Schema::Kind::integer)
+    value = fmt::format("{:.0f}", std::clamp(kUsual, schema.min_, schema.max_));
+  if (schema.kind_ == Schema::Kind::choice && !schema.fields().empty()) {
+    const Schema::Field& alternative = schema.fields().front();
+    const std::vector<Schema::Field>& fields = alternative.schema.fields();
+    if (!fields.empty() && fields[0].default_yaml)
+      value = fmt::format("{{{}: {{{}: {}}}}}", alternative.name, fields[0].name, *fields[0].default_yaml);
+  }
+  return value.empty() ? "" : fmt::format("; for example {}: {}", key, value);
 }
 
 std::string Validator::wanted(const Schema& schema) {

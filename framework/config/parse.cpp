@@ -1,10 +1,14 @@
 #include "config/parse.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "config/source_text.h"
 #include "config/tree_builder.h"
@@ -22,8 +26,9 @@ constexpr std::string_view kNoTabs = "indent with spaces, not with tabs";
 
 const Remedy kRemedies[] = {
     {YAML::ErrorMsg::TAB_IN_INDENTATION, kNoTabs},
-    {YAML::ErrorMsg::MAP_VALUE, "look at this line and the one above: a key ends in a colon and a space, deeper "
-                                "lines are indented, and text with ': ' in it needs quotes"},
+    {YAML::ErrorMsg::MAP_VALUE,
+     "look at this line and the one above: a key ends in a colon and a space, deeper "
+     "lines are indented, and text with ': ' in it needs quotes"},
     {YAML::ErrorMsg::UNKNOWN_TOKEN, "text that begins with this character needs quotes"},
     {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a '[' before this place is not closed"},
     {YAML::ErrorMsg::END_OF_MAP_FLOW, "a '{' before this place is not closed"},
@@ -38,8 +43,34 @@ std::string line_of(std::string_view text, int line) {
   return found;
 }
 
+std::size_t indentation_of(const std::string& line) {
+  return std::min(line.find_first_not_of(' '), line.size());
+}
+
+/// Names the lines above that a line could go with, where it is indented like none of them; "" where it is.
+std::string misfit(std::string_view text, int number) {
+  const std::size_t own = indentation_of(line_of(text, number));
+  std::vector<std::string> above;
+  std::size_t least = std::string::npos;
+  for (int i = number - 1; i >= 0 && least > 0; --i) {
+    const std::string line = line_of(text, i);
+    const std::size_t begin = indentation_of(line);
+    if (begin == line.size() || line[begin] == '#' || begin >= least) continue;
+    if (begin == own) return {};
+    least = begin;
+    above.push_back(fmt::format("{} of '{}' in line {}", begin,
+                                line.substr(begin, std::min(line.find(':', begin), line.size()) - begin), i + 1));
+  }
+  constexpr std::size_t kMost = 3;
+  if (above.size() > kMost) above.resize(kMost);
+  return fmt::format("this line is indented by {} space{}, which is like no line above that it could go with: {}", own,
+                     own == 1 ? "" : "s", fmt::join(above, ", "));
+}
+
 std::string remedy(const YAML::Exception& error, std::string_view text) {
   const std::string line = line_of(text, error.mark.line);
+  if (error.msg == YAML::ErrorMsg::END_OF_MAP || error.msg == YAML::ErrorMsg::END_OF_SEQ)
+    return misfit(text, error.mark.line);
   const std::string indentation = line.substr(0, line.find_first_not_of(" \t"));
   if (indentation.find('\t') != std::string::npos) return std::string(kNoTabs);
   for (const Remedy& known : kRemedies)

@@ -2,23 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "config/parse.h"
+#include "config/scalar.h"
 
 namespace backplane::config {
 
 namespace {
 
-std::vector<std::string> names_of(const std::vector<Schema::Field>& fields) {
-  std::vector<std::string> names;
-  for (const Schema::Field& field : fields) names.push_back(field.name);
-  return names;
+std::string with_article(const std::string& noun) {
+  const bool has_vowel = !noun.empty() && std::string_view("aeiou").find(noun[0]) != std::string_view::npos;
+  return (has_vowel ? "an " : "a ") + noun;
 }
 
 std::string path_to(const std::string& parent, const std::string& key) {
   return parent.empty() ? key : parent + "." + key;
 }
 
-std::string path_to(const std::string& parent, std::size_t index) { return fmt::format("{}[{}]", parent, index); }
+std::string path_to(const std::string& parent, std::size_t index) {
+  return fmt::format("{}[{}]", parent, index);
+}
 
 const Schema::Field* field_named(const Schema& schema, std::string_view name) {
   for (const Schema::Field& field : schema.fields())
@@ -95,13 +99,18 @@ Node Validator::check_map(const Node& node, const Schema& schema, const std::str
     report_type(node, schema, path, lacks_space ? "write a space after the colon" : "");
     return node;
   }
+  const Schema* choice = std::exchange(choice_, nullptr);
   report_missing(node, schema, path);
   Node as_written = shell_of(node, Node::Kind::map);
   for (const auto& [key, value] : node.map) {
     if (const Schema::Field* field = field_named(schema, key))
       as_written.map.emplace_back(key, check(value, field->schema, path_to(path, key)));
     else
-      report_unknown_name(value.key_place, schema, path, key, names_of(schema.fields()), "key");
+      report_unknown_name(value.key_place, schema, path, key, names_of(schema.fields()), "key",
+                          choice != nullptr && field_named(*choice, key) != nullptr
+                              ? fmt::format("{} is {} of its own: write {}: {{…}}, not inside another one", shown(key),
+                                            with_article(choice->noun_), key)
+                              : "");
   }
   Node checked = shell_of(node, Node::Kind::map);
   for (const Schema::Field& field : schema.fields()) {
@@ -129,6 +138,7 @@ Node Validator::check_choice(const Node& node, const Schema& schema, const std::
     return node;
   }
   Node checked = shell_of(node, Node::Kind::map);
+  choice_ = &schema;
   checked.map.emplace_back(name, check(parameters, alternative->schema, path));
   return checked;
 }

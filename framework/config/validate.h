@@ -7,6 +7,9 @@
 
 namespace backplane::config {
 
+/// Of the fields of a map, or the alternatives of a choice.
+std::vector<std::string> names_of(const std::vector<Schema::Field>& fields);
+
 /// Walks a document along its schema, collects findings, and builds the tree with defaults filled in. What it returns
 /// for a value with findings is of no use.
 class Validator {
@@ -37,8 +40,8 @@ class Validator {
   void report_missing(const Node& map, const Schema& schema, const std::string& path);
   void report_one_key_wanted(const Node& map, const Schema& schema, const std::string& path);
   void report_null(const Node& node, const Schema& schema, const std::string& path);
-  void report_unknown_name(const Place& place, const Schema& schema, const std::string& path,
-                           const std::string& name, const std::vector<std::string>& known, std::string noun);
+  void report_unknown_name(const Place& place, const Schema& schema, const std::string& path, const std::string& name,
+                           const std::vector<std::string>& known, std::string noun, std::string remedy = {});
   /// "expected a whole number, got 'ten'"
   void report_type(const Node& node, const Schema& schema, const std::string& path, std::string remedy = {});
   void report(const Place& place, const Schema& schema, const std::string& path, std::string what,
@@ -46,10 +49,13 @@ class Validator {
   void add(Diagnostic finding, const Schema& schema);
 
   static std::string wanted(const Schema& schema);
+  /// "; for example units: 64" of a value that is easily shown, else "".
+  static std::string example_of(const std::string& key, const Schema& schema);
   static std::string allowed_range(const Schema& schema);
   static bool accepts(const Schema& schema, Node::Kind kind);
 
   std::vector<Diagnostic> findings_;
+  const Schema* choice_ = nullptr;  ///< whose alternative the map is that is looked at next; nullptr: it is none
 };
 
 }  // namespace backplane::config

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "data/folders.h"
 #include "data/packed_file.h"
@@ -103,7 +102,7 @@ DataSet load_cifar(Cifar which, const std::string& folder) {
   std::vector<std::string> files;
   const auto path_of = [&](const std::string& name) {
     const std::string& path = files.emplace_back(folder + "/" + name);
-    if (!std::filesystem::exists(path))
+    if (!is_there(path))
       Origin{Place{folder}, {}, ExitCode::no_input}.fail(fmt::format("there is no {} in this folder", name), kWhere);
     return path;
   };
@@ -112,8 +111,7 @@ DataSet load_cifar(Cifar which, const std::string& folder) {
   append_records(path_of(layout.test), layout, test);
   DataSet data = assemble(to_split(std::move(train), folder), to_split(std::move(test), folder));
   data.classes = layout.classes;
-  if (std::filesystem::exists(folder + "/" + layout.names))
-    data.class_names = read_names(path_of(layout.names), layout.classes);
+  if (is_there(folder + "/" + layout.names)) data.class_names = read_names(path_of(layout.names), layout.classes);
   data.files = std::move(files);
   return data;
 }

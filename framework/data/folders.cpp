@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/system_error.h"
 
 namespace backplane {
 
@@ -21,11 +22,21 @@ std::string find_data_folder(const std::string& name, const std::vector<std::str
                              const std::string& hint) {
   std::vector<std::string> places;
   for (const std::string& folder : folders) {
-    places.push_back(folder + "/" + name);
-    if (std::filesystem::is_directory(places.back())) return places.back();
+    std::string place = folder + "/" + name;
+    std::error_code error;
+    const auto status = std::filesystem::status(place, error);
+    if (std::filesystem::is_directory(status)) return place;
+    if (std::filesystem::exists(status)) place += " (no folder)";
+    if (error && error.value() != ENOENT) place += fmt::format(" ({})", reason_of(error.value()));
+    places.push_back(std::move(place));
   }
   throw UserError(ExitCode::no_input,
                   fmt::format("data set '{}' not found; looked at {}", name, fmt::join(places, ", ")), hint);
+}
+
+bool is_there(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::not_found;
 }
 
 }  // namespace backplane

@@ -10,7 +10,10 @@ namespace backplane {
 std::vector<std::string> data_folders();
 
 /// The path of the first subfolder `name` that one of `folders` has. Throws UserError (no_input) with `hint`, naming
-/// every place that was looked at, where none has it.
+/// every place that was looked at, and why it does not serve, where none has it.
 std::string find_data_folder(const std::string& name, const std::vector<std::string>& folders, const std::string& hint);
+
+/// Whether something has that name, be it readable or not: whoever opens it says why it is not.
+bool is_there(const std::string& path);
 
 }  // namespace backplane

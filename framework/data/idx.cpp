@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <filesystem>
 
 #include "data/folders.h"
 #include "data/packed_file.h"
@@ -91,7 +90,7 @@ RawSplit read_split(const IdxPair& pair, bool rows) {
 /// `stem` or `stem.gz` in `folder`, or "".
 std::string find_file(const std::string& folder, const std::string& stem) {
   for (const char* ending : {"", ".gz"})
-    if (std::string path = folder + "/" + stem + ending; std::filesystem::exists(path)) return path;
+    if (std::string path = folder + "/" + stem + ending; is_there(path)) return path;
   return {};
 }
 

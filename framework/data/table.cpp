@@ -6,10 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+
+#include "base/system_error.h"
 
 namespace backplane {
 
@@ -200,13 +201,15 @@ void Origin::fail(std::string what, std::string hint) const {
 
 void require_file(const std::string& path) {
   const Origin origin{Place{path}, {}, ExitCode::no_input};
+  if (path.empty()) origin.fail("a path is expected, and this one is empty");
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  if (status.type() == std::filesystem::file_type::not_found) origin.fail("there is no such file");
-  if (!std::filesystem::status_known(status))
-    origin.fail(fmt::format("the file cannot be reached: {}", error.message()));
+  const auto fail = [&](int reason) {
+    origin.fail(reason == ENOENT ? "there is no such file" : "cannot be read: " + reason_of(reason), remedy_of(reason));
+  };
+  if (error) fail(error.value());
   if (!std::filesystem::is_regular_file(status)) origin.fail("this is not a regular file");
-  if (access(path.c_str(), R_OK) != 0) origin.fail(fmt::format("the file cannot be read: {}", std::strerror(errno)));
+  if (access(path.c_str(), R_OK) != 0) fail(errno);
 }
 
 std::int64_t available_memory() {

@@ -9,7 +9,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "checkpoint/reader.h"
 #include "exchange/export.h"
 #include "exchange/npz.h"

@@ -99,7 +99,7 @@ nlohmann::ordered_json describe_environment(const Registry& registry, const Data
       {"program", "backplane " BACKPLANE_VERSION},
       {"compiler", "g++ " __VERSION__},
       {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
-      {"cpu", cpu_model()},
+      {"cpu", printable(cpu_model())},
       {"instruction_set", instruction_set()},
       {"cores", std::thread::hardware_concurrency()},
       {"threads", threads},
@@ -110,13 +110,13 @@ nlohmann::ordered_json describe_environment(const Registry& registry, const Data
         {"HDF5", H5_VERS_INFO}}},
       {"plugins", nlohmann::ordered_json::array()}};
   for (const Library& library : registry.libraries())
-    environment["plugins"].push_back({{"id", library.identity.id},
-                                      {"version", library.identity.version},
+    environment["plugins"].push_back({{"id", printable(library.identity.id)},
+                                      {"version", printable(library.identity.version)},
                                       {"sha256", library.identity.sha256},
-                                      {"file", library.identity.file}});
+                                      {"file", printable(library.identity.file)}});
   environment["data"] = nlohmann::ordered_json::array();
   for (const std::string& file : data.files)
-    environment["data"].push_back({{"file", file}, {"sha256", sha256_of_file(file)}});
+    environment["data"].push_back({{"file", printable(file)}, {"sha256", sha256_of_file(file)}});
   const auto split = [](const std::optional<Samples>& samples) { return samples ? &*samples : nullptr; };
   environment["data_findings"] = describe_findings(data);
   environment["data_sha256"] = {{"train", digest_of(data, &data.train)},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/printable.h"
 #include "config/parse.h"
 #include "data/sources.h"
 #include "experiment/number_range.h"
@@ -58,7 +59,7 @@ void check_run_name(const Node& name) {
         ExitCode::bad_config,
         Diagnostic{
             .place = name.place,
-            .what = fmt::format("'{}' is no name for a run", text),
+            .what = fmt::format("'{}' is not a valid run name", text),
             .path = "name",
             .hint = "it becomes a directory: letters, digits, '_', '-' and '.', beginning with a letter or digit"});
 }
@@ -68,6 +69,11 @@ void check_run_name(const Node& name) {
 void set_initial_weights(Node& root, const ExperimentRequest& request) {
   Node* network = root.is_map() ? root.find("network") : nullptr;
   if (request.weights.empty() || network == nullptr || !network->is_map()) return;
+  if (!is_utf8(request.weights))  // config.yaml will name it
+    throw UserError(
+        ExitCode::usage,
+        fmt::format("--weights {}: its path is not valid UTF-8, which config.yaml has to be", request.weights),
+        "give the file another name, or a link with another name");
   const auto from_command_line = [](const std::string& word) {
     Node node = Node::text(word);
     config::set_origin(node, {.source = "command line (--weights, --rename)"}, false);

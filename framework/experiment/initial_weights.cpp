@@ -192,7 +192,9 @@ class Matching {
       std::vector<std::string> known;
       for (const Target& other : targets_) known.push_back(other.full_name());
       has_names_wrong_ = true;
-      return report(fmt::format("{} is nothing that this network has", called()), nearest_name(name, known), known);
+      return report(fmt::format("this network has no parameter '{}'{}", name,
+                                name == entry.name ? "" : fmt::format(", as which '{}' was renamed", entry.name)),
+                    nearest_name(name, known), known);
     }
     if (target->source != nullptr)
       return report(
@@ -274,7 +276,7 @@ std::vector<std::string> load_initial_weights(const InitialWeights& initial, Net
   if (rounded > 0) notes.push_back(fmt::format("{} of them were rounded from float64 to float32", rounded));
   if (!kept.empty()) notes.push_back(fmt::format("not in that file, as initialised: {}", fmt::join(kept, ", ")));
   if (!matching.passed_over().empty())
-    notes.push_back(fmt::format("in that file, of no use here: {}", fmt::join(matching.passed_over(), ", ")));
+    notes.push_back(fmt::format("in that file, ignored: {}", fmt::join(matching.passed_over(), ", ")));
   for (std::string& note : notes) note = printable(note);  // names come from the file
   return notes;
 }

@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/json.h"
 #include "files/open_file.h"
@@ -18,7 +17,7 @@ namespace backplane {
 namespace {
 
 [[noreturn]] void fail(const std::string& path, const char* call) {
-  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path, call, std::strerror(errno)),
+  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path, call, reason_of(errno)),
                   "check free space and permissions of that directory");
 }
 

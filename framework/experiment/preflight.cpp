@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "experiment/check_inputs.h"
 #include "experiment/tap_source.h"
 #include "trainer/batch_order.h"
@@ -59,8 +60,9 @@ void check_generate(const GenerateOptions& generate, const DataSet& data, const 
   if (data.vocabulary.empty())
     fail("there is no text to go on: the data is no text", "leave it out, or train on data: text");
   if (network.output().output_size / data.steps < data.classes)
-    fail(fmt::format("the last layer '{}' does not tell the {} symbols apart", network.output().name(), data.classes),
-         "give it one unit a symbol");
+    fail(fmt::format("the last layer '{}' needs {} outputs at each step, one for each symbol; it has {}",
+                     network.output().name(), data.classes, network.output().output_size / data.steps),
+         fmt::format("give it units: {}", data.classes).c_str());
 }
 
 /// What follows a layer that takes the time axis away sees no lengths: the layer itself has to look at them.
@@ -90,8 +92,8 @@ void check_last_batch(const TrainOptions& train, const DataSet& data, const Netw
           ExitCode::bad_config,
           Diagnostic{.place = node.layer.place(),
                      .what = fmt::format("layer '{}' needs more than one value per feature, but the last batch of an "
-                                         "epoch has one row ({} samples in batches of {})",
-                                         node.name(), data.train.count, train.batch_size),
+                                         "epoch has one row ({} in batches of {})",
+                                         node.name(), counted(data.train.count, "sample"), train.batch_size),
                      .hint = "choose another train.batch_size, or leave a sample out with data's `limit`"});
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <set>
 
 #include "base/error.h"
@@ -32,9 +33,21 @@ bool is_same_scalar(const Node& a, const Node& b) {
   return x && y && *x == *y;
 }
 
-void compare_nodes(const std::string& path, const Node* then, const Node* now, std::vector<std::string>& findings) {
+struct KeyDifference {
+  std::string path, what;
+};
+
+/// Whether a key says where data are, and nothing of what is made of them.
+bool is_place_of_data(const std::string& path) {
+  static const std::regex places(
+      R"(data\.\w+\.(train|test|folder|files(\[\d+\])?)|data\.idx\.(train|test)\.(images|labels))");
+  return std::regex_match(path, places);
+}
+
+void compare_nodes(const std::string& path, const Node* then, const Node* now, std::vector<KeyDifference>& findings) {
   const auto differ = [&] {
-    findings.push_back(fmt::format("{}: the checkpoint was made with {}, now it is {}", path, shown(then), shown(now)));
+    findings.push_back(
+        {path, fmt::format("{}: the checkpoint was made with {}, now it is {}", path, shown(then), shown(now))});
   };
   const auto is_null = [](const Node* node) { return node == nullptr || node->is_null(); };
   if (is_null(then) && is_null(now)) return;
@@ -42,8 +55,8 @@ void compare_nodes(const std::string& path, const Node* then, const Node* now, s
   if (then->is_scalar() && !is_same_scalar(*then, *now)) differ();
   if (then->is_list()) {
     if (then->list.size() != now->list.size())
-      return findings.push_back(fmt::format("{}: the checkpoint was made with {} items, now there are {}", path,
-                                            then->list.size(), now->list.size()));
+      return findings.push_back({path, fmt::format("{}: the checkpoint was made with {} items, now there are {}", path,
+                                                   then->list.size(), now->list.size())});
     for (std::size_t i = 0; i < then->list.size(); ++i)
       compare_nodes(fmt::format("{}[{}]", path, i), &then->list[i], &now->list[i], findings);
   }
@@ -90,9 +103,19 @@ Differences compare(const Snapshot& checkpoint, const Experiment& experiment, co
   Differences differences;
   const Node then_config = config::parse_text(checkpoint.config, "the checkpoint's /config");
   const Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
-  compare_nodes("", &then_config, &now_config, differences.config);
+  std::vector<KeyDifference> keys;
+  compare_nodes("", &then_config, &now_config, keys);
 
   const Json then = parse_json<Json>(checkpoint.environment);
+  const Json::json_pointer digests("/data_sha256");
+  const bool has_same_data =
+      then.contains(digests) && environment.contains(digests) && then.at(digests) == environment.at(digests);
+  for (const KeyDifference& key : keys) {
+    if (has_same_data && is_place_of_data(key.path))
+      differences.notes.push_back(key.what + "; the data are the same, so the bits will be");
+    else
+      differences.config.push_back(key.what);
+  }
   const auto look_at = [](std::vector<std::string>& findings, const std::string& what, const std::string& before,
                           const std::string& now) {
     if (before != now)

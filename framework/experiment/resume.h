@@ -21,7 +21,7 @@ enum class Resume {
 struct Differences {
   std::vector<std::string> config;       ///< keys of the resolved YAML, those aside that change no training
   std::vector<std::string> environment;  ///< data, plug-ins, program, instruction set, libraries that compute
-  std::vector<std::string> notes;        ///< what should change nothing: model of the CPU, other libraries
+  std::vector<std::string> notes;        ///< what should change nothing: CPU, other libraries, where the same data are
 };
 
 /// `environment`: as describe_environment gives it now.

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/counted.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "experiment/beginning.h"
 #include "experiment/commits.h"
 #include "experiment/metrics.h"
@@ -111,9 +113,6 @@ class Run {
                                 directory_.text()));
     if (!directory_.moved_aside().empty())
       progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
-    const auto counted = [](std::int64_t count, const char* noun) {
-      return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-    };
     progress_.say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
                               counted(std::ssize(model_.network.nodes()), "layer"),
                               counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
@@ -314,7 +313,7 @@ class Run {
     json["threads"] = summary_.threads;
     json["weights_digest"] = summary_.weights_digest;
     json["wall_s"] = summary_.wall_seconds;
-    json["checkpoint"] = summary_.last_checkpoint;
+    json["checkpoint"] = printable(summary_.last_checkpoint);  // a path may hold bytes that JSON cannot
     json["data"] = beginning_.environment["data_findings"];
     write_file_atomically(directory_.path("summary.json"), json.dump(2) + "\n");
   }

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "checkpoint/store.h"
 #include "files/atomic_write.h"
 #include "files/file_lock.h"
@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kLockName = "run.lock";
+constexpr const char* kElsewhere = "choose another directory with --out";
 
 [[noreturn]] void fail(const fs::path& directory, const std::string& why, const std::string& hint) {
   throw UserError(ExitCode::io, fmt::format("{}: {}", directory.string(), why), hint);
@@ -51,7 +52,7 @@ Lock open_lock(const fs::path& directory, int flags) {
 
 [[noreturn]] void fail_locked(const fs::path& directory, int error, const std::string& remedy) {
   if (error == EAGAIN) fail(directory, "another run is writing here", remedy);
-  fail(directory, fmt::format("{} cannot be locked: {}", kLockName, std::strerror(error)),
+  fail(directory, fmt::format("{} cannot be locked: {}", kLockName, reason_of(error)),
        "choose a directory on a file system that has locks with --out");
 }
 
@@ -82,14 +83,29 @@ void require_no_links(const fs::path& directory) {
 std::string move_aside(const fs::path& directory) {
   const Descriptor lock = lock_earlier(directory);
   fs::path target;
-  for (int number = 1; target.empty() || fs::exists(target); ++number)
-    target = fmt::format("{}.{}", directory.string(), number);
   std::error_code error;
+  for (int number = 1; target.empty() || fs::exists(fs::symlink_status(target, error)); ++number)
+    target = fmt::format("{}.{}", directory.string(), number);
   fs::rename(directory, target, error);
   if (error)
-    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), error.message()),
-         "choose another directory with --out");
+    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), reason_of(error.value())),
+         kElsewhere);
   return target.string();
+}
+
+/// What a path stands for once links at its end are followed, also those that lead to nothing yet. A link to another
+/// disk stays one, and the runs stay on that disk.
+fs::path without_links(const fs::path& given) {
+  constexpr int kMostLinks = 40;  // as many as the kernel follows
+  fs::path path = given;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(path, error)); ++links) {
+    if (links == kMostLinks) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    const fs::path target = error ? fs::path() : fs::read_symlink(path, error);
+    if (error) fail(given, reason_of(error.value()), kElsewhere);
+    path = path.parent_path() / target;
+  }
+  return path;
 }
 
 }  // namespace
@@ -97,18 +113,20 @@ std::string move_aside(const fs::path& directory) {
 RunDirectory::RunDirectory(const std::string& directory, Earlier earlier)
     : directory_(fs::path(directory).lexically_normal()) {
   if (!directory_.has_filename()) directory_ = directory_.parent_path();  // "runs/a/" means "runs/a"
+  const fs::path real = without_links(directory_);
   std::error_code error;
-  if (fs::exists(directory_, error) && !fs::is_directory(directory_, error))
-    fail(directory_, "is a file", "choose another directory with --out");
-  if (fs::is_directory(directory_, error) && !fs::is_empty(directory_, error) && !error) {
+  const fs::file_status status = fs::status(real, error);
+  if (!fs::status_known(status)) fail(directory_, reason_of(error.value()), kElsewhere);
+  if (fs::exists(status) && !fs::is_directory(status)) fail(directory_, "is a file", kElsewhere);
+  if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
     if (earlier == Earlier::go_on) {
       lock_ = lock_earlier(directory_);
       require_no_links(directory_);
       return;
     }
-    moved_aside_ = move_aside(directory_);
+    moved_aside_ = move_aside(real);
   }
-  make_directories_durably(directory_.string());
+  make_directories_durably(real.string());
   Lock lock = open_lock(directory_, O_RDWR | O_CREAT);
   if (lock.error != 0) fail_locked(directory_, lock.error, "choose another directory with --out");
   if (!lock.opened)

@@ -72,6 +72,7 @@ bool wants_parameters_of_none(const Tap& tap, const std::vector<TapSource>& sour
   const bool has_layer = std::ranges::any_of(layers, [&](const std::string& name) { return pattern.fits_layer(name); });
   const std::string& wrong = has_layer ? pattern.tensor : pattern.layer;
   const std::vector<std::string>& known = has_layer ? tensors : layers;
+  const bool names_layer = pattern.layer == "*" && nearest_name(wrong, tensors).empty();
   throw UserError(
       ExitCode::bad_config,
       Diagnostic{.place = tap.place,
@@ -81,8 +82,13 @@ bool wants_parameters_of_none(const Tap& tap, const std::vector<TapSource>& sour
                                                  wrong)
                                    : fmt::format("no layer of this network is called '{}'", wrong),
                  .path = path,
-                 .nearest = nearest_name(wrong, known),
-                 .known = known});
+                 .nearest = names_layer && !nearest_name(wrong, layers).empty() ? nearest_name(wrong, layers) + "/*"
+                                                                                : nearest_name(wrong, known),
+                 .known = known,
+                 .hint = pattern.layer == "*"
+                             ? fmt::format("a tap is TENSOR, or LAYER/TENSOR with one of the layers {}",
+                                           fmt::join(layers, ", "))
+                             : ""});
 }
 
 }  // namespace

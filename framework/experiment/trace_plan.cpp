@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/counted.h"
 #include "experiment/tensor_names.h"
 
 namespace backplane {
@@ -27,7 +28,7 @@ void TracePlan::look_at_steps(const StepRules& rules, const RecordedSteps& steps
     const std::string place = rules.place.text();
     warnings.push_back(fmt::format("{}{}{}: {}", place, place.empty() ? "" : ": ", path, what));
   };
-  const std::string length = fmt::format("the run has {} step{}", total_steps, total_steps == 1 ? "" : "s");
+  const std::string length = "the run has " + counted(total_steps, "step");
   if (!rules.is_empty() && steps.count() == 0) return warn("no step of the run is recorded: " + length);
   for (const std::int64_t step : rules.at)
     if (step > total_steps) warn(fmt::format("step {} is never reached: {}", step, length));

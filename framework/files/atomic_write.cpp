@@ -5,10 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/open_file.h"
 
 namespace backplane {
@@ -48,7 +47,7 @@ void sync_directory(const std::string& directory) {
   if (descriptor >= 0) ::close(descriptor);
   if (!synced)
     throw UserError(ExitCode::io,
-                    fmt::format("{}: fsync of the directory failed: {}", directory, std::strerror(reason)));
+                    fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)));
 }
 
 void replace_file_durably(TemporaryFile& finished, const std::string& path) {
@@ -60,24 +59,32 @@ void replace_file_durably(TemporaryFile& finished, const std::string& path) {
 
 void make_directories_durably(const std::string& path) {
   namespace fs = std::filesystem;
-  const fs::path directory = fs::absolute(path).lexically_normal();
-  if (fs::is_directory(directory)) {
-    // It may have been made by a process that died before this. A parent that is not ours to read was not ours to
-    // make it in.
-    if (::access(directory.parent_path().c_str(), R_OK) == 0) sync_directory(directory.parent_path().string());
-    return;
-  }
-  if (fs::exists(directory))
-    throw UserError(ExitCode::io, fmt::format("{}: is a file, not a directory", path),
+  const auto fail = [&](int reason) {
+    throw UserError(ExitCode::io, fmt::format("{}: the directory cannot be made: {}", path, reason_of(reason)),
                     "choose another directory with --out");
-  if (directory.has_parent_path() && directory.parent_path() != directory)
-    make_directories_durably(directory.parent_path().string());
+  };
   std::error_code error;
-  fs::create_directory(directory, error);
+  const fs::path directory = fs::absolute(path, error).lexically_normal();
   if (error)
-    throw UserError(ExitCode::io, fmt::format("{}: cannot be made: {}", path, error.message()),
-                    "choose another directory with --out");
-  sync_directory(directory.parent_path().string());
+    throw UserError(ExitCode::io, "the directory that this command was started in is gone or closed to you",
+                    "`cd` to another one, or name a full path with --out");
+  std::vector<fs::path> missing;
+  fs::path standing = directory;
+  fs::file_status status = fs::status(standing, error);
+  while (status.type() == fs::file_type::not_found && standing.has_relative_path()) {
+    missing.push_back(standing);
+    standing = standing.parent_path();
+    status = fs::status(standing, error);
+  }
+  if (!fs::status_known(status)) fail(error.value());
+  if (!fs::is_directory(status)) fail(ENOTDIR);
+  // It may have been made by a process that died before this. A parent that is not ours to read was not ours to make it
+  // in.
+  if (::access(standing.parent_path().c_str(), R_OK) == 0) sync_directory(standing.parent_path().string());
+  for (auto next = missing.rbegin(); next != missing.rend(); ++next) {
+    if (!fs::create_directory(*next, error) && error) fail(error.value());
+    sync_directory(next->parent_path().string());
+  }
 }
 
 }  // namespace backplane

@@ -16,7 +16,7 @@
 #include <fstream>
 #include <new>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/sandbox.h"
 
 namespace backplane {
@@ -167,7 +167,8 @@ class Child : public ChildInput {
  private:
   [[noreturn]] void fail_to_start() const {
     throw UserError(ExitCode::io,
-                    fmt::format("no process could be started to read '{}': {}", file_, std::strerror(errno)));
+                    fmt::format("no process could be started to read '{}': {}", file_, reason_of(errno)),
+                    remedy_of(errno));
   }
   [[noreturn]] void fail(std::string why) const {
     throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = file_}, .what = std::move(why)});

@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/system_error.h"
 
 namespace backplane {
 
@@ -49,13 +48,13 @@ OpenedFile open_if(const std::string& path, int flags, unsigned mode, const IsFi
       opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
     else
       opened.why =
-          opened.is_missing ? "there is no such file" : fmt::format("cannot be opened: {}", std::strerror(reason));
+          opened.is_missing ? "there is no such file" : fmt::format("cannot be opened: {}", reason_of(reason));
     return opened;
   }
   opened.file = Descriptor(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) {
-    opened.why = fmt::format("cannot be looked at: {}", std::strerror(errno));
+    opened.why = fmt::format("cannot be looked at: {}", reason_of(errno));
   } else if (!is_fine(status.st_mode)) {
     opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
   } else {
@@ -120,7 +119,7 @@ std::string read_all(const Descriptor& file, const std::string& path, std::size_
     bytes.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0 && reason == EINTR) continue;
     if (got < 0)
-      throw UserError(ExitCode::io, fmt::format("{}: cannot be read: {}", path, std::strerror(reason)),
+      throw UserError(ExitCode::io, fmt::format("{}: cannot be read: {}", path, reason_of(reason)),
                       "check the disk that it is on");
     if (got == 0) break;
   }

@@ -8,11 +8,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/descriptor.h"
 #include "files/temporary_file.h"
@@ -70,26 +69,30 @@ Destination find_place(const std::string& path, Existing existing) {
   if (::stat(path.c_str(), &status) == 0)
     place.earlier = status;
   else if (errno != ENOENT)
-    refuse(path, fmt::format("nothing can be written there: {}", std::strerror(errno)), "name another file");
+    refuse(path, fmt::format("nothing can be written there: {}", reason_of(errno)), "name another file");
   if (place.earlier && S_ISDIR(status.st_mode))
     refuse(path, "is a directory, where a file is to be written", "name a file in it");
   if (place.earlier && place.is_file() && existing == Existing::refuse)
     refuse(path, "there is such a file already", "name another file, or replace it with --force");
+  struct stat ignored {};  // the name of the temporary file is longer
+  if (place.is_file() && ::lstat((place.path.string() + ".tmp-0123456789abcdef").c_str(), &ignored) != 0 &&
+      errno == ENAMETOOLONG)
+    refuse(path, "nothing can be written there: " + reason_of(errno), remedy_of(errno));
   if (place.earlier && ::access(path.c_str(), W_OK) != 0)
-    refuse(path, fmt::format("is there already and cannot be written: {}", std::strerror(errno)), "name another file");
+    refuse(path, fmt::format("is there already and cannot be written: {}", reason_of(errno)), "name another file");
   if (place.is_file() && ::access(directory_of(place.path).c_str(), W_OK | X_OK) != 0)
-    refuse(path, fmt::format("nothing can be written there: {}", std::strerror(errno)),
+    refuse(path, fmt::format("nothing can be written there: {}", reason_of(errno)),
            "name a file in a directory that exists and is yours to write");
   return place;
 }
 
 void write_into(const Descriptor& file, const std::string& path, std::string_view bytes) {
-  if (!file) refuse(path, fmt::format("cannot be opened: {}", std::strerror(errno)), "name another file");
+  if (!file) refuse(path, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
-      refuse(path, fmt::format("write failed: {}", std::strerror(errno)),
+      refuse(path, fmt::format("write failed: {}", reason_of(errno)),
              "what is to read it may have ended, or is full");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }

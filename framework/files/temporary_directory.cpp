@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdlib>
 
-#include "base/error.h"
+#include "base/system_error.h"
 
 namespace backplane {
 

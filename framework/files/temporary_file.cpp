@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <vector>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/open_file.h"
 
 namespace backplane {
@@ -29,7 +29,7 @@ std::uint64_t random_number() {
   do got = ::getrandom(&number, sizeof number, 0);
   while (got < 0 && errno == EINTR);
   if (got != sizeof number)
-    throw UserError(ExitCode::io, fmt::format("the system gives no random numbers: {}", std::strerror(errno)));
+    throw UserError(ExitCode::io, fmt::format("the system gives no random numbers: {}", reason_of(errno)));
   return number;
 }
 
@@ -42,7 +42,7 @@ TemporaryFile::TemporaryFile(const std::string& target) {
   } while (!file_ && (errno == EINTR || errno == EEXIST));
   if (!file_) {
     const std::string failed = std::exchange(path_, {});
-    throw UserError(ExitCode::io, fmt::format("{}: open failed: {}", failed, std::strerror(errno)),
+    throw UserError(ExitCode::io, fmt::format("{}: open failed: {}", failed, reason_of(errno)),
                     "check free space and permissions of that directory");
   }
 }
@@ -97,7 +97,7 @@ void TemporaryFile::rename_to(const std::string& target) {
 }
 
 void TemporaryFile::fail(const char* call) const {
-  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path_, call, std::strerror(errno)),
+  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path_, call, reason_of(errno)),
                   "check free space and permissions of that directory");
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "inspect/overview.h"
 #include "inspect/text_table.h"
@@ -94,7 +95,7 @@ class Comparison {
       if (std::ranges::find(names_a, name) == names_a.end())
         differ(fmt::format("layer {} is in {} alone", name, b_.path()));
     std::erase_if(names_b, [&](const std::string& name) { return std::ranges::find(both, name) == both.end(); });
-    if (names_b != both) differ("the layers stand in another order");
+    if (names_b != both) differ("the layers are in another order");
     std::ranges::stable_sort(pairs_, {}, &Pair::order);
   }
 
@@ -138,7 +139,7 @@ class Comparison {
     }
     for (const auto& [record_a, record_b] : records_)
       if (a_.samples()[record_a] != b_.samples()[record_b]) {
-        differ(fmt::format("the samples of step {} are others", a_.steps()[record_a]));
+        differ(fmt::format("the two runs used different samples at step {}", a_.steps()[record_a]));
         break;
       }
   }
@@ -148,7 +149,7 @@ class Comparison {
     for (const std::int64_t step : file.steps())
       if (std::ranges::find(other.steps(), step) == other.steps().end()) alone.push_back(step);
     if (!alone.empty())
-      differ(fmt::format("{} records are in {} alone: steps {} to {}", alone.size(), file.path(), alone.front(),
+      differ(fmt::format("in {} alone: {}, steps {} to {}", file.path(), counted(alone.size(), "record"), alone.front(),
                          alone.back()));
   }
 
@@ -179,9 +180,11 @@ class Comparison {
     for (std::size_t axis = 0; axis < index.size(); ++axis)
       place += fmt::format("{}{} {}", axis == 0 ? "" : ", ",
                            pair.a->axes[axis].empty() ? fmt::format("axis {}", axis) : pair.a->axes[axis], index[axis]);
-    std::string text = printable(fmt::format("first difference: step {}, layer {}, {} [{}]", a_.steps()[record],
-                                             pair.layer, pair.a->name, place)) +
-                       "\n";
+    const bool is_of_batch = pair.a->place.starts_with("/probe/");
+    std::string text =
+        printable(fmt::format("first difference: step {}, {}, {} [{}]", a_.steps()[record],
+                              is_of_batch ? "in the input batch" : "layer " + pair.layer, pair.a->name, place)) +
+        "\n";
     const bool is_half = rules_of(*pair.a).is_half, is_float32 = pair.a->dtype == DType::float32;
     const int hex = is_half ? 4 : is_float32 ? 8 : 16;
     const int digits = is_half ? 5 : is_float32 ? 9 : 17;  // enough to tell any two numbers apart
@@ -236,7 +239,7 @@ class Comparison {
     }
     const std::string how = tolerance_ ? fmt::format("within {} ULPs", *tolerance_) : "bit for bit";
     std::string text = fmt::format("{} of {} tensors are equal {}", std::ssize(pairs_) - differing, pairs_.size(), how);
-    if (a_.is_trace()) text += fmt::format(", in {} records", records_.size());
+    if (a_.is_trace()) text += fmt::format(", in {}", counted(records_.size(), "record"));
     print_(fmt::format("{}; {} elements were compared\n", text, elements));
   }
 

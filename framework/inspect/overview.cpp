@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "inspect/statistics.h"
@@ -50,21 +52,23 @@ std::string checkpoint_head(const TensorFile& file) {
     const auto found = map.find(name);
     return found == map.end() ? std::string("?") : fmt::format("{:.9g}", static_cast<double>(found->second));
   };
+  const auto found = file.integers().find("batch_size");
+  const auto batch_size = found == file.integers().end() ? std::nullopt : std::optional(found->second);
   return fmt::format(
-             "checkpoint after {} steps: parameters as they are then; z, a, delta and gradients of the batch of step "
+             "checkpoint after {}: parameters as they are then; z, a, delta and gradients of the batch of step "
              "{}, "
              "made by them\n",
-             file.steps()[0], file.steps()[0] + 1) +
-         fmt::format("weights  {}\nC        {}   (mean loss of that batch of {} samples; {} of them are stored)\n",
+             counted(file.steps()[0], "step"), file.steps()[0] + 1) +
+         fmt::format("weights  {}\nC        {}   (mean loss of that batch of {}; {} of them stored)\n",
                      printable(file.weights_digest()), number(file.numbers(), "batch_loss"),
-                     number(file.integers(), "batch_size"), file.samples()[0].size());
+                     batch_size ? counted(*batch_size, "sample") : "? samples", file.samples()[0].size());
 }
 
 std::string trace_head(const TensorFile& file) {
-  std::string text = fmt::format("trace of {} records", file.steps().size());
+  std::string text = fmt::format("trace of {}", counted(file.steps().size(), "record"));
   if (!file.steps().empty())
-    text += fmt::format(", steps {} to {}, {} samples each", file.steps().front(), file.steps().back(),
-                        file.samples()[0].size());
+    text += fmt::format(", steps {} to {}, {} each", file.steps().front(), file.steps().back(),
+                        counted(file.samples()[0].size(), "sample"));
   text += ": z, a and delta of the batch of a step, the weights that made them, the gradients that followed\n";
   if (file.is_being_written())
     text +=
@@ -184,8 +188,8 @@ const FileLayer& find_layer(const TensorFile& file, const std::string& name) {
 void print_recorded_statistics(const TensorFile& file, const std::string& layer, bool all, const Print& print) {
   const std::vector<std::size_t> records = thinned(file.steps().size(), all ? file.steps().size() : kMostRecords);
   if (records.empty()) return;
-  print(fmt::format("\nstatistics at {} steps, {} to {}, over all samples of the batch\n", file.steps().size(),
-                    file.steps().front(), file.steps().back()));
+  print(fmt::format("\nstatistics at {}, {} to {}, over all samples of the batch\n",
+                    counted(file.steps().size(), "step"), file.steps().front(), file.steps().back()));
   for (const FileLayer& each : file.layers()) {
     if (!layer.empty() && each.name != layer) continue;
     print(fmt::format("\nlayer {}\n", printable(each.name)));

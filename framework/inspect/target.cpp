@@ -1,11 +1,13 @@
 #include "inspect/target.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "checkpoint/manifest.h"
 #include "files/digest.h"
 
@@ -60,8 +62,11 @@ Target find_target(const std::string& path) {
     throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, why),
                     "name RUN/checkpoints/step-<8 digits>.h5, RUN/trace.h5, or the directory RUN of a run");
   };
-  if (fs::is_regular_file(path, error)) return target;
-  if (!fs::is_directory(path, error)) refuse_missing("no such file or run");
+  const fs::file_status status = fs::status(path, error);
+  if (error) refuse_missing(error.value() == ENOENT ? "no such file or run" : reason_of(error.value()));
+  if (fs::exists(status) && ::access(path.c_str(), R_OK) != 0) throw cannot_read(path, errno);
+  if (fs::is_regular_file(status)) return target;
+  if (!fs::is_directory(status)) refuse_missing("neither a regular file nor a directory");
   target.is_run = true;
   const auto find = [&](const char* name) -> std::optional<std::string> {
     const fs::path file = fs::path(path) / name;

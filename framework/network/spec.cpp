@@ -73,7 +73,7 @@ void check_name(const std::string& name, const Place& place) {
                    std::isalnum(static_cast<unsigned char>(name[0]));
   if (!fit)
     throw UserError(ExitCode::bad_config, Diagnostic{.place = place,
-                                                     .what = fmt::format("'{}' is no name for a layer", name),
+                                                     .what = fmt::format("'{}' is not a valid layer name", name),
                                                      .hint = "up to 64 letters, digits, '_', '-' and '.', beginning "
                                                              "with a letter or digit; 'data' is taken by the input"});
 }

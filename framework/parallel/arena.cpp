@@ -1,16 +1,21 @@
 #include "parallel/arena.h"
 
+#include <fmt/format.h>
 #include <omp.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 
 #include <algorithm>
+#include <future>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <system_error>
+#include <thread>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "parallel/race_annotations.h"
 
 namespace backplane {
@@ -67,9 +72,25 @@ Limits& limits() {
   return all;
 }
 
-/// Looked at before oneTBB sees it, which would end the process.
+/// Looked at before oneTBB sees it, which would end the process: the number, and whether so many threads can be
+/// started. They are started here and end at once.
 int checked(int threads) {
   BP_ASSERT(threads >= 1);
+  std::vector<std::thread> trial;
+  std::promise<void> end;
+  const std::shared_future<void> ended = end.get_future().share();
+  int refusal = 0;
+  try {
+    while (std::ssize(trial) < threads) trial.emplace_back([ended] { ended.wait(); });
+  } catch (const std::system_error& error) {
+    refusal = error.code().value();
+  }
+  end.set_value();
+  for (std::thread& thread : trial) thread.join();
+  if (refusal != 0)
+    throw UserError(ExitCode::io,
+                    fmt::format("{} threads cannot be started, only {}: {}", threads, trial.size(), reason_of(refusal)),
+                    remedy_of(refusal));
   return threads;
 }
 

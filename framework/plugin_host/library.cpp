@@ -2,16 +2,18 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <set>
 
-#include "base/error.h"
 #include "base/printable.h"
+#include "base/system_error.h"
 #include "files/digest.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/elf_file.h"
@@ -280,12 +282,14 @@ std::vector<Table> adopt_types(TableCheck& check, const std::string& noun, const
 Library load_library(const std::string& given, Trial trial) {
   std::error_code error;
   const std::string path = std::filesystem::weakly_canonical(given, error).string();
-  if (!std::filesystem::is_regular_file(path, error))
-    throw UserError(
-        ExitCode::no_input,
-        fmt::format("plug-in {}: {}", given,
-                    std::filesystem::exists(path, error) ? "this is not a regular file" : "there is no such file"),
-        "`backplane plugin list` shows what was found and where");
+  const auto status = std::filesystem::status(given, error);
+  const auto fail = [&](const std::string& why) {
+    throw UserError(ExitCode::no_input, fmt::format("plug-in {}: {}", given, why),
+                    "`backplane plugin list` shows what was found and where");
+  };
+  if (error) fail(error.value() == ENOENT ? "there is no such file" : reason_of(error.value()));
+  if (!std::filesystem::is_regular_file(status)) fail("this is not a regular file");
+  if (::access(path.c_str(), R_OK) != 0) fail(reason_of(errno));
   if (const std::string why = why_not_loadable(path); !why.empty())
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 

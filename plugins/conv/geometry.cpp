@@ -56,7 +56,12 @@ std::string text_of(Kind kind, const Sample& sample) {
 
 Sample sample_of(Kind kind, const bp::Dims& dims) {
   if (kind == Kind::image) {
-    if (dims.size() != 3) throw bp::Error("wants images [H, W, C], got " + bp::to_string(dims));
+    if (dims.size() == 2)  // most likely pictures of one channel
+      throw bp::Error("wants images [H, W, C], got " + bp::to_string(dims) + "; put `reshape: {shape: [" +
+                      std::to_string(dims[0]) + ", " + std::to_string(dims[1]) + ", 1]}` before it");
+    if (dims.size() != 3)
+      throw bp::Error("wants images [H, W, C], got " + bp::to_string(dims) +
+                      "; `reshape: {shape: [H, W, C]}` before it makes them");
     return {.height = dims[0], .width = dims[1], .channels = dims[2]};
   }
   if (dims.size() != 2) throw bp::Error("wants sequences [T, F], got " + bp::to_string(dims));

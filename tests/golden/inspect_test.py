@@ -243,7 +243,7 @@ class Files(InFolder):
             del file["config"]
             file["config"] = np.bytes_(text + b"# changed")
         for change, code, words in ((reverse, 1, "the layers stand in another order"),
-                                    (other_samples, 1, "the samples of step 15 are others"),
+                                    (other_samples, 1, "the two runs used different samples at step 15"),
                                     (configure, 0, "the configurations differ; what they led to is compared")):
             found, text = self.diff(self.checkpoint, self.copy(self.checkpoint, change))
             self.assertEqual(found, code, text)
@@ -253,7 +253,7 @@ class Files(InFolder):
         other = self.run_experiment(self.text, "other", "--set", "train.steps=12")
         code, text = self.diff(self.run_folder, other)
         self.assertEqual(code, 1)
-        self.assertIn("3 records are in", text)
+        self.assertIn("alone: 3 records, steps", text)
         self.assertIn("checkpoints of step 10, the newest that both have", text)
         self.assertIn("22 of 22 tensors are equal bit for bit;", text)
 

@@ -255,10 +255,10 @@ TEST(ConfigSchema, DefaultsThatDoNotFitAreOurFault) {
 TEST(ConfigSchema, MapNamesUnknownAndMissingKeys) {
   const Schema document = Schema::map().required("train", training(), "how to train");
   EXPECT_EQ(checked("train: {epoch: 3}\n", document),
-            "78 f:1:1: error: missing key 'epochs'\n  train\n  hint: passes over the data\n"
+            "78 f:1:1: error: missing key 'epochs'\n  train\n  hint: `epochs`: passes over the data; for example epochs: 64\n"
             "f:1:9: error: unknown key 'epoch'\n  train\n"
             "  did you mean 'epochs'?   known: epochs, batch_size, seed, clip");
-  EXPECT_EQ(checked("", document), "78 f:1:1: error: missing key 'train'\n  hint: how to train");
+  EXPECT_EQ(checked("", document), "78 f:1:1: error: missing key 'train'\n  hint: `train`: how to train");
   EXPECT_EQ(checked("train: epochs:3\n", document),
             "78 f:1:8: error: expected a map, got 'epochs:3'\n  train\n  hint: write a space after the colon");
   EXPECT_EQ(checked("[1]", document), "78 f:1:1: error: expected a map, got a list");
@@ -279,7 +279,7 @@ TEST(ConfigSchema, ChoiceTakesItsLongForm) {
       {"{adam: {}}", "{adam: {lr: 1e-3}}"},
       {"{sgd: {lr: 0.1}}", "{sgd: {lr: 0.1, momentum: 0.9}}"},
       {"adm", "error: unknown optimizer 'adm'\n  a\n  did you mean 'adam'?   known: sgd, adam"},
-      {"sgd", "error: missing key 'lr'\n  a\n  hint: learning rate"},
+      {"sgd", "error: missing key 'lr'\n  a\n  hint: `lr`: learning rate"},
       {"[adam]", "error: expected one optimizer (its name, or a map with one key), got a list\n  a"},
       {"{}", "error: expected one optimizer (its name, or a map with one key), got an empty map\n  a"},
   });
@@ -291,7 +291,7 @@ TEST(ConfigSchema, ChoiceTakesItsLongForm) {
   EXPECT_EQ(checked("a: {adam: {l: 1}}", document),
             "78 f:1:12: error: unknown key 'l'\n  a\n  did you mean 'lr'?   known: lr");
   EXPECT_EQ(checked("a: {adam: 3}", document), "78 f:1:11: error: expected a map, got '3'\n  a");
-  EXPECT_EQ(checked("a: {sgd: }", document), "78 f:1:5: error: missing key 'lr'\n  a\n  hint: learning rate");
+  EXPECT_EQ(checked("a: {sgd: }", document), "78 f:1:5: error: missing key 'lr'\n  a\n  hint: `lr`: learning rate");
   EXPECT_EQ(checked("a: {adam: {}, sgd: {}}", document),
             "78 f:1:15: error: expected one optimizer, got 2 keys: 'adam', 'sgd'\n  a");
   EXPECT_EQ(checked("a:\n  adam:\n  lr: 1\n", document),
@@ -344,7 +344,7 @@ TEST(ConfigSchema, ReportsAllFindingsInTheOrderOfTheDocument) {
                               .required("optimizer", optimizer(), "")
                               .required("name", Schema::text(), "of the run");
   EXPECT_EQ(checked("optimizer: adm\ntrain:\n  epochs: 0\n  x: 1\n  batch_size: many\n", document),
-            "78 f:1:1: error: missing key 'name'\n  hint: of the run\n"
+            "78 f:1:1: error: missing key 'name'\n  hint: `name`: of the run\n"
             "f:1:12: error: unknown optimizer 'adm'\n  optimizer\n  did you mean 'adam'?   known: sgd, adam\n"
             "f:3:11: error: must be at least 1, got 0\n  train.epochs\n"
             "f:4:3: error: unknown key 'x'\n  train\n  known: epochs, batch_size, seed, clip\n"
@@ -372,9 +372,10 @@ TEST(ConfigSchema, NamesTheWordOfAnOverride) {
             "78 word 4: error: 'epochs' has no value, expected a whole number\n  train.epochs");
   EXPECT_EQ(error_with("train.batch=x"), "78 word 4: error: unknown key 'batch'\n  train\n"
                                          "  did you mean 'batch_size'?   known: epochs, batch_size, seed, clip");
-  EXPECT_EQ(error_with("train={}"), "78 word 4: error: missing key 'epochs'\n  train\n  hint: passes over the data");
+  EXPECT_EQ(error_with("train={}"), "78 word 4: error: missing key 'epochs'\n  train\n  hint: `epochs`: passes over the data; for example epochs: 64");
   EXPECT_EQ(error_with("optimizer.sgd.lr=1"),
-            "78 word 4: error: expected one optimizer, got 2 keys: 'adam', 'sgd'\n  optimizer");
+            "78 word 4: error: expected one optimizer, got 2 keys: 'adam', 'sgd'\n  optimizer\n"
+            "  hint: to choose another one, set it as a whole: --set 'optimizer={sgd: {lr: 1}}'");
 }
 
 TEST(ConfigSchema, CopiesDoNotShareChanges) {

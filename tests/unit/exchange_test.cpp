@@ -266,7 +266,7 @@ TEST_F(InitialWeightsOf, ASequentialOfPyTorchAreRenamed) {
   snapshot.layers[1].name = "10.inner";
   const std::string path = file(build_weight_file(snapshot, WeightFormat::safetensors, WeightNames::pytorch));
   const std::string error = error_of({.file = path, .renames = {}});
-  EXPECT_NE(error.find("'0.weight' is nothing that this network has"), std::string::npos) << error;
+  EXPECT_NE(error.find("this network has no parameter '0.weight'"), std::string::npos) << error;
   EXPECT_NE(error.find("has no 'logits.b', which has shape [4]"), std::string::npos) << error;
   EXPECT_NE(error.find("these would do: --rename 0=hidden --rename 10.inner=logits"), std::string::npos) << error;
 

@@ -1,0 +1,73 @@
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "base/counted.h"
+#include "base/printable.h"
+#include "base/suggest.h"
+#include "base/system_error.h"
+
+namespace backplane {
+namespace {
+
+TEST(NearestName, KnowsSlipsWordsAndInitials) {
+  const std::vector<std::string> losses{"squared_error", "mean_squared_error", "softmax_cross_entropy",
+                                        "binary_cross_entropy"};
+  EXPECT_EQ(nearest_name("cross_entropy", losses), "softmax_cross_entropy");
+  EXPECT_EQ(nearest_name("crossentropy", losses), "");
+  EXPECT_EQ(nearest_name("MSE", losses), "mean_squared_error");
+  EXPECT_EQ(nearest_name("bce", losses), "binary_cross_entropy");
+  EXPECT_EQ(nearest_name("error", losses), "squared_error");
+  EXPECT_EQ(nearest_name("sotfmax_cross_entropy", losses), "softmax_cross_entropy");
+  EXPECT_EQ(nearest_name("hinge", losses), "");
+}
+
+TEST(Diagnostic, NothingInItLooksLikeAnotherLineOrReachesTheTerminal) {
+  const Diagnostic finding{.place = {"a\n.yaml", 1, 2}, .what = "b\x1b[31m", .path = "c\xe9", .hint = "d\ne"};
+  EXPECT_EQ(finding.text(), "a\\x0a.yaml:1:2: error: b\\x1b[31m\n  c\\xe9\n  hint: d\\x0ae");
+}
+
+TEST(Counted, OneIsSingular) {
+  EXPECT_EQ(counted(1, "sample"), "1 sample");
+  EXPECT_EQ(counted(std::size_t{0}, "sample"), "0 samples");
+  EXPECT_EQ(counted(2, "sample"), "2 samples");
+}
+
+TEST(SystemError, EveryErrnoHasWords) {
+  for (int error = 1; error < 140; ++error) {
+    EXPECT_FALSE(reason_of(error).empty()) << error;
+    EXPECT_EQ(printable(reason_of(error)), reason_of(error)) << error;
+  }
+}
+
+TEST(SystemError, PermissionIsNotAbsence) {
+  EXPECT_EQ(reason_of(EACCES), "permission denied");
+  EXPECT_EQ(reason_of(ENOENT), "there is no such file or directory");
+  EXPECT_EQ(reason_of(ELOOP), "symbolic links lead in a circle");
+  EXPECT_EQ(reason_of(ECHILD), "No child processes (ECHILD)");
+}
+
+TEST(SystemError, WhatTheUserMayNotReadIsMissingInputAndABrokenDiskIsNot) {
+  for (const int error : {ENOENT, EACCES, ENOTDIR, EISDIR, ENAMETOOLONG, ELOOP})
+    EXPECT_EQ(code_of_reading(error), ExitCode::no_input) << error;
+  for (const int error : {EIO, EMFILE, ENOMEM, EROFS, ECHILD}) EXPECT_EQ(code_of_reading(error), ExitCode::io) << error;
+}
+
+TEST(SystemError, SaysPathReasonAndRemedy) {
+  const UserError error = system_error(ExitCode::io, "a/b", "cannot be written", ENOSPC);
+  EXPECT_STREQ(error.what(), "error: a/b: cannot be written: the disk is full\n  hint: make room on that disk");
+}
+
+TEST(SystemError, ExceptionsOfTheStandardLibraryKeepTheirPath) {
+  const std::filesystem::filesystem_error thrown("status", "a/b", std::error_code(ELOOP, std::system_category()));
+  const UserError error = system_error(thrown);
+  EXPECT_EQ(error.code(), ExitCode::io);
+  EXPECT_EQ(error.diagnostics().front().what, "a/b: the system refused: symbolic links lead in a circle");
+  EXPECT_EQ(system_error(std::system_error(EAGAIN, std::system_category())).diagnostics().front().what,
+            "the system refused what the program needs: the system has nothing to spare for it at the moment");
+}
+
+}  // namespace
+}  // namespace backplane
