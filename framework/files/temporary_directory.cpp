@@ -20,7 +20,9 @@ fs::path parent_of_all() {
   const fs::path path = named != nullptr && *named != '\0' ? named : "/tmp";
   std::error_code error;
   if (!fs::is_directory(path, error))
-    throw UserError(ExitCode::io, fmt::format("{}: there is no such directory for temporary files", path.string()),
+    throw UserError(ExitCode::io,
+                    fmt::format("{}: there is no such directory for temporary files{}", path.string(),
+                                error && error.value() != ENOENT ? ": " + reason_of(error.value()) : ""),
                     kRemedy);
   return path;
 }
@@ -31,7 +33,8 @@ TemporaryDirectory::TemporaryDirectory(const std::string& name) {
   const fs::path below = parent_of_all();
   std::string pattern = (below / (name + "-XXXXXX")).string();
   if (::mkdtemp(pattern.data()) == nullptr)
-    throw UserError(ExitCode::io, fmt::format("{}: no directory can be made there", below.string()), kRemedy);
+    throw UserError(ExitCode::io,
+                    fmt::format("{}: no directory can be made there: {}", below.string(), reason_of(errno)), kRemedy);
   path_ = pattern;
 }
 
