@@ -44,7 +44,7 @@ class Streams(InFolder):
         return [["inspect", "alone"], ["inspect", "alone", "--json"], ["inspect", self.checkpoint],
                 ["diff", "alone", "alone"], ["plugin", "list"], ["plugin", "inspect", "dense"],
                 ["check", self.file, "--elements", "2"], ["replay", self.checkpoint],
-                ["export", self.checkpoint, "--to", "npz", "--out", "weights.npz"],
+                ["export", self.checkpoint, "--to", "npz", "--out", "weights.npz", "--force"],
                 ["verify-resume", self.file, "--steps", "3"], ["run", self.file, "--dry-run"], ["--help"], ["--version"],
                 ["run", "--help"], ["bench", self.file, "--threads", "1", "--repetitions", "3"]]
 
@@ -63,7 +63,7 @@ class Streams(InFolder):
         for words in self.commands():
             done = self.shell(words, ">/dev/full")
             self.assertEqual(done.returncode, IO, f"{words}: {done.stderr}")
-            self.assertIn("No space left on device", done.stderr, words)
+            self.assertIn("the disk is full", done.stderr, words)
 
     def test_closed_and_full_streams_end_no_command_badly(self):
         for words, redirection in itertools.product(self.commands(), ("<&-", ">&-", "2>&-", "2>/dev/full", ">&- 2>&-")):

@@ -242,7 +242,7 @@ class Files(InFolder):
             text = file["config"][()]
             del file["config"]
             file["config"] = np.bytes_(text + b"# changed")
-        for change, code, words in ((reverse, 1, "the layers stand in another order"),
+        for change, code, words in ((reverse, 1, "the layers are in another order"),
                                     (other_samples, 1, "the two runs used different samples at step 15"),
                                     (configure, 0, "the configurations differ; what they led to is compared")):
             found, text = self.diff(self.checkpoint, self.copy(self.checkpoint, change))

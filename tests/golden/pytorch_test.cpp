@@ -93,7 +93,9 @@ TEST_P(PyTorchStep, GivesEveryTensor) {
   }
   const Score score = lab.trainer.evaluate(lab.model.data.train);
   expect_close({score.loss}, expected.at("loss"), "loss", tolerance());
-  if (expected.contains("accuracy")) EXPECT_EQ(score.accuracy, expected["accuracy"].get<double>());
+  if (expected.contains("accuracy")) {
+    EXPECT_EQ(score.accuracy, expected["accuracy"].get<double>());
+  }
 }
 
 TEST_P(PyTorchSteps, GiveTheParameters) {

@@ -246,7 +246,7 @@ TEST_F(ConfigFile, ThatCannotBeReadIsNoInput) {
             "66 error: cannot read '" + folder_ + "': it is a directory, not a regular file");
   // Opens, but its first page cannot be read: what a failing disk looks like.
   EXPECT_EQ(error_of([&] { parse_file("/proc/self/mem"); }),
-            "74 error: /proc/self/mem: cannot be read: Input/output error\n  hint: check the disk that it is on");
+            "74 error: /proc/self/mem: cannot be read: input or output failed\n  hint: check the disk that it is on");
 }
 
 }  // namespace

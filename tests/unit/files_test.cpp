@@ -67,7 +67,7 @@ TEST(WriteFileAtomically, NamesTheCallThatFailed) {
   const TemporaryFolder folder("write");
   const std::string error = user_error_of([&] { write_file_atomically(folder.path("no/such/file"), "x"); });
   EXPECT_TRUE(error.starts_with("74 ")) << error;
-  EXPECT_NE(error.find("open failed: No such file or directory"), std::string::npos) << error;
+  EXPECT_NE(error.find("open failed: there is no such file or directory"), std::string::npos) << error;
   EXPECT_TRUE(names_in(folder.path()).empty());
 }
 
