@@ -20,7 +20,8 @@ function(bp_add_plugin name)
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   # Archives linked in keep their symbols to themselves. Undefined symbols are an error at link time, except under
   # sanitizers, whose run time is found in the host program.
-  target_link_options(${name}_plugin PRIVATE -Wl,--exclude-libs,ALL)
+  # Symbols are bound at once, as the host asks for anyway, and the tables of their addresses are read-only after that.
+  target_link_options(${name}_plugin PRIVATE -Wl,--exclude-libs,ALL -Wl,-z,relro,-z,now)
   if(NOT BP_SANITIZE)
     target_link_options(${name}_plugin PRIVATE -Wl,-z,defs)
   endif()

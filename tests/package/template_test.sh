@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cp -r "$source/plugins/template" "$work/stretch"  # outside the tree: nothing of it can be reached by accident
 mkdir "$work/beside"
 echo 'extern "C" int beside() { return 1; }' > "$work/beside/beside.cpp"
-"$compiler" -shared -fPIC -Wl,-soname,libbeside.so.1 "$work/beside/beside.cpp" -o "$work/beside/libbeside.so"
+"$compiler" -shared -fPIC -Wl,-soname,libbeside.so.1,-z,relro,-z,now "$work/beside/beside.cpp" -o "$work/beside/libbeside.so"
 ln -s libbeside.so "$work/beside/libbeside.so.1"
 sed -i "s|SOURCES stretch.cpp|SOURCES stretch.cpp beside.cpp DEPENDS $work/beside/libbeside.so|" "$work/stretch/CMakeLists.txt"
 echo 'extern "C" int beside(); int stretch_needs() { return beside(); }' > "$work/stretch/beside.cpp"

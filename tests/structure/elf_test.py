@@ -6,6 +6,7 @@
   is the current directory, where anybody may have laid a library. None lies below a folder of --not-below.
 - Libraries are needed by name, not by path.
 - No stack is executable, and no code is written to when it is loaded.
+- Symbols are bound when it is loaded, and the tables of their addresses are read-only after that.
 """
 import argparse
 import os
@@ -13,16 +14,17 @@ import pathlib
 import struct
 import sys
 
-PT_LOAD, PT_DYNAMIC, PT_GNU_STACK = 1, 2, 0x6474E551
-DT_NEEDED, DT_STRTAB, DT_RPATH, DT_TEXTREL, DT_RUNPATH, DT_FLAGS = 1, 5, 15, 22, 29, 30
-DF_TEXTREL, PF_X = 4, 1
+PT_LOAD, PT_DYNAMIC, PT_GNU_STACK, PT_GNU_RELRO = 1, 2, 0x6474E551, 0x6474E552
+DT_NEEDED, DT_STRTAB, DT_RPATH, DT_TEXTREL, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1 = 1, 5, 15, 22, 29, 30, 0x6FFFFFFB
+DF_TEXTREL, DF_BIND_NOW, DF_1_NOW, PF_X = 4, 8, 1, 1
 ET_EXEC, ET_DYN = 2, 3
 
 
 def elf_files(folder):
-    """Programs and shared libraries; object files have no say in how they are loaded."""
+    """Programs and shared libraries that are built, but for those with which CMake tries the compiler. Object files have no
+    say in how they are loaded."""
     for path in sorted(pathlib.Path(folder).rglob("*")):
-        if path.is_symlink() or not path.is_file() or "CompilerIdC" in str(path):
+        if path.is_symlink() or not path.is_file() or "CMakeFiles" in path.parts:
             continue
         with path.open("rb") as file:
             head = file.read(20)
@@ -74,6 +76,11 @@ def findings(path, forbidden):
     stacks = [flags for kind, flags, *_ in segments(image) if kind == PT_GNU_STACK]
     if entries and (not stacks or any(flags & PF_X for flags in stacks)):
         yield "has an executable stack"
+    is_bound = any(tag == DT_FLAGS and value & DF_BIND_NOW or tag == DT_FLAGS_1 and value & DF_1_NOW
+                   for tag, value in entries)
+    has_relro = any(kind == PT_GNU_RELRO for kind, *_ in segments(image))
+    if entries and not (is_bound and has_relro):
+        yield "leaves the table of its functions writable (link with -z relro -z now)"
 
 
 def main():
