@@ -45,7 +45,7 @@ void expect_equal(const StoredTensor& tensor, const std::string& path) {
 TEST(FormatVersion1, OfCheckpointsIsReadToTheLastNumber) {
   const Snapshot snapshot = golden();
   EXPECT_EQ(snapshot.step, values()["attributes"]["step"]);
-  EXPECT_EQ(snapshot.weights_digest, values()["attributes"]["weights_digest"]);
+  EXPECT_EQ(snapshot.weights_digest, values()["attributes"]["weights_digest"].get<std::string>());
   EXPECT_EQ(snapshot.config, values()["data"]["/config"]);
   EXPECT_EQ(snapshot.environment, values()["data"]["/environment"]);
   EXPECT_EQ(snapshot.sample_indices, numbers<std::int64_t>("/scales/sample"));

@@ -34,7 +34,7 @@ struct Pick {
   }
   void plan(bp::Plan& plan) const {
     if (plan.input(0).size() != 1) throw bp::Error("wants vectors");
-    const std::int64_t extent = plan.input(0).back();
+    const std::int64_t extent = plan.input(0)[0];
     for (const std::int64_t column : columns)
       if (column + first() < 0 || column + first() >= extent)
         throw bp::Error("column " + std::to_string(column + first()) + " is beyond an input of " +
