@@ -46,8 +46,8 @@ TEST(FormatVersion1, OfCheckpointsIsReadToTheLastNumber) {
   const Snapshot snapshot = golden();
   EXPECT_EQ(snapshot.step, values()["attributes"]["step"]);
   EXPECT_EQ(snapshot.weights_digest, values()["attributes"]["weights_digest"].get<std::string>());
-  EXPECT_EQ(snapshot.config, values()["data"]["/config"]);
-  EXPECT_EQ(snapshot.environment, values()["data"]["/environment"]);
+  EXPECT_EQ(snapshot.config, values()["data"]["/config"].get<std::string>());
+  EXPECT_EQ(snapshot.environment, values()["data"]["/environment"].get<std::string>());
   EXPECT_EQ(snapshot.sample_indices, numbers<std::int64_t>("/scales/sample"));
   EXPECT_EQ(snapshot.losses, numbers<double>("/probe/loss"));
   expect_equal(snapshot.input, "/probe/input");
