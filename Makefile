@@ -2,7 +2,7 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
-ROOT   ?= $(BUILD)/debian13
+ROOT   ?= $(BUILD)-debian13
 
 .PHONY: run test test-long test-debian13 build install packages
 

@@ -28,12 +28,12 @@ int exit_with(ExitCode code) {
   return static_cast<int>(code);
 }
 
-/// What a command ends with once its results are printed: they are part of what was asked for.
+/// What a command ends with once its results are printed. Ones that are lost make an error of a success, and hide no
+/// other code; a reader that went had seen enough (`| head`).
 ExitCode after_printing(ExitCode code) {
-  if (have_results_arrived()) return code;
-  if (errno != EPIPE)  // else the reader has seen enough: `| head`
-    say("error: the results could not be written to stdout: {}\n", reason_of(errno));
-  return ExitCode::io;
+  if (have_results_arrived() || errno == EPIPE) return code;
+  say("error: the results could not be written to stdout: {}\n", reason_of(errno));
+  return code == ExitCode::ok ? ExitCode::io : code;
 }
 
 int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
@@ -70,7 +70,7 @@ int run(int argc, char** argv) {
     return report_usage(app, error, words);
   }
   const ExitCode code = action();
-  return exit_with(code == ExitCode::stopped ? code : after_printing(code));
+  return exit_with(after_printing(code));
 }
 
 }  // namespace

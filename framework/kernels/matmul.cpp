@@ -47,15 +47,19 @@ struct KeyHash {
   }
 };
 
+dnnl::memory::desc matrix(std::int64_t rows, std::int64_t columns, std::int64_t transposed, std::int64_t leading) {
+  dnnl::memory::dims strides = transposed != 0 ? dnnl::memory::dims{1, leading} : dnnl::memory::dims{leading, 1};
+  // A row or column with gaps. oneDNN 3.7 takes a stride of 1 for that of the elements, also where it is that of an
+  // axis with one place.
+  if (rows == 1 && strides[1] != 1) strides[0] = columns * strides[1];
+  if (columns == 1 && strides[0] != 1) strides[1] = rows * strides[0];
+  return {{rows, columns}, dnnl::memory::data_type::f32, strides};
+}
+
 Primitive make_primitive(const dnnl::engine& engine, const Key& key) {
   const auto [M, N, K, transpose_a, lda, transpose_b, ldb, add, ldc] = key;
-  const auto strides = [](std::int64_t transposed, std::int64_t leading) {
-    return transposed != 0 ? dnnl::memory::dims{1, leading} : dnnl::memory::dims{leading, 1};
-  };
-  const auto f32 = dnnl::memory::data_type::f32;
-  const dnnl::memory::desc a({M, K}, f32, strides(transpose_a, lda));
-  const dnnl::memory::desc b({K, N}, f32, strides(transpose_b, ldb));
-  const dnnl::memory::desc c({M, N}, f32, strides(0, ldc));
+  const dnnl::memory::desc a = matrix(M, K, transpose_a, lda), b = matrix(K, N, transpose_b, ldb),
+                           c = matrix(M, N, 0, ldc);
   dnnl::primitive_attr attributes;
   if (add != 0) {
     dnnl::post_ops add_to_c;

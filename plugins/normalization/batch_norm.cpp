@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "kernels/multiversion.h"
 #include "normalization/normalization.h"
@@ -43,10 +42,9 @@ struct Sums {
   Sums(Number* numbers, std::int64_t F) : n(numbers[0]), x(numbers + 1), square(x + kPieces * F), stride(F) {}
   static std::int64_t size(std::int64_t F) { return 1 + 2 * kPieces * F; }
 
-  Twofold mean(std::int64_t f) const { return join_pieces(x + f, stride) / n; }
-  /// Σ (x − mean)²
-  double deviation(std::int64_t f) const {
-    const Twofold sum = join_pieces(x + f, stride);
+  Twofold sum(std::int64_t f) const { return join_pieces(x + f, stride); }
+  /// Σ (x − mean)², given Σ x.
+  double deviation(std::int64_t f, const Twofold& sum) const {
     const Twofold rest = join_pieces(square + f, stride) + -(sum * sum / n);
     return std::max(rest.hi, 0.0);  // in this order: NaN stays NaN, since a divergence must show
   }
@@ -62,6 +60,20 @@ BP_MULTIVERSION void add_shifted(std::int64_t F, const double* x0, const double*
     const Twofold offset = exact_product(to.n, x0[f]), part{sum[f], 0.0}, base{x0[f], 0.0};
     add_pieces(offset + part, to.x + f, F);
     add_pieces(base * (offset + part + part) + Twofold{square[f], 0.0}, to.square + f, F);
+  }
+}
+
+/// μ as mean + rest, and 1/√(σ² + ε), of the whole batch. Each slice asks for them anew.
+template <class T>
+BP_MULTIVERSION void find_moments(const Sums<double>& batch, double epsilon, T* __restrict mean,
+                                  double* __restrict rest, T* __restrict inverse) {
+  const std::int64_t F = batch.stride;
+  const double n = batch.n;
+  for (std::int64_t f = 0; f < F; ++f) {
+    const Twofold sum = batch.sum(f), mu = sum / n;
+    mean[f] = static_cast<T>(mu.hi);
+    rest[f] = (mu.hi - mean[f]) + mu.lo;
+    inverse[f] = static_cast<T>(1.0 / std::sqrt(batch.deviation(f, sum) / n + epsilon));
   }
 }
 
@@ -217,18 +229,18 @@ BatchNorm::Moments<T> BatchNorm::moments(const bp::Call<T>& call) const {
   auto* sums = static_cast<double*>(call.workspace());
   T* arrays = reinterpret_cast<T*>(sums + 3 * F);
   const Moments<T> moments{sums, sums + 2 * F, arrays, arrays + F, arrays + 2 * F, {arrays + 3 * F, arrays + 4 * F}};
-  std::optional<Sums<double>> batch;
-  if (call.training()) batch.emplace(call.forward_sums(), F);
-  if (batch && batch->n < 2)
-    throw bp::Error("needs more than one value per feature to train, got a batch of one sample with one position");
-  for (std::int64_t f = 0; f < F; ++f) {
-    const Twofold mean = batch ? batch->mean(f) : Twofold{static_cast<double>(running_mean[f]), 0.0};
-    const double variance = batch ? batch->deviation(f) / batch->n : static_cast<double>(running_variance[f]);
-    moments.mean[f] = static_cast<T>(mean.hi);
-    moments.rest[f] = (mean.hi - moments.mean[f]) + mean.lo;
-    moments.inverse[f] = static_cast<T>(1.0 / std::sqrt(variance + epsilon));
-    moments.scale[f] = gamma[f] * moments.inverse[f];
+  if (call.training()) {
+    const Sums batch(call.forward_sums(), F);
+    if (batch.n < 2)
+      throw bp::Error("needs more than one value per feature to train, got a batch of one sample with one position");
+    find_moments<T>(batch, epsilon, moments.mean, moments.rest, moments.inverse);
+  } else {
+    for (std::int64_t f = 0; f < F; ++f) {
+      moments.mean[f] = running_mean[f], moments.rest[f] = 0.0;
+      moments.inverse[f] = static_cast<T>(1.0 / std::sqrt(static_cast<double>(running_variance[f]) + epsilon));
+    }
   }
+  for (std::int64_t f = 0; f < F; ++f) moments.scale[f] = gamma[f] * moments.inverse[f];
   return moments;
 }
 
@@ -311,8 +323,8 @@ void BatchNorm::update_state(const bp::Call<T>& call) const {
   const std::int64_t F = running_mean.size();
   const Sums batch(call.forward_sums(), F);
   for (std::int64_t f = 0; f < F; ++f) {
-    const Twofold mean = batch.mean(f);
-    const double old = running_mean[f], unbiased = batch.deviation(f) / (batch.n - 1.0);
+    const Twofold sum = batch.sum(f), mean = sum / batch.n;
+    const double old = running_mean[f], unbiased = batch.deviation(f, sum) / (batch.n - 1.0);
     running_mean[f] = static_cast<T>(old + momentum * ((mean.hi - old) + mean.lo));
     running_variance[f] = static_cast<T>((1.0 - momentum) * running_variance[f] + momentum * unbiased);
   }

@@ -69,9 +69,6 @@ TEST(ConfigParse, RefusesWhatIsWrong) {
       {"&k a: *k\n", "78 f:1:7: error: the alias names a key; only values can be repeated"},
       {"a: &x {p: 1}\nb:\n  <<: *x\n",
        "78 f:3:3: error: merge keys '<<' are not supported\n  b\n  hint: write the entries out"},
-      {"a: 1\nb: *y\n",
-       "78 f:2:4: error: not valid YAML: the referenced anchor is not defined\n"
-       "  hint: an alias *name repeats a value that was marked &name above it"},
       {"a: &x [*x]\n", "78 f:1:8: error: the alias names a value that it is part of\n  a"},
       {"a: &x {b: [1, *x]}\n", "78 f:1:15: error: the alias names a value that it is part of\n  a.b"},
       {"a: !color red\n", "78 f:1:4: error: the tag '!color' is not supported here"},
@@ -110,6 +107,12 @@ TEST(ConfigParse, RefusesWhatIsWrong) {
     SCOPED_TRACE(row.text);
     EXPECT_EQ(parse_error(row.text), row.expected);
   }
+}
+
+TEST(ConfigParse, RefusesAnAliasOfNothing) {
+  const std::string error = parse_error("a: 1\nb: *y\n");  // yaml-cpp 0.8 says the name as well
+  EXPECT_TRUE(error.starts_with("78 f:2:4: error: not valid YAML: the referenced anchor is not defined")) << error;
+  EXPECT_TRUE(error.ends_with("\n  hint: an alias *name repeats a value that was marked &name above it")) << error;
 }
 
 TEST(ConfigParse, RefusesWhatIsNoText) {
