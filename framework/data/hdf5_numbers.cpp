@@ -80,6 +80,11 @@ std::string filter_name(H5Z_filter_t filter) {
 Hdf5Numbers numbers_in(const Handle& dataset, const std::string& path, const Origin& origin) {
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
   const std::string of_matlab = matlab_class(dataset);
+  if (H5Aexists(dataset.id(), "MATLAB_object_decode") > 0)
+    origin.fail(fmt::format("'{}' holds an object of MATLAB's ({}), which only MATLAB can decode", path,
+                            of_matlab.empty() ? "of some class" : of_matlab),
+                "save its numbers: double(x), or table2array(x)");
+  if (H5Aexists(dataset.id(), "MATLAB_empty") > 0) origin.fail(fmt::format("'{}' is an empty array of MATLAB's", path));
   if (of_matlab == "char") origin.fail(fmt::format("'{}' holds text (MATLAB's char), expected numbers", path));
   const std::size_t size = H5Tget_size(type.id());
   const H5T_class_t kind = H5Tget_class(type.id());

@@ -182,19 +182,20 @@ std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want,
   return whole;
 }
 
-/// One number a sample, of whatever axes of extent 1 stand beside.
-Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, Want want, const std::string& path,
-                 const Origin& origin) {
+/// Where there is one number a sample, axes of extent 1 beside that of the samples are left out.
+Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, Want want, std::int64_t samples,
+                 const std::string& path, const Origin& origin) {
   Table table = numbers == Hdf5Numbers::fractional ? read_as<double>(dataset, room, path, origin)
                                                    : read_as<std::int64_t>(dataset, room, path, origin);
   if (const auto* fractional = std::get_if<std::vector<double>>(&table.values))
     table.values = to_whole(*fractional, want, path, origin);
   const std::int64_t count = element_count(table.dims);
-  if (std::ranges::find(table.dims, count) != table.dims.end()) table.dims = {count};
+  if (count == samples && std::ranges::find(table.dims, count) != table.dims.end()) table.dims = {count};
   return table;
 }
 
-Table read_table(const h5::Handle& file, Room& room, const std::string& name, Want want, const Origin& origin) {
+Table read_table(const h5::Handle& file, Room& room, const std::string& name, Want want, std::int64_t samples,
+                 const Origin& origin) {
   const std::string path = resolve(file, name, origin);
   H5O_info_t info{};
   h5::check(H5Oget_info_by_name1(file.id(), path.c_str(), &info, H5P_DEFAULT), "look at an object");
@@ -203,7 +204,8 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
   const h5::Handle dataset(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
   const Hdf5Numbers numbers = numbers_in(dataset, path, origin);
   require_own_storage(dataset, path, origin);
-  if (want == Want::labels || want == Want::lengths) return read_whole(dataset, room, numbers, want, path, origin);
+  if (want == Want::labels || want == Want::lengths)
+    return read_whole(dataset, room, numbers, want, samples, path, origin);
   if (want == Want::vectors) return read_as<double>(dataset, room, path, origin);
   if (numbers == Hdf5Numbers::bytes) return read_as<std::uint8_t>(dataset, room, path, origin);
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
@@ -223,7 +225,8 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
     Room room(memory);
     std::vector<Table> all;
     const auto add = [&](const std::string& name, Want want) {
-      all.push_back(read_table(file, room, name, want, origin));
+      const std::int64_t samples = all.empty() || all.front().dims.empty() ? 0 : all.front().dims.front();
+      all.push_back(read_table(file, room, name, want, samples, origin));
       apply_netcdf_attributes(file, resolve(file, name, origin), origin, all.back());
     };
     add(options.inputs, Want::inputs);

@@ -98,7 +98,24 @@ void set_standard_scale(DataSet& data, const std::vector<T>& values) {
   std::ranges::transform(data.shift, first, data.shift.begin(), std::plus<>());
   data.scale = feature_means(
       values, features, [&](double value, std::size_t f) { return (value - data.shift[f]) * (value - data.shift[f]); });
-  for (double& scale : data.scale) scale = scale > 0 ? 1.0 / std::sqrt(scale) : 1.0;
+  std::vector<double> largest(features, 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    largest[i % features] = std::max(largest[i % features], std::abs(values[i] - data.shift[i % features]));
+  for (std::size_t f = 0; f < features; ++f) {
+    double& scale = data.scale[f];
+    if (largest[f] == 0) {
+      scale = 1.0;
+    } else if (scale > 1e-290 && scale < 1e290) {
+      scale = 1.0 / std::sqrt(scale);
+    } else {  // numerics: the squares leave the range of their type; those of shares of the largest do not
+      double sum = 0.0;
+      for (std::size_t i = f; i < values.size(); i += features) {
+        const double share = (values[i] - data.shift[f]) / largest[f];
+        sum += share * share;
+      }
+      scale = 1.0 / std::sqrt(sum / static_cast<double>(values.size() / features)) / largest[f];
+    }
+  }
 }
 
 /// The inputs of the training split without the rows that follow the valid steps.
@@ -125,7 +142,10 @@ void set_scale(DataSet& data, Scaling scaling) {
   const auto usable = [](double number) { return std::isfinite(number); };
   const auto not_zero = [](double number) { return std::isfinite(number) && number != 0; };
   if (!std::ranges::all_of(data.shift, usable) || !std::ranges::all_of(data.scale, not_zero))
-    throw UserError(ExitCode::bad_data, "the inputs are too large to be scaled: their sum or range is not finite");
+    data.train.inputs_origin.fail(
+        "the inputs are too large, or too close to each other, to be scaled: their sum, or 1 / "
+        "their range, is not finite",
+        "give them in another unit, or leave `scale` out");
 }
 
 void require_one_per_feature(const std::vector<double>& values, const DataSet& data, const Origin& origin) {

@@ -86,9 +86,12 @@ void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) c
     fail(last,
          fmt::format("has {} output{}, but each target has {} number{}", last.output_size,
                      last.output_size == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
-         last.plan.output.size() == 1 ? fmt::format("give it {} units", data.target_size)
-                                      : fmt::format("outputs of a sample have shape {}, targets {}",
-                                                    to_string(last.plan.output), to_string(data.target_shape)));
+         kind_ == Kind::softmax_cross_entropy && data.target_size == 1
+             ? "class numbers are given as `labels`; targets are one number for each class"
+         : last.plan.output.size() == 1
+             ? fmt::format("give it {} unit{}", data.target_size, data.target_size == 1 ? "" : "s")
+             : fmt::format("outputs of a sample have shape {}, targets {}", to_string(last.plan.output),
+                           to_string(data.target_shape)));
   const auto squeezed = [](Shape shape) {
     std::erase(shape, 1);
     return shape;

@@ -78,6 +78,14 @@ def xy(x=X.astype("f4"), y=Y, **how):
     return make
 
 
+def with_attributes(name="x", **attributes):
+    def make(file):
+        xy()(file)
+        for attribute, value in attributes.items():
+            file[name].attrs[attribute] = value
+    return make
+
+
 def few_labels(**how):
     """Labels that are created and then assigned here and there."""
     def make(file):
@@ -219,6 +227,7 @@ READ = {
     "labels as a column": (xy(y=Y.reshape(N, 1)), {}, {}),
     "labels as a row": (xy(y=Y.reshape(1, N)), {}, {}),
     "netCDF4": (netcdf4, {"libver": ("v108", "v108"), "track_order": True}, {}),
+    "netCDF, unsigned only in name": (with_attributes("y", _Unsigned="false"), {}, {}),
     "MATLAB": (matlab(), {"userblock_size": 512}, {"x": X}),
     "MATLAB, labels as a row": (matlab(y=Y.astype("f8").reshape(1, N)), {"userblock_size": 512}, {"x": X}),
     "MATLAB, logical": (matlab((X > 0).astype("u1"), Y.astype("u1").reshape(N, 1), b"logical", b"logical"),
@@ -282,6 +291,17 @@ def foreign_filter(file):
     low_level(file, "x", X.astype("f4"), change)
 
 
+def empty_of_matlab(file):
+    """Of an empty array MATLAB stores the extents."""
+    matlab(np.zeros((N, 2)))(file)
+    file["x"].attrs["MATLAB_empty"] = np.uint8(1)
+
+
+def object_of_matlab(file):
+    matlab(X.astype("u4"), x_class=b"table")(file)
+    file["x"].attrs["MATLAB_object_decode"] = np.int32(3)
+
+
 def sparse_of_matlab(file):
     xy()(file)
     del file["x"]
@@ -337,6 +357,22 @@ REFUSED = {
     "link beyond a data set": (with_link(h5py.SoftLink("/y/z")), "'/y' has no 'z': it is no group"),
     "link to itself": (with_link(h5py.SoftLink("/x")), "'/x' is a link to itself, or through too many others"),
     "text of MATLAB": (matlab(X.astype("u2"), x_class=b"char"), "'/x' holds text (MATLAB's char), expected numbers"),
+    "empty array of MATLAB": (empty_of_matlab, "'/x' is an empty array of MATLAB's"),
+    "object of MATLAB": (object_of_matlab, "'/x' holds an object of MATLAB's (table), which only MATLAB can decode\n"
+                                           "  hint: save its numbers: double(x), or table2array(x)"),
+    "netCDF, two factors": (with_attributes(scale_factor=[0.5, 0.25]),
+                            "'/x': its attribute scale_factor is not a single number\n"
+                            "  hint: store the values as they are meant, without this attribute"),
+    "netCDF, a factor as text": (with_attributes(scale_factor="0.5"),
+                                 "'/x': its attribute scale_factor is not a single number\n"
+                                 "  hint: store the values as they are meant, without this attribute"),
+    "netCDF, nothing left": (with_attributes(scale_factor=0.0),
+                             "'/x': its attributes scale_factor 0 and add_offset 0 leave nothing of its values\n"
+                             "  hint: store the values as they are meant, without these attributes"),
+    "netCDF, a mark with more digits than the values": (
+        with_attributes(missing_value=np.float64(3.0 + 1e-9)),
+        "'/x': sample 1, element 0 is a missing value (its attribute missing_value; both counted from 0)\n"
+        "  hint: fill the gap, leave out the sample, or remove the attribute if this value is meant"),
     "sparse matrix of MATLAB": (sparse_of_matlab, "'/x' is a sparse matrix of MATLAB\n  hint: save full(…) of it"),
     "labels that are no classes": (of(Y + 0.5, "y"),
                                    "'/y' holds 0.5 as element 0 (counted from 0), expected labels: whole numbers\n"

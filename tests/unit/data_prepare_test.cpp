@@ -176,9 +176,19 @@ TEST(DataPrepare, ScalesLeavePaddingOut) {
   EXPECT_EQ(data.scale, (Numbers{1.0 / 4, 1}));  // 1 to 5, and 4 throughout
 }
 
+TEST(DataPrepare, StandardScaleOfNumbersWhoseSquaresLeaveTheRange) {
+  for (const double unit : {1.0, 1e-170, 1e-300, 1e160}) {
+    DataSet data = assemble({{{3, 1}, Numbers{0, unit, 2 * unit}, {}}, {{3}, Labels{0, 1, 0}, {}}}, std::nullopt);
+    prepare(data, {.scaling = Scaling::standard}, 1);
+    EXPECT_NEAR(data.scale[0] * unit, std::sqrt(1.5), 1e-14) << unit;
+  }
+}
+
 TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
   DataSet data = assemble({{{2, 1}, Numbers{-1e308, 1e308}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
-  const std::string expected = "65 error: the inputs are too large to be scaled: their sum or range is not finite";
+  const std::string expected =
+      "65 error: the inputs are too large, or too close to each other, to be scaled: their sum, or 1 / their range, is "
+      "not finite\n  hint: give them in another unit, or leave `scale` out";
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::unit}, 1); }), expected);
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::standard}, 1); }), expected);
 }
