@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/digest.h"
 #include "files/json.h"
@@ -89,7 +90,9 @@ Manifest read_one(const fs::path& path) {
   for (std::size_t i = 0; i < json["checkpoints"].size(); ++i) try {
       manifest.checkpoints.push_back(read_entry(json["checkpoints"][i]));
     } catch (const std::exception& error) {
-      manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
+      constexpr std::size_t kMostTold = 10;
+      if (manifest.unusable.size() < kMostTold)
+        manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
     }
   if (json.contains("removing")) try {
       for (const Json& name : json["removing"]) manifest.removing.push_back(read_file_name(name));
@@ -115,8 +118,14 @@ std::optional<std::int64_t> step_of_checkpoint_name(const std::string& name) {
 }
 
 bool has_manifest(const std::string& directory) {
-  std::error_code ignored;  // whoever opens it says why it cannot
-  return fs::exists(fs::path(directory) / kName, ignored) || fs::exists(fs::path(directory) / kCopy, ignored);
+  const auto is_there = [&](const char* name) {
+    const fs::path path = fs::path(directory) / name;
+    std::error_code unknown;
+    const bool exists = fs::exists(path, unknown);
+    if (unknown) throw system_error(ExitCode::io, path.string(), "cannot be looked at", unknown.value());
+    return exists;
+  };
+  return is_there(kName) || is_there(kCopy);
 }
 
 Manifest read_manifest(const std::string& directory) {

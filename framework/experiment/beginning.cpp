@@ -1,5 +1,7 @@
 #include "experiment/beginning.h"
 
+#include <filesystem>
+
 #include "checkpoint/manifest.h"
 #include "experiment/environment.h"
 #include "experiment/signals.h"
@@ -20,6 +22,20 @@ Model model_of(Experiment experiment, const Registry& registry, const RunOptions
   return build_model(experiment, registry, std::move(*options.data));
 }
 
+/// What becomes of an earlier run in the directory. One that goes on needs a checkpoint; where there is none, what it
+/// wrote by then is kept.
+RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions& options) {
+  using Earlier = RunDirectory::Earlier;
+  if (options.resume == Resume::no) return Earlier::move_aside;
+  const std::filesystem::path directory = directory_of(experiment, options);
+  if (has_manifest(directory / "checkpoints")) return Earlier::go_on;
+  find_checkpoint(directory);  // throws where there are checkpoints that no manifest names
+  std::error_code missing;
+  const bool has_lines = std::filesystem::file_size(directory / "metrics.jsonl", missing) > 0 && !missing;
+  return has_lines || std::filesystem::exists(directory / "summary.json", missing) ? Earlier::move_aside
+                                                                                   : Earlier::go_on;
+}
+
 /// The directory of the run, from whose making on a signal may not end the process at just any place.
 std::string begin_to_change(const Experiment& experiment, const RunOptions& options) {
   StopSignals::begin_polling();
@@ -33,8 +49,7 @@ Beginning::Beginning(const Experiment& experiment, const Registry& registry, con
       model(model_of(experiment, registry, options)),
       environment(describe_environment(registry, model.data, options.threads)),
       plan(experiment, model.network, run_length(experiment.train, model.data.train.count)),
-      directory(begin_to_change(experiment, options),
-                options.resume == Resume::no ? RunDirectory::Earlier::move_aside : RunDirectory::Earlier::go_on) {
+      directory(begin_to_change(experiment, options), earlier_of(experiment, options)) {
   if (options.resume == Resume::no) return;
   checkpoint = find_checkpoint(directory.text());
   if (!checkpoint) return;

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/system_error.h"
 #include "files/atomic_write.h"
@@ -79,8 +81,18 @@ void cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_
   require_readable(static_cast<bool>(opened), opened.why);
   InputFile file(std::move(opened.file));
   std::string kept;
-  for (std::string line; std::getline(file, line) && !file.eof();)  // a last line without its end was cut off
-    if (stays(line, step, owes_end_of_epoch)) kept += line + '\n';
+  // No line of ours is as long as this; one that is was not written by a run, and is left out.
+  std::vector<char> line(1 << 20);
+  while (file.getline(line.data(), static_cast<std::streamsize>(line.size())) || (file.fail() && file.gcount() > 0)) {
+    if (file.eof()) break;  // a last line without its end was cut off
+    if (!file.fail()) {
+      const std::string text(line.data(), static_cast<std::size_t>(file.gcount()) - 1);
+      if (stays(text, step, owes_end_of_epoch)) kept += text + '\n';
+      continue;
+    }
+    file.clear();
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
   require_readable(!file.bad(), "cannot be read");
   write_file_atomically(path, kept);
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/system_error.h"
 #include "config/scalar.h"
 #include "files/json.h"
 #include "files/open_file.h"
@@ -153,8 +154,11 @@ void require_no_difference(const Differences& differences) {
 std::optional<NewestCheckpoint> find_checkpoint(const std::string& run_directory) {
   const fs::path directory = fs::path(run_directory) / "checkpoints";
   if (has_manifest(directory.string())) return read_newest_checkpoint(directory.string());
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+  std::error_code unknown;
+  const fs::directory_iterator entries(directory, unknown);
+  if (unknown && unknown != std::errc::no_such_file_or_directory)
+    throw system_error(ExitCode::io, directory.string(), "cannot be looked at", unknown.value());
+  for (const auto& entry : entries) {
     // The file of step 0 stands there alone where the run was killed before its first commit was complete.
     const std::string name = entry.path().filename().string();
     if (name.starts_with("step-") && name.ends_with(".h5") && name != "step-00000000.h5")

@@ -165,9 +165,15 @@ class Run {
     if (const std::optional<std::string> what = trace_.take_overflow()) progress_.say("warning: " + *what);
   }
 
+  /// Where it cannot be written, training goes on, and the end of the run says what is missing.
   void write_trace_of_threads() {
     arena_.log().stop();
-    write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+    try {
+      write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+    } catch (const UserError& error) {
+      thread_trace_failure_ = error;
+      return progress_.say(fmt::format("warning: {}; training goes on without it", error.diagnostics().front().what));
+    }
     const std::int64_t done = trainer_.state().step - beginning_.step();
     progress_.say(fmt::format("the threads' tasks of the first {} are in {}",
                               done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
@@ -284,6 +290,7 @@ class Run {
     if (trace_.has_failed() && !was_stopped_)  // else it is not complete: what failed was said when it happened
       throw UserError(ExitCode::io, fmt::format("{}: recording ended before the run", directory_.path("trace.h5")),
                       "training is complete, and its checkpoints stand; what is missing was said when it happened");
+    if (thread_trace_failure_ && !was_stopped_) throw UserError(*thread_trace_failure_);
     return summary_;
   }
 
@@ -333,6 +340,7 @@ class Run {
   Clock::time_point epoch_start_;
   double training_seconds_ = 0.0;
   bool was_stopped_ = false;
+  std::optional<UserError> thread_trace_failure_;
   std::int64_t last_submitted_ = -1;  ///< step of the newest checkpoint that was handed over, or gone on from
   IoThread io_;                       // ends before what its jobs use
   Trace trace_;

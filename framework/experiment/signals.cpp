@@ -1,5 +1,6 @@
 #include "experiment/signals.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -46,7 +47,10 @@ void on_stop(int signal) {
   const std::lock_guard lock(mutex);
   if (phase == Phase::unwatched) die_by(signal);
   if (phase == Phase::nothing_begun) {
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNothingBegun.data(), kNothingBegun.size());
+    pollfd messages{STDERR_FILENO, POLLOUT, 0};  // a terminal may be stopped, a reader asleep: nobody waits for them
+    if (::poll(&messages, 1, 0) == 1 && (messages.revents & POLLOUT) != 0) {
+      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNothingBegun.data(), kNothingBegun.size());
+    }
     ::_exit(static_cast<int>(ExitCode::stopped));
   }
   switch (request(signal, StopRequest::Clock::now())) {
