@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <iterator>
 
+#include "base/system_error.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/snapshot_pipe.h"
 #include "files/digest.h"
@@ -30,17 +33,16 @@ using h5::shape_of;
 
 namespace {
 
-std::vector<char> read_bytes(const fs::path& path) {
-  OpenedFile opened = open_regular(path.string());
+std::string read_bytes(const fs::path& path) {
+  const OpenedFile opened = open_regular(path.string());
+  if (!opened && !opened.is_missing && opened.error != 0) throw cannot_read(path.string(), opened.error);
   if (!opened)
-    throw UserError(ExitCode::no_input,
-                    fmt::format("{}: {}", path.string(), opened.is_missing ? "no such checkpoint" : opened.why),
-                    "checkpoints are in RUN/checkpoints/step-<8 digits>.h5");
-  std::vector<char> bytes(size_of(opened.file));
-  InputFile file(std::move(opened.file));
-  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  bytes.resize(static_cast<std::size_t>(file.gcount()));
-  return bytes;
+    throw NoCheckpoint(ExitCode::no_input,
+                       fmt::format("{}: {}", path.string(), opened.is_missing ? "no such checkpoint" : opened.why),
+                       "checkpoints are in RUN/checkpoints/step-<8 digits>.h5");
+  struct stat status {};
+  if (::fstat(opened.file.number(), &status) != 0) throw cannot_read(path.string(), errno);
+  return read_all(opened.file, path.string(), static_cast<std::size_t>(status.st_size) + 1);  // one more: it has grown
 }
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& why) {
@@ -48,7 +50,7 @@ std::vector<char> read_bytes(const fs::path& path) {
 }
 
 /// Throws unless the bytes are those that the manifest promises.
-void verify(const fs::path& path, const std::vector<char>& bytes) {
+void verify(const fs::path& path, const std::string& bytes) {
   if (!has_manifest(path.parent_path().string()))
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no MANIFEST.json beside it to verify it by", path.string()),
@@ -132,7 +134,7 @@ void read_state(hid_t file, Snapshot& snapshot) {
   }
 }
 
-Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
+Snapshot read_image(const fs::path& path, std::string& bytes) {
   h5::make_quiet_and_safe();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_fapl_core(access.id(), bytes.size(), false), "choose the in-memory driver");
@@ -181,7 +183,7 @@ Snapshot read_image(const fs::path& path, std::vector<char>& bytes) {
 
 Snapshot read_checkpoint(const std::string& given) {
   const fs::path path = given;
-  std::vector<char> bytes = read_bytes(path);
+  std::string bytes = read_bytes(path);
   verify(path, bytes);
   // The manifest tells damage; a file made to harm may have a manifest of its own.
   const auto size = static_cast<std::int64_t>(bytes.size());

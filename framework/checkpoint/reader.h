@@ -2,16 +2,24 @@
 
 #include <string>
 
+#include "base/error.h"
 #include "checkpoint/snapshot.h"
 
 namespace backplane {
+
+/// Nothing has the name of a checkpoint, or what has it is no file: known, other than what the system refuses to show.
+class NoCheckpoint : public UserError {
+ public:
+  using UserError::UserError;
+};
 
 /// Reads a checkpoint back. Size and SHA-256 are compared with the MANIFEST.json beside the file before HDF5 sees a
 /// byte, since HDF5 1.10 crashes on flipped bits; then a child does the reading, in case somebody made the manifest for
 /// a file that is to harm (files/isolation.h: no other thread may be inside HDF5). Links out of the file are refused.
 ///
-/// Throws UserError: no_input where the file or its manifest is missing; bad_data where it is in no manifest,
-/// differs from it, or is no checkpoint of a known format version.
+/// Throws NoCheckpoint (no_input) where there is none; UserError: bad_data where it is in no manifest, differs from it,
+/// or is no checkpoint of a known format version; no_input where its manifest is missing, and no_input or io where the
+/// system does not let it be read.
 Snapshot read_checkpoint(const std::string& path);
 
 }  // namespace backplane

@@ -31,8 +31,9 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
                                                         newest.snapshot.step, checkpoint.step));
       newest.from = checkpoint;
       return newest;
-    } catch (const UserError& error) {          // missing, damaged, or of another version: an older one may do
-      if (error.code() == ExitCode::io) throw;  // nothing is known of it
+    } catch (const UserError& error) {  // missing, damaged, or of another version: an older one may do
+      const bool is_missing = dynamic_cast<const NoCheckpoint*>(&error) != nullptr;
+      if (!is_missing && error.code() != ExitCode::bad_data) throw;  // nothing is known of it
       newest.refused.push_back({.file = checkpoint.file, .why = error.diagnostics().front().what});
     }
   std::vector<Diagnostic> findings{{.what = fmt::format("{}: no checkpoint of it is whole", directory)}};

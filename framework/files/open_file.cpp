@@ -44,17 +44,20 @@ OpenedFile open_if(const std::string& path, int flags, unsigned mode, const IsFi
     const bool is_link = reason == ELOOP && (flags & O_NOFOLLOW) != 0;
     const bool is_named =
         (is_link && ::lstat(path.c_str(), &status) == 0) || (reason == ENXIO && ::stat(path.c_str(), &status) == 0);
-    if (is_named && !S_ISREG(status.st_mode))
+    if (is_named && !S_ISREG(status.st_mode)) {
       opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
-    else
+    } else {
+      opened.error = reason;
       opened.why =
           opened.is_missing ? "there is no such file" : fmt::format("cannot be opened: {}", reason_of(reason));
+    }
     return opened;
   }
   opened.file = Descriptor(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) {
-    opened.why = fmt::format("cannot be looked at: {}", reason_of(errno));
+    opened.error = errno;
+    opened.why = fmt::format("cannot be looked at: {}", reason_of(opened.error));
   } else if (!is_fine(status.st_mode)) {
     opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
   } else {

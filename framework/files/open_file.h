@@ -19,6 +19,7 @@ struct OpenedFile {
   Descriptor file;
   std::string why;          ///< where it is not open: "there is no such file", "is a FIFO, not a regular file", …
   bool is_missing = false;  ///< nothing has that name
+  int error = 0;            ///< the system's errno where it refused; 0: what stands there is no regular file
 
   explicit operator bool() const { return static_cast<bool>(file); }
 };

@@ -330,6 +330,19 @@ TEST_F(NewestOfThree, IsTheNextOlderWhereNewerOnesAreDamagedOrMissing) {
   EXPECT_TRUE(read_newest_checkpoint(folder_.path()).refused.empty());
 }
 
+TEST_F(NewestOfThree, IsNoOlderOneWhereTheSystemDoesNotLetItBeRead) {
+  const std::string newest = folder_.path("step-00000002.h5"), aside = folder_.path("aside.h5");
+  fs::rename(newest, aside);
+  fs::create_symlink("step-00000002.h5", newest);  // in a circle: an error of open that root gets too
+  EXPECT_EQ(error().substr(0, error().find('\n')),
+            "66 error: " + newest + ": cannot be read: symbolic links lead in a circle");
+  fs::remove(newest);
+  fs::create_symlink("/proc/self/mem", newest);  // opens, and no byte of it can be read
+  EXPECT_EQ(error().substr(0, error().find('\n')), "74 error: " + newest + ": cannot be read: input or output failed");
+  fs::rename(aside, newest);
+  EXPECT_EQ(read_newest_checkpoint(folder_.path()).snapshot.step, 2);
+}
+
 TEST_F(NewestOfThree, IsNoneWhereAllAreDamaged) {
   for (const char* file : {"step-00000000.h5", "step-00000001.h5", "step-00000002.h5"}) write(folder_.path(file), "x");
   const std::string what = error();
