@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <vector>
 
-#include "base/error.h"
+#include "base/system_error.h"
 #include "files/open_file.h"
 
 namespace backplane {
@@ -42,14 +44,18 @@ std::string sha256_of(const void* data, std::size_t bytes) {
 }
 
 std::string sha256_of_file(const std::string& path) {
-  OpenedFile opened = open_regular(path);
+  const OpenedFile opened = open_regular(path);
+  if (!opened && !opened.is_missing && opened.error != 0) throw cannot_read(path, opened.error);
   if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why));
-  InputFile file(std::move(opened.file));
   Sha256 digest;
   std::vector<char> block(1 << 16);
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())) || file.gcount() > 0)
-    digest.add(block.data(), static_cast<std::size_t>(file.gcount()));
-  return digest.hex();
+  for (;;) {
+    const ssize_t got = ::read(opened.file.number(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw cannot_read(path, errno);
+    if (got == 0) return digest.hex();
+    digest.add(block.data(), static_cast<std::size_t>(got));
+  }
 }
 
 }  // namespace backplane

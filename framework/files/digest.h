@@ -20,7 +20,7 @@ class Sha256 {
 
 std::string sha256_of(const void* data, std::size_t bytes);
 
-/// Throws UserError (no_input) where the file cannot be read.
+/// Throws UserError where the file cannot be read: no_input, or io where the system failed.
 std::string sha256_of_file(const std::string& path);
 
 }  // namespace backplane

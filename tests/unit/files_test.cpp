@@ -187,6 +187,11 @@ TEST(Sha256, OfAMissingFileSaysSo) {
   EXPECT_EQ(user_error_of([] { sha256_of_file("/no/such/file"); }), "66 error: /no/such/file: there is no such file");
 }
 
+TEST(Sha256, OfAFileThatCannotBeReadToItsEndIsNone) {
+  const std::string what = user_error_of([] { sha256_of_file("/proc/self/mem"); });  // its first page is mapped nowhere
+  EXPECT_EQ(what.substr(0, what.find('\n')), "74 error: /proc/self/mem: cannot be read: input or output failed");
+}
+
 TEST(IoThread, RunsJobsInOrderOnOneOtherThread) {
   std::vector<int> order;
   std::vector<std::thread::id> threads;
