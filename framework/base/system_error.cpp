@@ -82,7 +82,10 @@ UserError cannot_read(const std::string& path, int error) {
 }
 
 UserError system_error(const std::system_error& error) {
-  const int number = error.code().default_error_condition().value();
+  const std::error_category& category = error.code().category();
+  if (category != std::generic_category() && category != std::system_category())
+    return {ExitCode::io, std::string("the system refused what the program needs: ") + error.what()};
+  const int number = error.code().value();
   if (const auto* of_file = dynamic_cast<const std::filesystem::filesystem_error*>(&error))
     return system_error(ExitCode::io, of_file->path1().string(), "the system refused", number);
   return {ExitCode::io, "the system refused what the program needs: " + reason_of(number), remedy_of(number)};

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <future>
+#include <string>
 #include <system_error>
 
 #include "base/counted.h"
@@ -67,6 +69,9 @@ TEST(SystemError, ExceptionsOfTheStandardLibraryKeepTheirPath) {
   EXPECT_EQ(error.diagnostics().front().what, "a/b: the system refused: symbolic links lead in a circle");
   EXPECT_EQ(system_error(std::system_error(EAGAIN, std::system_category())).diagnostics().front().what,
             "the system refused what the program needs: the system has nothing to spare for it at the moment");
+  const std::system_error other(std::make_error_code(std::future_errc::no_state));  // 3, which as an errno is ESRCH
+  EXPECT_EQ(system_error(other).diagnostics().front().what,
+            std::string("the system refused what the program needs: ") + other.what());
 }
 
 }  // namespace
