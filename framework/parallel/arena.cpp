@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <future>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -73,24 +72,27 @@ Limits& limits() {
 }
 
 /// Looked at before oneTBB sees it, which would end the process: the number, and whether so many threads can be
-/// started. They are started here and end at once.
+/// started beside the calling one. They are started here and end at once.
 int checked(int threads) {
   BP_ASSERT(threads >= 1);
-  std::vector<std::thread> trial;
+  std::vector<std::jthread> trial;  // declared before the promise: where that is broken, they end and can be joined
   std::promise<void> end;
   const std::shared_future<void> ended = end.get_future().share();
+  const auto others = static_cast<std::size_t>(threads - 1);
+  trial.reserve(others);
   int refusal = 0;
   try {
-    while (std::ssize(trial) < threads) trial.emplace_back([ended] { ended.wait(); });
+    while (trial.size() < others) trial.emplace_back([ended] { ended.wait(); });
   } catch (const std::system_error& error) {
     refusal = error.code().value();
   }
   end.set_value();
-  for (std::thread& thread : trial) thread.join();
+  for (std::jthread& thread : trial) thread.join();
   if (refusal != 0)
-    throw UserError(ExitCode::io,
-                    fmt::format("{} threads cannot be started, only {}: {}", threads, trial.size(), reason_of(refusal)),
-                    remedy_of(refusal));
+    throw UserError(
+        ExitCode::io,
+        fmt::format("{} threads cannot be started, only {}: {}", threads, trial.size() + 1, reason_of(refusal)),
+        remedy_of(refusal));
   return threads;
 }
 
