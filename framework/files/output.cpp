@@ -26,6 +26,10 @@ namespace {
   throw UserError(ExitCode::io, fmt::format("{}: {}", path, why), remedy);
 }
 
+[[noreturn]] void refuse_existing(const std::string& path) {
+  refuse(path, "there is such a file already", "name another file, or replace it with --force");
+}
+
 /// The descriptor of this process that a path names.
 std::optional<int> stream_of(std::string_view path) {
   if (path == "/dev/stdout") return STDOUT_FILENO;
@@ -72,8 +76,7 @@ Destination find_place(const std::string& path, Existing existing) {
     refuse(path, fmt::format("nothing can be written there: {}", reason_of(errno)), "name another file");
   if (place.earlier && S_ISDIR(status.st_mode))
     refuse(path, "is a directory, where a file is to be written", "name a file in it");
-  if (place.earlier && place.is_file() && existing == Existing::refuse)
-    refuse(path, "there is such a file already", "name another file, or replace it with --force");
+  if (place.earlier && place.is_file() && existing == Existing::refuse) refuse_existing(path);
   struct stat ignored {};  // the name of the temporary file is longer
   if (place.is_file() && ::lstat((place.path.string() + ".tmp-0123456789abcdef").c_str(), &ignored) != 0 &&
       errno == ENAMETOOLONG)
@@ -92,13 +95,12 @@ void write_into(const Descriptor& file, const std::string& path, std::string_vie
     const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
-      refuse(path, fmt::format("write failed: {}", reason_of(errno)),
-             "what is to read it may have ended, or is full");
+      refuse(path, fmt::format("write failed: {}", reason_of(errno)), "what is to read it may have ended, or is full");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
 }
 
-void replace(const Destination& place, std::string_view bytes) {
+void put(const Destination& place, const std::string& path, std::string_view bytes, Existing existing) {
   TemporaryFile file(place.path.string());
   if (place.earlier) {
     [[maybe_unused]] const int ignored = ::fchown(file.descriptor(), place.earlier->st_uid, place.earlier->st_gid);
@@ -107,7 +109,10 @@ void replace(const Destination& place, std::string_view bytes) {
   file.write(bytes.data(), bytes.size());
   file.sync();
   file.close();
-  file.rename_to(place.path.string());
+  if (existing == Existing::replace)
+    file.rename_to(place.path.string());
+  else if (!file.take_free_name(place.path.string()))
+    refuse_existing(path);  // made since it was looked for
   sync_directory(directory_of(place.path));
 }
 
@@ -123,7 +128,7 @@ void write_output(const std::string& path, std::string_view bytes, Existing exis
     return write_into(Descriptor(::fcntl(*stream, F_DUPFD_CLOEXEC, 0)), path, bytes);
   }
   const Destination place = find_place(path, existing);
-  if (place.is_file()) return replace(place, bytes);
+  if (place.is_file()) return put(place, path, bytes, existing);
   write_into(Descriptor(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC)), path, bytes);
 }
 

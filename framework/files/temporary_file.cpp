@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -94,6 +95,24 @@ void TemporaryFile::close() {
 void TemporaryFile::rename_to(const std::string& target) {
   if (::rename(path_.c_str(), target.c_str()) != 0) fail("rename");
   path_.clear();
+}
+
+bool TemporaryFile::take_free_name(const std::string& target) {
+  if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) {
+    path_.clear();
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  if (errno != EINVAL && errno != ENOSYS) fail("rename");
+  // A file system that does not know the flag, as NFS: a second name is never put over another, and the first then
+  // goes.
+  if (::link(path_.c_str(), target.c_str()) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) fail("link");
+  struct stat there {};  // nor second names: looking first is the best that there is
+  if (::lstat(target.c_str(), &there) == 0) return false;
+  rename_to(target);
+  return true;
 }
 
 void TemporaryFile::fail(const char* call) const {

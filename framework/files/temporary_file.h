@@ -32,6 +32,8 @@ class TemporaryFile {
   void close();
   /// What has that name is replaced; a link there is, too, and not followed.
   void rename_to(const std::string& target);
+  /// Likewise where nothing has that name; false, and nothing is changed, where something has.
+  bool take_free_name(const std::string& target);
 
  private:
   [[noreturn]] void fail(const char* call) const;

@@ -20,6 +20,7 @@
 #include "files/file_lock.h"
 #include "files/io_thread.h"
 #include "files/open_file.h"
+#include "files/temporary_file.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -161,6 +162,19 @@ TEST(WriteFileAtomically, TakesANameWithoutAFolder) {
   write_file_atomically("plain", "x");
   fs::current_path(before);
   EXPECT_EQ(read_bytes(folder.path("plain")), "x");
+}
+
+TEST(TemporaryFile, TakesAFreeNameAndNoOther) {
+  const TemporaryFolder folder("free");
+  write_file_atomically(folder.path("taken"), "made meanwhile");
+  {
+    TemporaryFile file(folder.path("file"));
+    EXPECT_FALSE(file.take_free_name(folder.path("taken")));
+    EXPECT_TRUE(file.take_free_name(folder.path("file")));
+  }
+  EXPECT_EQ(read_bytes(folder.path("taken")), "made meanwhile");
+  EXPECT_EQ(read_bytes(folder.path("file")), "");
+  EXPECT_EQ(names_in(folder.path()).size(), 2u);
 }
 
 TEST(Sha256, GivesTheKnownDigests) {
