@@ -52,10 +52,10 @@ const std::array kKnown{
     Known{0, "SQLite format 3\0"sv, "an SQLite database", kTable},
     Known{0, "\x89PNG\r\n\x1a\n"sv, "a PNG image", kImages},
     Known{0, "\xff\xd8\xff"sv, "a JPEG image", kImages},
-    Known{0, "GIF8"sv, "a GIF image", kImages},
+    Known{0, "GIF87a"sv, "a GIF image", kImages},
+    Known{0, "GIF89a"sv, "a GIF image", kImages},
     Known{0, "II*\0"sv, "a TIFF image", kImages},
     Known{0, "MM\0*"sv, "a TIFF image", kImages},
-    Known{0, "RIFF"sv, "a WAV, WebP or AVI file", kToHdf5},
     Known{0, "%PDF-"sv, "a PDF file", "tables are read from CSV files"},
     Known{0, "\x80\x02"sv, "a Python pickle", kToHdf5},
     Known{0, "\x80\x03"sv, "a Python pickle", kToHdf5},
@@ -114,6 +114,14 @@ bool is_hdf5(std::string_view head) {
   });
 }
 
+/// The size of what follows stands between its name and that of its contents: text has no such order.
+bool is_riff(std::string_view head) {
+  constexpr std::size_t kContents = 8;
+  return head.starts_with("RIFF") && head.size() > kContents &&
+         std::ranges::any_of(std::array{"WAVE"sv, "WEBP"sv, "AVI "sv},
+                             [&](std::string_view contents) { return head.substr(kContents).starts_with(contents); });
+}
+
 }  // namespace
 
 Signature recognise(const std::string& path) {
@@ -124,6 +132,7 @@ Signature recognise(const std::string& path) {
   const std::string_view bytes = head;
   if (is_hdf5(bytes)) return {kHdf5, "`hdf5` reads it; `h5ls -r` lists its data sets"};
   if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06")) return zip_signature(bytes);
+  if (is_riff(bytes)) return {"a WAV, WebP or AVI file", kToHdf5};
   for (const Known& known : kKnown)
     if (bytes.size() > known.at && bytes.substr(known.at).starts_with(known.bytes)) return {known.what, known.remedy};
   if (looks_like_utf16(bytes)) return {"UTF-16 text", kUtf8};

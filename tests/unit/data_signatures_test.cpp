@@ -45,6 +45,8 @@ TEST_F(DataSignatures, AreKnownByTheirFirstBytes) {
       {"\x89PNG\r\n\x1A\n", "a PNG image"},
       {"\xFF\xD8\xFF\xE0", "a JPEG image"},
       {"GIF89a", "a GIF image"},
+      {"RIFF\x24\0\0\0WAVEfmt "s, "a WAV, WebP or AVI file"},
+      {"RIFF\x24\0\0\0AVI LIST"s, "a WAV, WebP or AVI file"},
       {"%PDF-1.7", "a PDF file"},
       {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an Excel or other Office file"},
       {"\xFF\xFEx\0,\0"s, "UTF-16 text"},
@@ -57,6 +59,8 @@ TEST_F(DataSignatures, AreKnownByTheirFirstBytes) {
       {"{\"a\": 1}", "JSON"},
       {"x,c\n1,0\n", ""},
       {"CDF,ORC,PAR1\n1,0,2\n", ""},
+      {"RIFF,GIF8\n1,0\n", ""},
+      {"GIF8,RIFF\n1,0\n", ""},
       {"\xEF\xBB\xBFx,c\n", ""},
       {"", ""},
   };
