@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -37,6 +38,26 @@ bool may_share(const struct stat& entry, const struct stat& program) {
   return entry.st_gid == 0 || entry.st_gid == ::getegid() || can_change_program;
 }
 
+bool is_above(const fs::path& folder, const fs::path& file) {
+  return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first == folder.end();
+}
+
+/// Why what stands in a folder may have been put there, under whatever name, by others: the end of a sentence.
+std::string why_replaceable(const fs::path& folder, const fs::path& program_file, const struct stat& program) {
+  struct stat entry {};
+  if (::stat(folder.c_str(), &entry) != 0) return {};
+  const bool is_sticky = (entry.st_mode & S_ISVTX) != 0;  // what is in it is its owners' alone to replace
+  if ((entry.st_mode & S_IWOTH) != 0 && !is_sticky)
+    return fmt::format("everybody can replace it, since everybody can write {}", folder.string());
+  if (is_above(folder, program_file)) return {};  // others who can change it can change the program
+  if (!may_own(entry, program))
+    return fmt::format("another user (number {}) can replace it, as the owner of {}", entry.st_uid, folder.string());
+  if ((entry.st_mode & S_IWGRP) != 0 && !is_sticky && !may_share(entry, program))
+    return fmt::format("a group of users (number {}) can replace it, since they can write {}", entry.st_gid,
+                       folder.string());
+  return {};
+}
+
 }  // namespace
 
 std::string why_not_trusted(const std::string& given) {
@@ -45,14 +66,14 @@ std::string why_not_trusted(const std::string& given) {
   struct stat entry {
   }, program{};
   if (error || ::stat(path.c_str(), &entry) != 0) return {};
-  if (const fs::path file = program_file(); ::stat(file.c_str(), &program) != 0) program.st_mode = 0;
+  const fs::path own_file = program_file();
+  if (::stat(own_file.c_str(), &program) != 0) program = {};
   if (!may_own(entry, program)) return fmt::format("it belongs to another user (number {})", entry.st_uid);
   if ((entry.st_mode & S_IWOTH) != 0) return "everybody can write it";
   if ((entry.st_mode & S_IWGRP) != 0 && !may_share(entry, program))
     return fmt::format("a group of users can write it (number {})", entry.st_gid);
   for (fs::path folder = path.parent_path(); folder != folder.root_path(); folder = folder.parent_path())
-    if (::stat(folder.c_str(), &entry) == 0 && (entry.st_mode & S_IWOTH) != 0 && (entry.st_mode & S_ISVTX) == 0)
-      return fmt::format("everybody can replace it, since everybody can write {}", folder.string());
+    if (std::string why = why_replaceable(folder, own_file, program); !why.empty()) return why;
   return {};
 }
 

@@ -17,7 +17,8 @@ struct SearchPath {
 SearchPath search_path();
 
 /// Why a file, or what stands in a folder, may be somebody else's work, as the end of the sentence "…: …"; "" where
-/// only root, this user, and those who can change the program itself can write it.
+/// only root, this user and their groups, and those who can change the program itself can write it, or replace it or a
+/// folder on the way to it. (In a sticky folder, as /tmp is, only owners replace.)
 std::string why_not_trusted(const std::string& path);
 
 }  // namespace backplane
