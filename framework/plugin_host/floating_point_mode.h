@@ -40,6 +40,13 @@ class FloatingPointMode {
   static void write(std::uint64_t mode) {
     __builtin_aarch64_set_fpcr64(mode);
   }
+#else
+  // Of other processors nothing is looked at, and nothing found to have changed.
+  static constexpr std::uint64_t kRounding = 0, kDenormals = 0;
+  static std::uint64_t read() {
+    return 0;
+  }
+  static void write(std::uint64_t) {}
 #endif
   std::uint64_t saved_;
 };

@@ -21,6 +21,14 @@ namespace {
 
 constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
+// libc's own, behind the one at the end of this file. Looked up beforehand: it is called in signal handlers.
+const auto real_exit = reinterpret_cast<void (*)(int)>(::dlsym(RTLD_NEXT, "_exit"));
+
+[[noreturn]] void leave(int code) {
+  if (real_exit != nullptr) real_exit(code);
+  for (;;) ::syscall(SYS_exit_group, code);
+}
+
 // Read by signal handlers: plain thread_local of the program itself, which needs no call to be reached.
 thread_local const PluginGuard* innermost = nullptr;
 std::atomic<pid_t> guarded_process = 0;  // not a child that was forked from it; 0: nothing is guarded yet
@@ -110,7 +118,7 @@ struct GuardReport {
     where(line, guard);
     line << "\n" << guard.owner_.after << "  hint: " << hint << "\n";
     line.print();
-    ::_exit(static_cast<int>(ExitCode::internal));
+    leave(static_cast<int>(ExitCode::internal));
   }
 };
 
@@ -207,25 +215,24 @@ namespace backplane {
 
 namespace {
 
-// Looked up beforehand: _exit is called in signal handlers.
-const auto real_exit = reinterpret_cast<void (*)(int)>(::dlsym(RTLD_NEXT, "_exit"));
-
 [[noreturn]] void exit_from(const void* caller, const char* function, int code) {
   const bool is_own = caller >= &__executable_start && caller < &etext;
   if (!is_own) on_exit_by_others(function, code);
-  if (real_exit != nullptr) real_exit(code);
-  for (;;) ::syscall(SYS_exit_group, code);
+  leave(code);
 }
 
 }  // namespace
 
 }  // namespace backplane
 
+// Not inlined: the return address is to be the caller's.
+#define BP_IN_FRONT_OF_LIBC __attribute__((noreturn, noinline, visibility("default")))
+
 // In front of libc's own for everything that is loaded: what skips the handlers of exit() would skip the guard too.
-extern "C" [[noreturn]] __attribute__((visibility("default"))) void _exit(int code) {
+extern "C" BP_IN_FRONT_OF_LIBC void _exit(int code) {
   backplane::exit_from(__builtin_return_address(0), "_exit", code);
 }
 
-extern "C" [[noreturn]] __attribute__((visibility("default"))) void _Exit(int code) noexcept {
+extern "C" BP_IN_FRONT_OF_LIBC void _Exit(int code) noexcept {
   backplane::exit_from(__builtin_return_address(0), "_Exit", code);
 }
