@@ -16,6 +16,7 @@
 #include <fstream>
 #include <new>
 
+#include "base/sanitizers.h"
 #include "base/system_error.h"
 #include "files/sandbox.h"
 
@@ -23,11 +24,7 @@ namespace backplane {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kIsSanitized = true;
-#else
-constexpr bool kIsSanitized = false;
-#endif
+constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
 
 // On the pipe: pieces of a kind and a size, then the bytes. Both ends are one program: nothing is converted.
 enum class Kind : std::int32_t { data, error, end };
@@ -166,8 +163,7 @@ class Child : public ChildInput {
 
  private:
   [[noreturn]] void fail_to_start() const {
-    throw UserError(ExitCode::io,
-                    fmt::format("no process could be started to read '{}': {}", file_, reason_of(errno)),
+    throw UserError(ExitCode::io, fmt::format("no process could be started to read '{}': {}", file_, reason_of(errno)),
                     remedy_of(errno));
   }
   [[noreturn]] void fail(std::string why) const {

@@ -1,11 +1,13 @@
 #include "files/sandbox.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 
 namespace backplane {
@@ -54,6 +57,19 @@ class Filter {
     end(SECCOMP_RET_ALLOW);
   }
 
+  /// getrlimit, as glibc calls it: of this process, and without a new limit, which root could raise.
+  void allow_reading_own_limits() {
+    if_call(SYS_prlimit64, 10);
+    constexpr int kProcess = 0, kNewLimit = 2;
+    load_argument(kProcess);
+    unless_equal(0, with(EPERM));
+    load_argument(kNewLimit);
+    unless_equal(0, with(EPERM));
+    load_upper_half(kNewLimit);
+    unless_equal(0, with(EPERM));
+    end(SECCOMP_RET_ALLOW);
+  }
+
   /// Every other call is one that this kernel has not: libraries then do without.
   void install() {
     end(with(ENOSYS));
@@ -69,8 +85,10 @@ class Filter {
   }
   void load(std::size_t offset) { add(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
   /// Its lower half: flags and small numbers.
-  void load_argument(int argument) {
-    load(offsetof(seccomp_data, args) + static_cast<std::size_t>(argument) * sizeof(std::uint64_t));
+  void load_argument(int argument) { load(place_of(argument)); }
+  void load_upper_half(int argument) { load(place_of(argument) + sizeof(std::uint32_t)); }
+  static std::size_t place_of(int argument) {
+    return offsetof(seccomp_data, args) + static_cast<std::size_t>(argument) * sizeof(std::uint64_t);
   }
   void end(std::uint32_t result) { add(BPF_RET | BPF_K, result); }
   void unless_equal(std::uint32_t value, std::uint32_t result) {
@@ -93,23 +111,22 @@ void forbid_calls(Writing writing) {
   Filter filter;
   filter.kill({SYS_execve, SYS_execveat, SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_ptrace,
                SYS_process_vm_readv, SYS_process_vm_writev});
-  filter.allow({// files that are open
-                SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
-                SYS_lseek, SYS_close, SYS_close_range, SYS_dup, SYS_dup2, SYS_dup3, SYS_fcntl, SYS_flock, SYS_fadvise64,
-                SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_poll,
-                // what stands where
-                SYS_stat, SYS_fstat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_fstatfs, SYS_access,
-                SYS_faccessat, SYS_faccessat2, SYS_readlink, SYS_readlinkat, SYS_getcwd, SYS_getdents64,
-                // memory
-                SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk,
-                // itself
-                SYS_futex, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_exit,
-                SYS_exit_group, SYS_getpid, SYS_getppid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
-                SYS_getrlimit, SYS_getrusage, SYS_uname, SYS_sysinfo, SYS_getrandom, SYS_sched_yield,
-                SYS_sched_getaffinity, SYS_getcpu, SYS_restart_syscall,
-                // time
-                SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_time,
-                SYS_times});
+  filter.allow(
+      {// files that are open
+       SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev, SYS_lseek,
+       SYS_close, SYS_close_range, SYS_dup, SYS_dup2, SYS_dup3, SYS_fcntl, SYS_flock, SYS_fadvise64, SYS_ftruncate,
+       SYS_fsync, SYS_fdatasync, SYS_poll,
+       // what stands where
+       SYS_stat, SYS_fstat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_fstatfs, SYS_access, SYS_faccessat,
+       SYS_faccessat2, SYS_readlink, SYS_readlinkat, SYS_getcwd, SYS_getdents64,
+       // memory
+       SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk,
+       // itself
+       SYS_futex, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_exit, SYS_exit_group,
+       SYS_getpid, SYS_getppid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrusage, SYS_uname,
+       SYS_sysinfo, SYS_getrandom, SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu, SYS_restart_syscall,
+       // time
+       SYS_clock_gettime, SYS_clock_getres, SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_time, SYS_times});
   const int writes = writing == Writing::yes ? 0 : O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
   filter.allow_without(SYS_open, 1, writes, EACCES);
   filter.allow_without(SYS_openat, 2, writes, EACCES);
@@ -118,6 +135,7 @@ void forbid_calls(Writing writing) {
   const int self = static_cast<int>(::getpid());  // abort() signals itself
   filter.allow_for(SYS_kill, self);
   filter.allow_for(SYS_tgkill, self);
+  filter.allow_reading_own_limits();
   filter.refuse({SYS_ioctl}, ENOTTY);
   filter.install();
 }
@@ -127,6 +145,25 @@ void forbid_calls(Writing writing) {
 void forbid_calls(Writing) {}
 
 #endif
+
+/// Linux before 5.9 has no call that closes a range.
+void close_one_by_one(unsigned first, unsigned last) {
+  std::vector<int> open;
+  if (DIR* folder = ::opendir("/proc/self/fd")) {
+    while (const dirent* entry = ::readdir(folder)) open.push_back(std::atoi(entry->d_name));
+    ::closedir(folder);
+  } else {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    for (rlim_t number = first; number < limit.rlim_cur; ++number) open.push_back(static_cast<int>(number));
+  }
+  for (const int number : open)
+    if (first <= static_cast<unsigned>(number) && static_cast<unsigned>(number) <= last) ::close(number);
+}
+
+void close_range_of(unsigned first, unsigned last) {
+  if (::close_range(first, last, 0) != 0 && errno == ENOSYS) close_one_by_one(first, last);
+}
 
 }  // namespace
 
@@ -139,10 +176,10 @@ void close_all_but(std::vector<int> kept) {
   unsigned first = STDERR_FILENO + 1;
   for (const int descriptor : kept) {
     if (descriptor < static_cast<int>(first)) continue;
-    if (const auto next = static_cast<unsigned>(descriptor); next > first) ::close_range(first, next - 1, 0);
+    if (const auto next = static_cast<unsigned>(descriptor); next > first) close_range_of(first, next - 1);
     first = static_cast<unsigned>(descriptor) + 1;
   }
-  ::close_range(first, ~0u, 0);
+  close_range_of(first, ~0u);
 }
 
 void enter_sandbox(Writing writing) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/sanitizers.h"
+
 namespace backplane {
 
 namespace {
@@ -13,11 +15,7 @@ namespace {
 /// Large buffers are mapped: in huge pages, since the rows of large tensors lie on more small ones than the CPU knows
 /// at a time; and on the memory of the processor that writes a page first, which is that of the worker who uses it.
 /// (The address sanitizer would not see beyond their ends.)
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kMapped = SIZE_MAX;
-#else
-constexpr std::size_t kMapped = std::size_t{2} << 20;
-#endif
+constexpr std::size_t kMapped = BP_ADDRESS_SANITIZER ? SIZE_MAX : std::size_t{2} << 20;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::size_t whole_pages(std::size_t bytes) {

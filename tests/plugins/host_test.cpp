@@ -14,6 +14,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/sanitizers.h"
 #include "plugin_host/search_path.h"
 #include "plugins/bench.h"
 #include "support/paths.h"
@@ -137,6 +138,15 @@ TEST(SearchPath, TrustsNoFolderThatOthersCanWrite) {
   EXPECT_EQ(why_not_trusted(plugins), "a group of users can write it (number 54321)");
   EXPECT_EQ(chown(plugins.c_str(), 54321, 0), 0);
   EXPECT_EQ(why_not_trusted(plugins), "it belongs to another user (number 54321)");
+  EXPECT_EQ(chown(plugins.c_str(), 0, 0), 0);
+  EXPECT_EQ(chown(folder.path().c_str(), 0, 54321), 0);
+  EXPECT_EQ(chmod(folder.path().c_str(), 0775), 0);
+  EXPECT_EQ(why_not_trusted(plugins),
+            "a group of users (number 54321) can replace it, since they can write " + folder.path());
+  EXPECT_EQ(chmod(folder.path().c_str(), 01775), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "") << "sticky";
+  EXPECT_EQ(chown(folder.path().c_str(), 54321, 0), 0);
+  EXPECT_EQ(why_not_trusted(plugins), "another user (number 54321) can replace it, as the owner of " + folder.path());
 }
 
 TEST(SearchPath, KnowsWhereTheProgramStandsWithoutProc) {
@@ -165,7 +175,7 @@ std::string network_that_ends(int factor) {
 }
 
 // The other ways to end, which sanitizers leave as they are, are tested in tests/error.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !BP_ADDRESS_SANITIZER && !BP_THREAD_SANITIZER
 TEST(PluginGuard, SaysInWhichCallAPluginCrashed) {
   const testing::TemporaryFolder folder("plugin-guard");
   struct Crash {

@@ -1,21 +1,30 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 
+#include "base/sanitizers.h"
 #include "files/isolation.h"
+#include "files/sandbox.h"
 #include "files/temporary_file.h"
 #include "support/model.h"
 #include "support/process_state.h"
@@ -117,7 +126,7 @@ std::string outcome_of(const std::function<int()>& work, int writes_to = -1) {
   return got;
 }
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !BP_ADDRESS_SANITIZER && !BP_THREAD_SANITIZER
 
 /// Whether this kernel filters calls: containers may have switched it off.
 bool has_filter() {
@@ -154,6 +163,44 @@ TEST(Isolation, AChildSignalsNobodyAndMakesNoCode) {
               return page == MAP_FAILED ? errno : 0;
             }),
             std::to_string(EACCES));
+}
+
+TEST(Isolation, AChildReadsItsLimitsAndChangesNone) {
+  if (!has_filter()) GTEST_SKIP() << "this kernel has no seccomp";
+  static rlimit limit{};
+  EXPECT_EQ(outcome_of([] { return getrlimit(RLIMIT_NOFILE, &limit) != 0 ? errno : 0; }), "0");
+  EXPECT_EQ(outcome_of([] { return setrlimit(RLIMIT_CORE, &limit) != 0 ? errno : 0; }), std::to_string(EPERM));
+  EXPECT_EQ(outcome_of([] { return prlimit(getppid(), RLIMIT_CORE, nullptr, &limit) != 0 ? errno : 0; }),
+            std::to_string(EPERM));
+}
+
+/// Makes this process one whose kernel has no such call.
+void take_away(long call) {
+  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 1),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{static_cast<unsigned short>(std::size(code)), code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+TEST(Isolation, DescriptorsAreClosedByAnOldKernelToo) {
+  if (!has_filter()) GTEST_SKIP() << "this kernel has no seccomp";
+  const testing::TemporaryFolder folder("isolation");
+  const TemporaryFile before(folder.path("before")), kept(folder.path("kept")), after(folder.path("after"));
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    take_away(SYS_close_range);
+    close_all_but({kept.descriptor()});
+    const auto is_open = [](const TemporaryFile& file) { return fcntl(file.descriptor(), F_GETFD) >= 0; };
+    _exit((is_open(before) ? 1 : 0) + (is_open(kept) ? 0 : 2) + (is_open(after) ? 4 : 0));
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Isolation, AChildHasNoDescriptorOfItsParent) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/printable.h"
+#include "base/sanitizers.h"
 #include "inspect/compare.h"
 #include "inspect/overview.h"
 #include "inspect/print_in_child.h"
@@ -199,7 +200,7 @@ TEST(PrintInChild, BoundsTheChild) {
   };
   EXPECT_EQ(error([](const Print&) -> int { throw UserError(ExitCode::bad_data, "bad \x1b[31m name"); }),
             "65 error: bad \\x1b[31m name");
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take memory and time of their own
+#if !BP_ADDRESS_SANITIZER && !BP_THREAD_SANITIZER  // which take memory and time of their own
   EXPECT_EQ(error([](const Print&) -> int {
               const std::atomic<bool> goes_on{true};
               while (goes_on) {

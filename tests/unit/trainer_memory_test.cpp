@@ -1,6 +1,8 @@
 // A steady step takes no memory: operator new is counted. (oneTBB and BLIS take theirs from pools of their own; oneDNN,
 // which float32 runs on, allocates a little in every call, which is why this is asked in float64.)
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "base/sanitizers.h"
+
+#if !BP_ADDRESS_SANITIZER && !BP_THREAD_SANITIZER
 
 #include <gtest/gtest.h>
 
