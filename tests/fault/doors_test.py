@@ -6,6 +6,7 @@
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import stat
 import struct
@@ -106,10 +107,14 @@ class RunDirectories(Doors):
         self.assertTrue((self.folder / "disk/checkpoints/step-00000006.h5").exists())
 
     def test_a_link_in_the_place_of_a_temporary_file_is_never_opened(self):
-        for name in "config.yaml", "metrics.jsonl", "summary.json", "trace.h5", "checkpoints/MANIFEST.json":
-            for number in range(2, 40000, 97):
-                (self.run_folder / f"{name}.tmp-{number}").symlink_to(self.secret)
-        self.resume()
+        most = int(pathlib.Path("/proc/sys/kernel/pid_max").read_text())
+
+        def lay_links():
+            """In the process that becomes the program: for its own number, and those of processes that it may start."""
+            for number in range(os.getpid(), os.getpid() + 3000):
+                for name in "config.yaml", "metrics.jsonl", "summary.json", "trace.h5", "checkpoints/MANIFEST.json":
+                    (self.run_folder / f"{name}.tmp-{number % most}").symlink_to(self.secret)
+        self.resume(preexec_fn=lay_links)
         self.assertEqual(self.secret.read_text(), "years of work")
 
     def test_repair_follows_no_link(self):
@@ -272,11 +277,12 @@ class Outputs(Doors):
     def test_a_fifo_is_written_into(self):
         fifo, got = self.folder / "fifo", []
         os.mkfifo(fifo)
-        reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()))
+        reader = threading.Thread(target=lambda: got.append(fifo.read_bytes()), daemon=True)
         reader.start()
         self.export("fifo")
         reader.join(HANGS)
         self.export("file")
+        self.assertTrue(got, "nothing came through")
         self.assertEqual(got[0], (self.folder / "file").read_bytes())
         self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
 
