@@ -8,7 +8,7 @@ take it as it takes one under a plain name.
 
 So are commands that start in a folder that is gone or closed, and those that may start no thread or process.
 
-Root may read everything: the program is run as `nobody` then.
+Root may read everything: the program is run as `nobody` then, and a copy of it, since where it was built may be closed.
 
     paths_test.py --program build/backplane --plugin build/test-plugins/X.bp.so "run --out"
 """
@@ -130,6 +130,18 @@ def give(path):
     if os.geteuid() == 0:
         for each in (path, *path.rglob("*")):
             os.chown(each, NOBODY, NOBODY, follow_symlinks=False)
+
+
+def copy_program(program, folder):
+    """One that nobody may run, with its plug-ins. An installed one stays where it is, and where its plug-ins are."""
+    plugins = pathlib.Path(program).parent / "plugins"
+    if not plugins.is_dir():
+        return program
+    os.chmod(folder, 0o755)
+    (folder / "plugins").mkdir()
+    for plugin in plugins.glob("*.bp.so"):
+        shutil.copy(plugin, folder / "plugins")
+    return shutil.copy(program, folder)
 
 
 def prepare(scratch, options):
@@ -319,8 +331,10 @@ def main():
     parser.add_argument("places", nargs="*", help="names of places; default: all")
     options = parser.parse_args()
     options.program = os.path.realpath(options.program)
-    with tempfile.TemporaryDirectory(prefix="bp-paths-") as folder:
+    with tempfile.TemporaryDirectory(prefix="bp-paths-") as folder, \
+            tempfile.TemporaryDirectory(prefix="bp-program-") as program_folder:
         scratch = pathlib.Path(os.path.realpath(folder))
+        options.program = copy_program(options.program, pathlib.Path(os.path.realpath(program_folder)))
         prepare(scratch, options)
         runner = Runner(scratch, options)
         cases = []  # (place, kind of path, check, its words)
