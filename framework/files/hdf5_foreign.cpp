@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/system_error.h"
 #include "files/hdf5_superblock.h"
 
 namespace backplane::h5 {
@@ -44,9 +45,8 @@ ReadLock::ReadLock(const std::string& path) {
   // O_NONBLOCK: opening a pipe would wait for its writer.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) {
-    const bool is_short_of_files = errno == EMFILE || errno == ENFILE;
-    fail(path, is_short_of_files ? ExitCode::io : ExitCode::no_input,
-         fmt::format("the file cannot be opened: {}", std::strerror(errno)));
+    const int reason = errno;
+    fail(path, code_of_reading(reason), "the file cannot be opened: " + reason_of(reason), remedy_of(reason));
   }
   if (!wants_locks() || flock(fd_, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(fd_);

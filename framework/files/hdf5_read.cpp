@@ -76,7 +76,7 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw Unreadable(what);
 }
 
-OpenedFile open_file(const std::string& path) {
+OpenedHdf5 open_file(const std::string& path) {
   const auto fail = [&](ExitCode code, const std::string& why) {
     throw UserError(code, Diagnostic{.place = {.source = path}, .what = why});
   };

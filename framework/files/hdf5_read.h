@@ -23,11 +23,11 @@ void require(bool condition, const std::string& what);
 
 /// Opens a regular file read-only; one that its writer never closed, as its readers may: up to the last flush.
 /// Throws UserError: no_input where there is none; bad_data where its signature is missing or HDF5 refuses it.
-struct OpenedFile {
+struct OpenedHdf5 {
   Handle handle;
   bool is_being_written;  ///< or was when its writer died
 };
-OpenedFile open_file(const std::string& path);
+OpenedHdf5 open_file(const std::string& path);
 
 bool holds(hid_t place, const std::string& path);
 

@@ -8,11 +8,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <vector>
 
+#include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/file_lock.h"
 #include "files/open_file.h"
@@ -44,7 +44,7 @@ Descriptor take_lock_of_run(const std::string& trace) {
   if (!lock && !lock.is_missing) refuse_unknown(path, lock.why);
   const int error = lock ? lock_exclusively(lock.file) : 0;
   if (error == EAGAIN) refuse_living(trace);
-  if (error != 0) refuse_unknown(path, fmt::format("cannot be locked: {}", std::strerror(error)));
+  if (error != 0) refuse_unknown(path, fmt::format("cannot be locked: {}", reason_of(error)));
   return std::move(lock.file);
 }
 
@@ -176,7 +176,7 @@ void cut(hid_t file, const std::string& path, std::size_t records) {
 }
 
 void copy_records(const TensorFile& trace, const std::string& to) {
-  const h5::OpenedFile from = h5::open_file(trace.path());
+  const h5::OpenedHdf5 from = h5::open_file(trace.path());
   const hid_t source = from.handle.id();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
   check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");

@@ -63,7 +63,7 @@ TensorFile::TensorFile(const std::string& path, Part part) : path_(path), part_(
 }
 
 void TensorFile::open() {
-  h5::OpenedFile opened = h5::open_file(path_);
+  h5::OpenedHdf5 opened = h5::open_file(path_);
   file_ = std::move(opened.handle);
   is_being_written_ = opened.is_being_written;
   const std::string format = H5Aexists(id(), "format") > 0 ? h5::read_text_attribute(id(), "format") : "";
@@ -257,8 +257,8 @@ Buffer TensorFile::read(const FileTensor& tensor, std::size_t record, const Piec
   if (!start.empty())
     check(H5Sselect_hyperslab(there.id(), H5S_SELECT_SET, start.data(), nullptr, extent.data(), nullptr),
           "select a part of a tensor");
-  check(H5Dread(dataset, tensor.dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, here.id(),
-                there.id(), H5P_DEFAULT, buffer.data()),
+  check(H5Dread(dataset, tensor.dtype == DType::float32 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE, here.id(), there.id(),
+                H5P_DEFAULT, buffer.data()),
         "read a tensor");
   return buffer;
 } catch (const InternalError& error) {
