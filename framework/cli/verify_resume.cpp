@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/counted.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "experiment/signals.h"
@@ -26,11 +27,11 @@ ExitCode verify(const VerifyWords& words, const Words& all) {
   const Experiment experiment = read_experiment(request, registry);
   const StopSignals signals;
   const ResumeReport report = verify_resume(experiment, registry, words.steps, words.threads);
+  print_warnings(report.warnings);
   show("{} steps uninterrupted  weights {}\n", report.steps, report.weights_digest);
   for (const ResumeTrial& trial : report.trials) {
-    show("{} on {} thread{} + {} on {} thread{}  {}\n", trial.step, trial.threads_before,
-         trial.threads_before == 1 ? "" : "s", report.steps - trial.step, trial.threads_after,
-         trial.threads_after == 1 ? "" : "s", trial.differences.empty() ? "same bits" : "DIFFERENT");
+    show("{} on {} + {} on {}  {}\n", trial.step, counted(trial.threads_before, "thread"), report.steps - trial.step,
+         counted(trial.threads_after, "thread"), trial.differences.empty() ? "same bits" : "DIFFERENT");
     constexpr std::size_t kMostShown = 10;
     for (std::size_t i = 0; i < std::min(kMostShown, trial.differences.size()); ++i)
       show("  {}\n", trial.differences[i]);

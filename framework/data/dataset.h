@@ -63,7 +63,7 @@ struct DataSet {
   std::optional<Samples> test;
   std::vector<std::string> input_names;  ///< of the input_size() columns of a table; empty where they have none
   std::vector<Finding> findings;         ///< what the source concluded
-  std::vector<std::string> warnings;     ///< likewise, where it may be wrong: said at the start of a run
+  std::vector<std::string> warnings;     ///< likewise, where it may be wrong: said by the commands that compute
   std::vector<std::string> files;        ///< every file that was read, for the record of the run
 
   /// Inputs are used as (stored − shift) · scale, element j of a sample with shift[j % shift.size()].

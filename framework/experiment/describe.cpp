@@ -56,7 +56,6 @@ std::string describe(const Experiment& experiment, const Model& model) {
     text += fmt::format("{:<12} {}: {}\n", title, finding.name, in_short(finding));
     title.clear();
   }
-  for (const std::string& warning : data.warnings) text += fmt::format("{:<12} {}\n", "warning", warning);
   if (const auto note = note_of_outside_files(experiment, data)) text += fmt::format("{:<12} {}\n", "note", *note);
   for (std::size_t i = 0; i < model.notes.size(); ++i)
     text += fmt::format("{:<12} {}\n", i == 0 ? "weights" : "", model.notes[i]);

@@ -73,7 +73,7 @@ struct Model {
   Network network;
   Loss loss;
   std::vector<std::string> notes{};     ///< what the user is to know of the initial weights
-  std::vector<std::string> warnings{};  ///< of what is hardly meant so
+  std::vector<std::string> warnings{};  ///< of what is hardly meant so, the data's among them
 };
 Model build_model(const Experiment& experiment, const Registry& registry);
 /// The same of data that has been loaded.

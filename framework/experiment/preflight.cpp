@@ -130,9 +130,9 @@ std::vector<std::string> schedule_doubts(const Experiment& experiment, std::int6
   const std::int64_t every = in_steps(config::parse_duration(train.schedule.choice().at("every")));
   if (warmup + every < length.total_steps) return {};
   return {
-      fmt::format("{}train.schedule: the learning rate first falls {} steps after {}, and training takes {}: it "
+      fmt::format("{}train.schedule: the learning rate first falls {} after {}, and training takes {}: it "
                   "never falls",
-                  at(section.at("schedule").place), every,
+                  at(section.at("schedule").place), counted(every, "step"),
                   warmup > 0 ? fmt::format("a warm-up of {}", warmup) : "the beginning", length.total_steps)};
 }
 
@@ -140,7 +140,7 @@ std::vector<std::string> schedule_doubts(const Experiment& experiment, std::int6
 
 std::vector<std::string> doubts_before_training(const Experiment& experiment, const DataSet& data,
                                                 const Network& network, const Loss& loss) {
-  std::vector<std::string> doubts;
+  std::vector<std::string> doubts = data.warnings;
   for (const std::string& doubt : loss.doubts(data)) doubts.push_back(at(data.train.targets_origin.place) + doubt);
   const LayerNode& last = network.output();
   const std::int64_t outputs = loss.outputs() / data.steps;
@@ -164,10 +164,9 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
   }
   const config::Node& batch_size = experiment.resolved.at("train").at("batch_size");
   if (!batch_size.is_default && experiment.train.batch_size > data.train.count)
-    doubts.push_back(fmt::format("{}train.batch_size is {}, but there {} {} training sample{}: every step takes all",
+    doubts.push_back(fmt::format("{}train.batch_size is {}, but there {} {}: every step takes all",
                                  at(batch_size.place), experiment.train.batch_size,
-                                 data.train.count == 1 ? "is" : "are", data.train.count,
-                                 data.train.count == 1 ? "" : "s"));
+                                 data.train.count == 1 ? "is" : "are", counted(data.train.count, "training sample")));
   for (std::string& doubt : schedule_doubts(experiment, data.train.count)) doubts.push_back(std::move(doubt));
   return doubts;
 }

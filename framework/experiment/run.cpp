@@ -122,7 +122,6 @@ class Run {
     const auto warn = [this](const std::vector<std::string>& warnings) {
       for (const std::string& what : warnings) progress_.say("warning: " + what);
     };
-    warn(model_.data.warnings);
     warn(model_.warnings);
     warn(beginning_.plan.warnings);
     if (const auto note = note_of_outside_files(experiment_, model_.data)) progress_.say("note: " + *note);
@@ -268,6 +267,7 @@ class Run {
     summary_.wall_seconds = seconds_since(beginning_.start);
     summary_.threads = options_.threads;
     summary_.weights_digest = model_.network.weights_digest();
+    summary_.warnings = model_.warnings;
     summary_.directory = directory_.text();
     summary_.last_checkpoint = directory_.path("checkpoints/" + commits_.newest().file);
     if (trainer_.has_stopped_early())

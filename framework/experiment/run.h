@@ -19,11 +19,12 @@ struct RunOptions {
   Resume resume = Resume::no;
   std::int64_t stop_after = 0;  ///< the run stops behind this step as by a signal; 0: it does not
   bool is_quiet = false;        ///< nothing is said on stderr
-  /// The experiment's data, loaded before: taken for the run, and given back where that returns. NULL: the run loads it.
+  /// The experiment's data, loaded before: taken for the run, and given back where that returns. NULL: the run loads
+  /// it.
   DataSet* data = nullptr;
 };
 
-/// What a run ended with; summary.json holds the same.
+/// What a run ended with; summary.json holds the same but `warnings`.
 struct RunSummary {
   ExitCode code = ExitCode::ok;  ///< ok, or stopped
   bool was_done = false;         ///< an earlier process had ended the run: nothing was changed
@@ -38,6 +39,7 @@ struct RunSummary {
   std::string directory;
   std::string last_checkpoint;  ///< path
   std::vector<GeneratedText> generated;
+  std::vector<std::string> warnings;  ///< of the model, for who runs it quietly
 };
 
 /// The pipeline of the whole program: experiment → data → network → trainer → checkpoints, metrics and summary in a

@@ -107,6 +107,7 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
   };
   report.steps = alone.steps;
   report.weights_digest = alone.weights_digest;
+  report.warnings = alone.warnings;
   if (is_stopped()) return report;
   const Snapshot wanted = read_checkpoint(alone.last_checkpoint);
   const auto wanted_metrics = metrics_of(alone.directory);

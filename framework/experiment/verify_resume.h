@@ -20,7 +20,8 @@ struct ResumeTrial {
 struct ResumeReport {
   ExitCode code = ExitCode::ok;  ///< internal where a trial differs; stopped where a signal ended the trials
   std::int64_t steps = 0;
-  std::string weights_digest;  ///< of the uninterrupted run
+  std::string weights_digest;         ///< of the uninterrupted run
+  std::vector<std::string> warnings;  ///< of what is hardly meant so, as before a run
   std::vector<ResumeTrial> trials;
 };
 
