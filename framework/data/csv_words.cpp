@@ -24,7 +24,7 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::ranges::find(words, word) != words.end();
 }
 
-/// `text` without `marks`; with `point` in place of the last decimal comma where there is one.
+/// `text` without `marks`; with a point in place of each `comma`, which stays where none is given.
 std::string without(std::string_view text, std::string_view marks, char comma = '\0') {
   std::string result;
   for (const char c : text)

@@ -16,7 +16,7 @@ bool means_missing(std::string_view text);
 
 /// What a message says of a field that is no finite number, and how to mend it.
 struct WrongNumber {
-  std::string what;  ///< "a decimal comma, '1,5'"
+  std::string what;  ///< "a comma inside a number, '1,5'"
   std::string hint;
 };
 WrongNumber wrong_number(std::string_view text);

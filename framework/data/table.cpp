@@ -220,7 +220,10 @@ std::int64_t available_memory() {
       std::int64_t kilobytes = 0;
       if (info >> kilobytes) bytes = kilobytes * 1024;
     }
-  std::int64_t most = 0;  // of a container; what it uses already is mostly cache that it can give back
+  // Of a container that sees its own control group as the root, in version 2; what it uses already is mostly cache that
+  // it can give back. Limits of version 1, or of a group below the root (a job of a scheduler, a systemd scope), are
+  // not seen: where they are smaller, the kernel ends the process.
+  std::int64_t most = 0;
   if (std::ifstream("/sys/fs/cgroup/memory.max") >> most) bytes = std::min(bytes, most);
   return bytes;
 }

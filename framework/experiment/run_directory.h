@@ -12,8 +12,8 @@ namespace backplane {
 ///
 /// An earlier run at the same place is gone on with, or moved aside to the first free of "<directory>.1", ".2", …, so
 /// that nothing is overwritten. Where `directory` is a link, it stays: what it leads to is moved, and made. Throws
-/// UserError (io) where the directory cannot be made or written, holds something that is no run, belongs to a run that is still going on, or is to be gone on with and holds links where
-/// files of a run stand.
+/// UserError (io) where the directory cannot be made or written, holds something that is no run, belongs to a run that
+/// is still going on, or is to be gone on with and holds links where files of a run stand.
 class RunDirectory {
  public:
   enum class Earlier { move_aside, go_on };

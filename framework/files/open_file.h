@@ -30,12 +30,11 @@ OpenedFile open_regular(const std::string& path, Links links = Links::follow);
 OpenedFile open_regular(const std::string& path, Links links, int flags, unsigned mode = 0666);
 
 /// Likewise for reading, but what the command line names as a stream of this process (/dev/stdin, /dev/fd/N as a
-/// shell's
-/// `<(…)` gives it) may be a pipe or a terminal.
+/// shell's `<(…)` gives it) may be a pipe or a terminal.
 OpenedFile open_regular_or_stream(const std::string& path);
 
-/// Throws UserError (io) where something stands there that is no regular file, a link among them; `remedy` is its hint.
-/// Nothing there is fine.
+/// Throws UserError (io) where something stands there that is no regular file, a link among them. Nothing there is
+/// fine.
 void require_regular_or_nothing(const std::string& path);
 
 /// Throws UserError (io) where something stands there that is no directory, a link to one among them. Nothing there is

@@ -108,10 +108,6 @@ bool is_tensor_name(const std::string& name) {
   });
 }
 
-}  // namespace
-
-namespace {
-
 /// A diagnostic cut where the call that did not come back is named.
 GuardedOwner owner_of(Diagnostic finding) {
   const std::string text = printable(finding.text(), /*lines=*/true);

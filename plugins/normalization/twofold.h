@@ -50,7 +50,7 @@ inline Twofold operator/(const Twofold& a, double b) {
 /// rounding loses what it loses of any sum.
 constexpr std::int64_t kPieces = 4;
 
-/// Adds the pieces of a number to piece[0], piece[stride], …; NaN where it is not finite.
+/// Adds the pieces of a number to piece[0], piece[stride], …; NaN where it is not finite, or 2⁹⁹³ and more.
 inline void add_pieces(const Twofold& number, double* piece, std::int64_t stride) {
   // 2ᵉ ≤ |hi| < 2ᵉ⁺¹, in the bits of the exponent.
   const double power =
