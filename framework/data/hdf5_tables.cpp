@@ -64,9 +64,12 @@ std::string holding(const std::vector<std::string>& names) {
   h5::check(H5Oget_info_by_name1(file.id(), parent.c_str(), &info, H5P_DEFAULT), "look at an object");
   if (info.type != H5O_TYPE_GROUP) origin.fail(fmt::format("'{}' has no '{}': it is no group", parent, name));
   const std::vector<std::string> names = names_in(file, parent);
-  const std::string nearest = nearest_name(name, names);
-  origin.fail(fmt::format("'{}' has no '{}'", parent, name),
-              (nearest.empty() ? "" : fmt::format("did you mean '{}'? ", nearest)) + holding(names));
+  throw UserError(origin.code, Diagnostic{.place = origin.place,
+                                          .what = fmt::format("'{}' has no '{}'", parent, name),
+                                          .path = origin.path,
+                                          .nearest = nearest_name(name, names),
+                                          .known = {},
+                                          .hint = holding(names)});
 }
 
 [[noreturn]] void fail_group(const h5::Handle& file, const std::string& path, const Origin& origin) {

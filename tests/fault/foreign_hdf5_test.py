@@ -350,7 +350,7 @@ REFUSED = {
     "committed type": (lambda file: (xy()(file), file.pop("x"), file.update({"x": np.dtype("f4")})),
                        "'/x' is not a data set"),
     "missing": (lambda file: (xy()(file), file.move("x", "X")),
-                "'/' has no 'x'\n  hint: did you mean 'X'? it holds: X, y"),
+                "'/' has no 'x'\n  did you mean 'X'?\n  hint: it holds: X, y"),
     "link into another file": (with_link(h5py.ExternalLink("plain.h5", "/x")),
                                "'/x' is a link into another file\n  hint: copy what it leads to into this one"),
     "link that leads nowhere": (with_link(h5py.SoftLink("/nowhere")), "'/' has no 'nowhere'\n  hint: it holds: x, y"),

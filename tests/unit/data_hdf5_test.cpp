@@ -161,7 +161,7 @@ TEST_F(DataHdf5, ReadsLengths) {
 TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
   good_file();
   EXPECT_EQ(error("/input"),
-            "65 file.h5: error: '/' has no 'input'\n  hint: did you mean 'inputs'? it holds: inputs, labels");
+            "65 file.h5: error: '/' has no 'input'\n  did you mean 'inputs'?\n  hint: it holds: inputs, labels");
   EXPECT_EQ(error("/"), "65 file.h5: error: '/' is a group, not a data set\n  hint: it holds: inputs, labels");
   EXPECT_EQ(error("/inputs/x"), "65 file.h5: error: '/inputs' has no 'x': it is no group");
   std::filesystem::remove("file.h5");
