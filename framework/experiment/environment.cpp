@@ -10,11 +10,11 @@
 
 #include <fstream>
 #include <string>
-#include <thread>
 #include <variant>
 
 #include "base/printable.h"
 #include "files/digest.h"
+#include "parallel/cores.h"
 
 namespace backplane {
 
@@ -101,7 +101,7 @@ nlohmann::ordered_json describe_environment(const Registry& registry, const Data
       {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
       {"cpu", printable(cpu_model())},
       {"instruction_set", instruction_set()},
-      {"cores", std::thread::hardware_concurrency()},
+      {"cores", usable_cores()},
       {"threads", threads},
       {"libraries",
        {{"oneDNN", dnnl_text()},
