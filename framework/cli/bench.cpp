@@ -75,8 +75,8 @@ void print_ledger(const BenchResult& result) {
 void print_layers(const BenchResult& result) {
   const BenchRow& first = result.rows.front();
   const double step = first.ledger.whole() / static_cast<double>(result.steps_per_turn);
-  show("\nwhat layers cost, % of threads × wall time of {} thread{}\n{:<20} {:>9} {:>9} {:>9}\n", first.threads,
-       first.threads == 1 ? "" : "s", "layer", "forward", "backward", "update");
+  show("\nwhat layers cost, % of threads × wall time of {}\n{:<20} {:>9} {:>9} {:>9}\n",
+       counted(first.threads, "thread"), "layer", "forward", "backward", "update");
   for (const LayerTime& layer : result.layers)
     show("{:<20} {:>9.1f} {:>9.1f} {:>9.1f}\n", layer.name, 100 * layer.forward / step, 100 * layer.backward / step,
          100 * layer.update / step);

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/counted.h"
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -34,8 +35,8 @@ void print_summary(const RunSummary& summary) {
   print_score("train", summary.train);
   print_score("validation", summary.validation);
   print_score("test", summary.test);
-  show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {} thread{}\n", "steps", summary.steps, summary.wall_seconds,
-       summary.samples_per_second, summary.threads, summary.threads == 1 ? "" : "s");
+  show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {}\n", "steps", summary.steps, summary.wall_seconds,
+       summary.samples_per_second, counted(summary.threads, "thread"));
   show("{:<12} {}\n", "weights", summary.weights_digest);
   show("{:<12} {}\n", "files", summary.directory);
   show("next:        backplane inspect {}\n", summary.last_checkpoint);

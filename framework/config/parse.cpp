@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "config/source_text.h"
 #include "config/tree_builder.h"
 
@@ -63,8 +64,8 @@ std::string misfit(std::string_view text, int number) {
   }
   constexpr std::size_t kMost = 3;
   if (above.size() > kMost) above.resize(kMost);
-  return fmt::format("this line is indented by {} space{}, which is like no line above that it could go with: {}", own,
-                     own == 1 ? "" : "s", fmt::join(above, ", "));
+  return fmt::format("this line is indented by {}, which is like no line above that it could go with: {}",
+                     counted(own, "space"), fmt::join(above, ", "));
 }
 
 std::string remedy(const YAML::Exception& error, std::string_view text) {

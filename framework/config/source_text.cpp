@@ -8,10 +8,6 @@ namespace backplane::config {
 
 namespace {
 
-[[noreturn]] void cannot_read(const std::string& path, const std::string& reason) {
-  throw UserError(ExitCode::no_input, fmt::format("cannot read '{}': {}", path, reason));
-}
-
 [[noreturn]] void too_large(const std::string& path, const Limits& limits) {
   Diagnostic finding;
   finding.place.source = path;
@@ -68,7 +64,9 @@ bool is_control(std::string_view text) {
 
 std::string read_source(const std::string& path, const Limits& limits) {
   const OpenedFile opened = open_regular_or_stream(path);
-  if (!opened) cannot_read(path, opened.is_missing ? opened.why : "it " + opened.why);
+  if (!opened)
+    throw UserError(ExitCode::no_input,
+                    fmt::format("cannot read '{}': {}{}", path, opened.is_missing ? "" : "it ", opened.why));
   std::string text = read_all(opened.file, path, limits.bytes + 1);
   if (text.size() > limits.bytes) too_large(path, limits);
   return text;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counted.h"
 #include "config/scalar.h"
 #include "config/validate.h"
 
@@ -31,7 +32,9 @@ std::string number_remedy(const Node& node, bool is_whole) {
   return is_large ? "write it in digits; whole numbers have 64 bits, the largest is 9223372036854775807" : "";
 }
 
-std::string items(std::size_t count) { return fmt::format("{} item{}", count, count == 1 ? "" : "s"); }
+std::string items(std::size_t count) {
+  return counted(count, "item");
+}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "base/counted.h"
 #include "random/permutation.h"
 
 namespace backplane {
@@ -25,8 +26,8 @@ std::int64_t count_of(const Part& part, std::int64_t samples, const char* noun) 
   if (part.fraction == 0) return part.count;
   const std::int64_t count = std::llround(part.fraction * static_cast<double>(samples));
   if (count == 0 || count == samples)
-    part.origin.fail(fmt::format("{} of {} sample{} leaves none for the {} split", part.fraction, samples,
-                                 samples == 1 ? "" : "s", count == 0 ? noun : "training"));
+    part.origin.fail(fmt::format("{} of {} leaves none for the {} split", part.fraction, counted(samples, "sample"),
+                                 count == 0 ? noun : "training"));
   return count;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "trainer/loss_kernels.h"
 
@@ -75,23 +76,20 @@ void Loss::require_fitting_labels(const LayerNode& last, const DataSet& data) co
   std::string doubts;
   for (const std::string& warning : data.warnings) doubts += "; but " + warning;
   if (data.classes > representable)
-    fail(
-        last,
-        fmt::format("has {} output{}, but the data has {} classes", features_, features_ == 1 ? "" : "s", data.classes),
-        fmt::format("give it {} units{}", data.classes, doubts));
+    fail(last, fmt::format("has {}, but the data has {} classes", counted(features_, "output"), data.classes),
+         fmt::format("give it {} units{}", data.classes, doubts));
 }
 
 void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) const {
   if (data.target_size != last.output_size)
     fail(last,
-         fmt::format("has {} output{}, but each target has {} number{}", last.output_size,
-                     last.output_size == 1 ? "" : "s", data.target_size, data.target_size == 1 ? "" : "s"),
+         fmt::format("has {}, but each target has {}", counted(last.output_size, "output"),
+                     counted(data.target_size, "number")),
          kind_ == Kind::softmax_cross_entropy && data.target_size == 1
              ? "class numbers are given as `labels`; targets are one number for each class"
-         : last.plan.output.size() == 1
-             ? fmt::format("give it {} unit{}", data.target_size, data.target_size == 1 ? "" : "s")
-             : fmt::format("outputs of a sample have shape {}, targets {}", to_string(last.plan.output),
-                           to_string(data.target_shape)));
+         : last.plan.output.size() == 1 ? fmt::format("give it {}", counted(data.target_size, "unit"))
+                                        : fmt::format("outputs of a sample have shape {}, targets {}",
+                                                      to_string(last.plan.output), to_string(data.target_shape)));
   const auto squeezed = [](Shape shape) {
     std::erase(shape, 1);
     return shape;
