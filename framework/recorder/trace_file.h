@@ -60,7 +60,7 @@ struct TraceRecord {
 /// readable while the run goes on (h5py.File(path, "r", swmr=True)). See FORMAT.md. Used by the I/O thread.
 class TraceFile {
  public:
-  /// Whether whatever the file holds is dropped, or is a trace of this layout that was closed whole.
+  /// `anew`: what the file holds, if anything, is dropped. `go_on`: it is a trace of this layout that was closed whole.
   enum class Begin { anew, go_on };
   /// Throws UserError (io) where it cannot be written, InternalError where a file to go on with is another.
   TraceFile(const TemporaryFile& file, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
