@@ -129,7 +129,11 @@ void write_output(const std::string& path, std::string_view bytes, Existing exis
   }
   const Destination place = find_place(path, existing);
   if (place.is_file()) return put(place, path, bytes, existing);
-  write_into(Descriptor(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC)), path, bytes);
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  if (!file && errno == ENXIO)  // without O_NONBLOCK it would be waited for, perhaps for ever
+    refuse(path, "is a FIFO that nothing reads from", "start its reader first");
+  if (file) ::fcntl(file.number(), F_SETFL, O_WRONLY);
+  write_into(file, path, bytes);
 }
 
 }  // namespace backplane

@@ -156,6 +156,41 @@ class RunDirectories(Doors):
         self.assertEqual(stat.S_IMODE(lock.stat().st_mode), 0o600)
 
 
+class LostCheckpoints(Doors):
+    """A resume of a run whose checkpoints are gone, or cannot be looked at, loses nothing of what is there."""
+
+    def files(self, folder):
+        return {path.name: path.read_bytes() for path in (self.folder / folder).iterdir() if path.name != "run.lock"
+                and path.is_file()}
+
+    def test_that_are_gone(self):
+        shutil.rmtree(self.run_folder / "checkpoints")
+        before = self.files("run")
+        self.resume(said="was moved to run.1")
+        self.assertEqual(self.files("run.1"), before)
+
+    def test_that_cannot_be_looked_at(self):
+        """By somebody who may not enter their directory: never by root."""
+        self.folder.chmod(0o777)
+        program = self.folder / "bin"
+        program.mkdir()
+        built = pathlib.Path(NoRegularFiles.program())
+        shutil.copy2(built, program)
+        shutil.copytree(built.parent / "plugins", program / "plugins")
+        as_nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+        if as_nobody:
+            for path in [self.run_folder, *self.run_folder.rglob("*")]:
+                os.chown(path, 65534, 65534)
+        (self.run_folder / "checkpoints").chmod(0)
+        before = self.files("run")
+        done = subprocess.run([program / built.name, "run", "run.yaml", "--out", "run", *MORE], cwd=self.folder,
+                              capture_output=True, text=True, timeout=HANGS, **as_nobody)
+        (self.run_folder / "checkpoints").chmod(0o755)
+        self.assertEqual(done.returncode, 74, done.stderr)
+        self.assertIn("permission denied", done.stderr)
+        self.assertEqual(self.files("run"), before)
+
+
 class Contents(Doors):
     def test_escapes_of_a_manifest_do_not_reach_the_terminal(self):
         self.vouch(removing=[ESCAPE])
@@ -285,6 +320,15 @@ class Outputs(Doors):
         self.assertTrue(got, "nothing came through")
         self.assertEqual(got[0], (self.folder / "file").read_bytes())
         self.assertTrue(stat.S_ISFIFO(fifo.stat().st_mode))
+
+    def test_a_fifo_without_a_reader_is_not_waited_for(self):
+        os.mkfifo(self.folder / "fifo")
+        self.export("fifo", code=74, said="a FIFO that nothing reads from")
+
+    def test_what_stands_beside_a_run_and_cannot_be_written_does_not_end_it(self):
+        self.do(74, "run", "run.yaml", "--out", "other", "--trace-threads", "/dev/full", said="training goes on without it")
+        summary = json.loads((self.folder / "other/summary.json").read_text())
+        self.assertEqual((summary["status"], summary["steps"]), ("finished", 4))
 
     def test_standard_output_is_written_into(self):
         self.export("file")
