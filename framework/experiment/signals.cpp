@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/system_error.h"
 
 namespace backplane {
 
@@ -122,7 +123,7 @@ void take_signals_on_one_thread() {
   try {
     std::thread(wait_for_signals, taken).detach();  // as long as the process
   } catch (const std::system_error& error) {
-    throw UserError(ExitCode::io, "no thread could be started: " + error.code().message(),
+    throw UserError(ExitCode::io, "no thread could be started: " + reason_of(error.code().value()),
                     "`ulimit -u` and the container's limit say how many there may be");
   }
 }

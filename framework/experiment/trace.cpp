@@ -10,6 +10,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/system_error.h"
 #include "files/free_space.h"
 #include "files/isolation.h"
 
@@ -90,8 +91,7 @@ bool Trace::take_over(const TemporaryFile& copy) {
       aside = fmt::format("{}.until-{:08}.{}", path_, resumed_at, number);
     std::error_code failed;
     fs::rename(path_, aside, failed);
-    if (failed)
-      throw UserError(ExitCode::io, fmt::format("{}: cannot be moved to {}: {}", path_, aside, failed.message()));
+    if (failed) throw system_error(ExitCode::io, path_, fmt::format("cannot be moved to {}", aside), failed.value());
     flaw_ = fmt::format("the earlier trace cannot be gone on with, and was moved to {}: {}", aside,
                         error.diagnostics().front().what);
     return false;
