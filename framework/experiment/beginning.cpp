@@ -28,9 +28,11 @@ RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions&
   using Earlier = RunDirectory::Earlier;
   if (options.resume == Resume::no) return Earlier::move_aside;
   const std::filesystem::path directory = directory_of(experiment, options);
-  if (has_manifest(directory / "checkpoints")) return Earlier::go_on;
-  find_checkpoint(directory);  // throws where there are checkpoints that no manifest names
   std::error_code missing;
+  const std::filesystem::path checkpoints = directory / "checkpoints";
+  if (std::filesystem::is_symlink(std::filesystem::symlink_status(checkpoints, missing)) || has_manifest(checkpoints))
+    return Earlier::go_on;
+  find_checkpoint(directory);  // throws where there are checkpoints that no manifest names
   const bool has_lines = std::filesystem::file_size(directory / "metrics.jsonl", missing) > 0 && !missing;
   return has_lines || std::filesystem::exists(directory / "summary.json", missing) ? Earlier::move_aside
                                                                                    : Earlier::go_on;

@@ -171,7 +171,7 @@ class LostCheckpoints(Doors):
 
     def test_that_cannot_be_looked_at(self):
         """By somebody who may not enter their directory: never by root."""
-        self.folder.chmod(0o777)
+        self.folder.chmod(0o755)
         program = self.folder / "bin"
         program.mkdir()
         built = pathlib.Path(NoRegularFiles.program())
