@@ -1,6 +1,7 @@
 # One target per folder of framework/: `bp_add_folder(trainer SOURCES … DEPENDS …)` makes the static library
 # backplane_trainer with the alias backplane::trainer. Includes are written "folder/file.h"; a folder may include only
-# what it names in DEPENDS, so arrows between folders are written down here and nowhere else.
+# what it names in DEPENDS, so arrows between folders are written down here and nowhere else. COMPUTES: it reads nothing
+# that others wrote, and its loops are what a training step consists of.
 
 add_library(bp_flags INTERFACE)
 target_compile_features(bp_flags INTERFACE cxx_std_20)
@@ -15,10 +16,26 @@ if(BP_SANITIZE)
   target_link_options(bp_flags INTERFACE -fsanitize=${BP_SANITIZE})
 endif()
 
+# Damage of memory ends the program instead of being used: writes past buffers of known size, indices outside standard
+# containers, overwritten return addresses, stacks that run into other memory. Everywhere but in folders that COMPUTE;
+# what it costs is in framework/design/0008-doors.md.
+add_library(bp_hardening INTERFACE)
+target_compile_definitions(bp_hardening INTERFACE _GLIBCXX_ASSERTIONS)
+if(NOT BP_SANITIZE)
+  target_compile_options(bp_hardening INTERFACE -fstack-protector-strong -fstack-clash-protection
+                         "$<$<NOT:$<CONFIG:Debug>>:SHELL:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3>")  # needs optimisation
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+    target_compile_options(bp_hardening INTERFACE -fcf-protection)
+  endif()
+endif()
+
 function(bp_add_folder name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(backplane_${name} STATIC ${arg_SOURCES})
   add_library(backplane::${name} ALIAS backplane_${name})
   target_include_directories(backplane_${name} PUBLIC "${PROJECT_SOURCE_DIR}/framework")
   target_link_libraries(backplane_${name} PUBLIC bp_flags ${arg_DEPENDS})
+  if(NOT arg_COMPUTES)
+    target_link_libraries(backplane_${name} PRIVATE bp_hardening)
+  endif()
 endfunction()

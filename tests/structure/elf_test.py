@@ -1,12 +1,13 @@
 """What the dynamic loader is told by every ELF file below the given folders.
 
-    elf_test.py [--not-below FOLDER]... FOLDER...
+    elf_test.py [--not-below FOLDER]... [--hardened FILE]... FOLDER...
 
 - Libraries are looked for in absolute folders, or beside the file ($ORIGIN): an empty or relative element of a run path
   is the current directory, where anybody may have laid a library. None lies below a folder of --not-below.
 - Libraries are needed by name, not by path.
 - No stack is executable, and no code is written to when it is loaded.
 - Symbols are bound when it is loaded, and the tables of their addresses are read-only after that.
+- Programs of --hardened check return addresses, buffers of known size and the indices of standard containers.
 """
 import argparse
 import os
@@ -18,6 +19,9 @@ PT_LOAD, PT_DYNAMIC, PT_GNU_STACK, PT_GNU_RELRO = 1, 2, 0x6474E551, 0x6474E552
 DT_NEEDED, DT_STRTAB, DT_RPATH, DT_TEXTREL, DT_RUNPATH, DT_FLAGS, DT_FLAGS_1 = 1, 5, 15, 22, 29, 30, 0x6FFFFFFB
 DF_TEXTREL, DF_BIND_NOW, DF_1_NOW, PF_X = 4, 8, 1, 1
 ET_EXEC, ET_DYN = 2, 3
+CHECKS = {b"__stack_chk_fail": "return addresses (-fstack-protector-strong)",
+          b"_chk\0": "buffers of known size (-D_FORTIFY_SOURCE=3)",
+          b"__glibcxx_assert_fail": "indices of standard containers (-D_GLIBCXX_ASSERTIONS)"}
 
 
 def elf_files(folder):
@@ -83,14 +87,22 @@ def findings(path, forbidden):
         yield "leaves the table of its functions writable (link with -z relro -z now)"
 
 
+def missing_checks(path):
+    """Of a program that is to check itself: the functions that it would call are none of its symbols."""
+    image = pathlib.Path(path).read_bytes()
+    return [f"{path}: does not check {what}" for function, what in CHECKS.items() if function not in image]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--not-below", action="append", default=[])
+    parser.add_argument("--hardened", action="append", default=[])
     parser.add_argument("folders", nargs="+")
     options = parser.parse_args()
     forbidden = [os.path.realpath(folder) for folder in options.not_below]
     files = [path for folder in options.folders for path in elf_files(folder)]
     found = [f"{path}: {finding}" for path in files for finding in findings(path, forbidden)]
+    found += [finding for path in options.hardened for finding in missing_checks(path)]
     print("\n".join(found) or f"{len(files)} programs and libraries")
     return bool(found) or not files
 
