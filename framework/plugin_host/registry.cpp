@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/printable.h"
+#include "base/system_error.h"
 #include "plugin_host/search_path.h"
 
 namespace backplane {
@@ -78,8 +80,12 @@ bool Registry::has_file(const std::string& file) const {
 void Registry::scan(const std::string& folder, Trial trial) {
   std::error_code error;
   std::vector<std::string> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
-    if (entry.path().string().ends_with(".bp.so")) files.push_back(entry.path().string());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().string().ends_with(".bp.so")) files.push_back(entry->path().string());
+  // A folder that is not there is no mistake: the path may name one for each machine.
+  if (error && error != std::errc::no_such_file_or_directory)
+    failed_.push_back({"", fmt::format("plug-ins in {} are not looked for: it cannot be read: {}", printable(folder),
+                                       reason_of(error.value()))});
   searched_.push_back(folder);
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {

@@ -310,6 +310,19 @@ def leave_closed():
     os.chmod(".", 0)
 
 
+def check_closed_plugins(runner):
+    """A folder of BACKPLANE_PLUGIN_PATH that may not be read hides plug-ins: it is said, and nothing else is lost."""
+    with tempfile.TemporaryDirectory(prefix="bp-plugins-") as folder:  # not where everybody can write
+        os.chmod(folder, 0o755)
+        os.mkdir(folder + "/closed", 0)
+        for path in (folder + "/closed", folder + "/closed/x"):
+            done = runner.start(["run", "good.yaml", "--dry-run"], {"BACKPLANE_PLUGIN_PATH": path})
+            yield from complaints(done)
+            expected = f"warning: plug-ins in {path} are not looked for: it cannot be read: permission denied\n"
+            if (done.returncode, done.stderr.decode()) != (0, expected):
+                yield f"exit code {done.returncode}: {done.stderr.decode(errors='replace')}"
+
+
 # Commands that start threads or processes, where the user may have no more of them.
 STARTERS = [["run", "good.yaml", "--dry-run"], ["run", "good.yaml", "--out", "NEW/new"], ["inspect", "good_run"],
             ["check", "good.yaml"], BENCH, ["verify-resume", "good.yaml", "--steps", "2"], ["replay", STEP]]
@@ -345,6 +358,7 @@ def main():
                 cases += [(place.name, repr(name), check_odd, (place, name)) for name in ODD]
         for leave in (leave_deleted, leave_closed):
             cases += [(name, leave.__name__, check_start, (*how, leave)) for name, how in STARTS.items()]
+        cases.append(("BACKPLANE_PLUGIN_PATH", "closed", check_closed_plugins, ()))
         cases += [(" ".join(words[:2]), "no threads", check_no_threads, (words,)) for words in STARTERS]
         if options.places:
             cases = [case for case in cases if case[0] in options.places]
