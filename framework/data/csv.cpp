@@ -18,18 +18,30 @@ namespace {
 /// Fewer rows than this may count 0, 1, 2, … by chance.
 constexpr std::int64_t kFewestCounted = 10;
 
-/// Labels are names where one of them is no number. Numbers that are not whole are no classes, and neither are gaps
-/// among numbers.
+bool is_number(const CsvField& field) {
+  return config::to_number(field.text).has_value();
+}
+
+/// Throws at the first label that says that there is none. Among numbers more words and signs do than among names.
+void refuse_missing(const std::vector<CsvField>& labels, bool among_numbers, const std::string& column,
+                    const std::string& file) {
+  const auto is_missing = [&](const CsvField& f) {
+    return among_numbers ? means_missing(f.text) : means_no_name(f.text);
+  };
+  const auto missing = std::ranges::find_if(labels, is_missing);
+  if (missing == labels.end()) return;
+  missing->origin(file).fail(fmt::format("a missing value ('{}') among the class {} of column '{}'", missing->text,
+                                         among_numbers ? "numbers" : "names", column),
+                             among_numbers
+                                 ? "fill the gap, or leave out the row"
+                                 : "fill the gap, or leave out the row; a class that is called so needs another name");
+}
+
+/// Labels are names where one of them is no number. Numbers that are not whole are no classes.
 void require_classes(const std::vector<CsvField>& labels, const std::string& column, const std::string& file) {
-  const auto is_number = [](const CsvField& f) { return config::to_number(f.text).has_value(); };
-  const auto numbers = static_cast<std::size_t>(std::ranges::count_if(labels, is_number));
-  if (numbers == 0) return;
-  const auto missing = std::ranges::find_if(labels, [](const CsvField& f) { return means_missing(f.text); });
-  if (missing != labels.end())
-    missing->origin(file).fail(
-        fmt::format("a missing value ('{}') among the class numbers of column '{}'", missing->text, column),
-        "fill the gap, or leave out the row");
-  if (numbers < labels.size()) return;
+  const bool has_numbers = std::ranges::any_of(labels, is_number);
+  refuse_missing(labels, has_numbers, column, file);
+  if (!std::ranges::all_of(labels, is_number)) return;
   const auto broken = std::ranges::find_if(labels, [](const CsvField& f) {
     const double value = *config::to_number(f.text);
     return value != std::trunc(value);
@@ -42,9 +54,7 @@ void require_classes(const std::vector<CsvField>& labels, const std::string& col
 }
 
 std::vector<std::string> class_names(const std::vector<CsvField>& labels) {
-  const bool numbers =
-      std::ranges::all_of(labels, [](const CsvField& f) { return config::to_number(f.text).has_value(); });
-  if (numbers) return {};
+  if (std::ranges::all_of(labels, is_number)) return {};
   std::set<std::string> names;
   for (const CsvField& label : labels) names.insert(label.text);
   return {names.begin(), names.end()};
@@ -55,10 +65,9 @@ std::int64_t class_number(const CsvField& label, const std::vector<std::string>&
   if (names.empty()) {
     const auto number = config::to_integer(label.text);
     if (number && *number >= 0) return *number;
-    const bool is_number = config::to_number(label.text).has_value();
     label.origin(file).fail(
         fmt::format("expected a class number from 0, found {}",
-                    is_number ? fmt::format("'{}'", shown(label.text)) : wrong_number(label.text).what),
+                    is_number(label) ? fmt::format("'{}'", shown(label.text)) : wrong_number(label.text).what),
         number && *number == -1 ? "classes are counted from 0: write 0 and 1 for -1 and 1" : "");
   }
   const auto found = std::ranges::lower_bound(names, label.text);
@@ -141,7 +150,10 @@ DataSet load_csv(const CsvOptions& options) {
     CsvFile test(*options.test, options);
     if (test.names() != train.names())
       Origin::file(*options.test).fail(fmt::format("the columns differ from those of '{}'", options.train));
-    test_split = to_split(test.read(columns), columns, names, *options.test);
+    CsvRows test_rows = test.read(columns);
+    if (columns.label)
+      refuse_missing(test_rows.labels, names.empty(), shown(train.names()[*columns.label]), *options.test);
+    test_split = to_split(std::move(test_rows), columns, names, *options.test);
   }
   DataSet reported;
   report(options, train, columns, rows, reported);

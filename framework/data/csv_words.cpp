@@ -53,6 +53,10 @@ bool means_missing(std::string_view text) {
                    {"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "?", "-", "."});
 }
 
+bool means_no_name(std::string_view text) {
+  return is_one_of(lower(without_blanks(text)), {"", "na", "n/a", "#n/a", "nan", "-nan", "null"});
+}
+
 WrongNumber wrong_number(std::string_view field) {
   const std::string_view text = without_blanks(field);
   if (means_missing(text)) {

@@ -14,6 +14,9 @@ std::string_view without_blanks(std::string_view text);
 /// Whether a field says that there is no value: nothing, NA, NaN, null, ? and the like.
 bool means_missing(std::string_view text);
 
+/// The same of a field that is to hold a name. Fewer words do: `none`, ?, - and . may be names.
+bool means_no_name(std::string_view text);
+
 /// What a message says of a field that is no finite number, and how to mend it.
 struct WrongNumber {
   std::string what;  ///< "a comma inside a number, '1,5'"

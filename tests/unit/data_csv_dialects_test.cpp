@@ -63,6 +63,13 @@ std::string wrong(const std::string& place, const std::string& what, const std::
                      hint.empty() ? "" : " | " + hint);
 }
 
+std::string no_name(const std::string& text) {
+  return fmt::format(
+      "a missing value ('{}') among the class names of column 'c' | fill the gap, or leave out the row; a "
+      "class that is called so needs another name",
+      text);
+}
+
 const std::vector<Dialect> kDialects = {
     // Line ends, marks and blanks.
     {"plain", "x,c\n1,0\n2,1\n", "1 -> 0 / 2 -> 1"},
@@ -130,6 +137,11 @@ const std::vector<Dialect> kDialects = {
      "leave out the row"},
     {"NaN among class numbers", "x,c\n1,0\n2,nan\n",
      ":3:3: error: a missing value ('nan') among the class numbers of column 'c' | fill the gap, or leave out the row"},
+    {"nan among class names", "x,c\n1,cat\n2,nan\n", ":3:3: error: " + no_name("nan")},
+    {"NA among class names", "x,c\n1, NA\n2,dog\n", ":2:3: error: " + no_name("NA")},
+    {"null among class names", "x,c\n1,cat\n2,Null\n", ":3:3: error: " + no_name("Null")},
+    {"nothing but missing classes", "x,c\n1,NaN\n2,NaN\n", ":2:3: error: " + no_name("NaN")},
+    {"signs among class names", "x,c\n1,-\n2,+\n3,?\n", "1 -> - / 2 -> + / 3 -> ?"},
     {"None among class names", "x,c\n1,None\n2,Mild\n", "1 -> None / 2 -> Mild"},
     // Classes.
     {"classes as floats", "x,c\n1,0.0\n2,10.0\n3,2.0\n", "1 -> 0 / 2 -> 10 / 3 -> 2"},
