@@ -253,6 +253,17 @@ std::vector<std::int64_t> read_integers(const Node& list) {
   return values;
 }
 
+/// Throws by `origin`, at the place of the first number that is none.
+void require_class_numbers(const Node& node, const Origin& origin) {
+  for (const Node& item : node.list) require_class_numbers(item, origin);
+  if (!node.is_scalar()) return;
+  const double label = node.as_number();
+  if (std::trunc(label) == label && std::abs(label) <= kMostLabel) return;
+  Origin(node.place, origin.path, origin.code)
+      .fail(fmt::format("{} is no class number", config::in_short(node.scalar)),
+            "numbers that are to be met, not classes, are `targets`");
+}
+
 InlineSplit read_inline_split(const Node& map, const std::string& path) {
   InlineSplit split;
   split.inputs = parse_tensor(map.at("inputs"));
@@ -263,10 +274,7 @@ InlineSplit read_inline_split(const Node& map, const std::string& path) {
   const std::string key = split.targets_are_labels ? "labels" : "targets";
   split.targets_origin = origin_of(map.at(key), path + "." + key);
   split.targets = parse_tensor(map.at(key));
-  for (const double label : split.targets.values)
-    if (split.targets_are_labels && (std::trunc(label) != label || std::abs(label) > kMostLabel))
-      split.targets_origin.fail(fmt::format("{} is no class number", label),
-                                "numbers that are to be met, not classes, are `targets`");
+  if (split.targets_are_labels) require_class_numbers(map.at(key), split.targets_origin);
   return split;
 }
 

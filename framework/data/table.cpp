@@ -19,6 +19,11 @@ namespace {
 /// More classes than this are a column that holds no classes.
 constexpr std::int64_t kMostClasses = 1 << 24;
 
+constexpr const char* kNegativeLabels =
+    "classes are counted from 0: make 0 and 1 of -1 and 1; where -1 means `ignore`, leave the sample out, or let "
+    "`lengths` end before such steps";
+constexpr const char* kHugeLabels = "numbers that are to be met, not classes, are `targets`";
+
 void require_finite(const Table& table) {
   std::visit(
       [&](const auto& values) {
@@ -46,7 +51,8 @@ std::int64_t count_classes(const Table& labels) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] < 0 || values[i] >= kMostClasses)
       labels.origin.fail(fmt::format("the label of sample {} is {}, expected a class number from 0 to {}",
-                                     place_of(i, labels), values[i], kMostClasses - 1));
+                                     place_of(i, labels), values[i], kMostClasses - 1),
+                         values[i] < 0 ? kNegativeLabels : kHugeLabels);
     largest = std::max(largest, values[i]);
   }
   return largest + 1;

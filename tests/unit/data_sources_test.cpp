@@ -188,7 +188,7 @@ TEST_F(DataSources, LabelsOfEachStep) {
       EXPECT_EQ(std::get<Numbers>(samples->inputs)[static_cast<std::size_t>(2 * n)],
                 first[static_cast<std::size_t>(samples->source_index(n))]);
   EXPECT_EQ(error("inline: {inputs: [[1], [2]], labels: [0, 1.5]}"),
-            "78 run.yaml:2:40: error: 1.5 is no class number\n  data.labels\n  hint: numbers that are to be met, not "
+            "78 run.yaml:2:44: error: 1.5 is no class number\n  data.labels\n  hint: numbers that are to be met, not "
             "classes, are `targets`");
 }
 
