@@ -13,7 +13,7 @@ namespace backplane {
 namespace {
 
 constexpr std::size_t kMostShown = 6;
-constexpr std::size_t kLongestShown = 64;
+constexpr std::size_t kLongestShown = 96;
 
 std::string text_of(const std::string& text) {
   return printable(text.size() > kLongestShown ? text.substr(0, kLongestShown) + "…" : text);

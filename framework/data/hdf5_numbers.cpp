@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -124,6 +125,34 @@ void require_values(const Handle& dataset, const std::string& path, const Origin
   h5::check(H5Dget_space_status(dataset.id(), &status), "ask how much of a data set was written");
   if (fill == H5D_FILL_VALUE_UNDEFINED && status == H5D_SPACE_STATUS_NOT_ALLOCATED)
     origin.fail(fmt::format("'{}' has a shape, but was never given values", path));
+}
+
+Unwritten unwritten_in(const Handle& dataset) {
+  const Handle plist(H5Dget_create_plist(dataset.id()), H5Pclose, "read how a data set is stored");
+  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "read a shape");
+  Unwritten unwritten{.chunks = 0, .of = 1};
+  if (H5Pget_layout(plist.id()) == H5D_CHUNKED) {
+    std::array<hsize_t, H5S_MAX_RANK> dims{}, chunk{};
+    const int rank = H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
+    h5::check(H5Pget_chunk(plist.id(), rank, chunk.data()), "read the shape of a chunk");
+    for (std::size_t axis = 0; axis < static_cast<std::size_t>(rank); ++axis)
+      unwritten.of *= static_cast<std::int64_t>((dims[axis] + chunk[axis] - 1) / chunk[axis]);
+    hsize_t written = 0;
+    h5::check(H5Dget_num_chunks(dataset.id(), space.id(), &written), "count the chunks of a data set");
+    unwritten.chunks = std::max<std::int64_t>(unwritten.of - static_cast<std::int64_t>(written), 0);
+  } else {
+    H5D_space_status_t status = H5D_SPACE_STATUS_ALLOCATED;
+    h5::check(H5Dget_space_status(dataset.id(), &status), "ask how much of a data set was written");
+    unwritten.chunks = status == H5D_SPACE_STATUS_NOT_ALLOCATED ? 1 : 0;
+  }
+  H5D_fill_value_t fill = H5D_FILL_VALUE_DEFAULT;
+  H5D_fill_time_t when = H5D_FILL_TIME_IFSET;
+  h5::check(H5Pfill_value_defined(plist.id(), &fill), "read the value of elements never written");
+  h5::check(H5Pget_fill_time(plist.id(), &when), "read the value of elements never written");
+  if (fill != H5D_FILL_VALUE_UNDEFINED && when != H5D_FILL_TIME_NEVER)
+    h5::check(H5Pget_fill_value(plist.id(), H5T_NATIVE_DOUBLE, &unwritten.value),
+              "read the value of elements never written");
+  return unwritten;
 }
 
 std::string matlab_class(const Handle& dataset) {

@@ -24,6 +24,9 @@ void require_own_storage(const h5::Handle& dataset, const std::string& path, con
 /// Throws by `origin` where the data set has neither values nor one to fill it with.
 void require_values(const h5::Handle& dataset, const std::string& path, const Origin& origin);
 
+/// What of a data set was never written, and what HDF5 gives for it. Its extents are such as fit into memory.
+Unwritten unwritten_in(const h5::Handle& dataset);
+
 /// MATLAB's name of the class of a data set that it wrote: "double". Empty for other writers.
 std::string matlab_class(const h5::Handle& dataset);
 

@@ -164,18 +164,22 @@ Table read_as(const h5::Handle& dataset, Room& room, const std::string& path, co
     origin.fail(fmt::format("'{}' cannot be read: the file is damaged, or reading it takes too much memory", path),
                 fmt::format("the HDF5 library says: {}", h5::innermost_reason()));
   if (!matlab_class(dataset).empty()) reverse_axes(dims, values);
-  return {std::move(dims), std::move(values), origin};
+  return {std::move(dims), std::move(values), origin, unwritten_in(dataset)};
 }
 
 enum class Want { inputs, labels, lengths, vectors };
 
 /// Whole numbers that stand as floating-point numbers, as MATLAB and pandas write them.
-std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want, const std::string& path,
-                                   const Origin& origin) {
+std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want, const Padding& padding,
+                                   const std::string& path, const Origin& origin) {
   constexpr double kMostExact = static_cast<double>(std::int64_t{1} << 53);
   std::vector<std::int64_t> whole;
   whole.reserve(values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
+    if (padding.holds(static_cast<std::int64_t>(i))) {
+      whole.push_back(0);
+      continue;
+    }
     if (!(std::abs(values[i]) <= kMostExact) || std::trunc(values[i]) != values[i])
       origin.fail(fmt::format("'{}' holds {} as element {} (counted from 0), expected {}: whole numbers", path,
                               values[i], i, want == Want::labels ? "labels" : "lengths"),
@@ -185,13 +189,12 @@ std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want,
   return whole;
 }
 
-/// Where there is one number a sample, axes of extent 1 beside that of the samples are left out.
-Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, Want want, std::int64_t samples,
+/// Whole numbers, or those of floating-point that are to be such. Where there is one number a sample, axes of extent 1
+/// beside that of the samples are left out.
+Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, std::int64_t samples,
                  const std::string& path, const Origin& origin) {
   Table table = numbers == Hdf5Numbers::fractional ? read_as<double>(dataset, room, path, origin)
                                                    : read_as<std::int64_t>(dataset, room, path, origin);
-  if (const auto* fractional = std::get_if<std::vector<double>>(&table.values))
-    table.values = to_whole(*fractional, want, path, origin);
   const std::int64_t count = element_count(table.dims);
   if (count == samples && std::ranges::find(table.dims, count) != table.dims.end()) table.dims = {count};
   return table;
@@ -207,8 +210,7 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
   const h5::Handle dataset(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
   const Hdf5Numbers numbers = numbers_in(dataset, path, origin);
   require_own_storage(dataset, path, origin);
-  if (want == Want::labels || want == Want::lengths)
-    return read_whole(dataset, room, numbers, want, samples, path, origin);
+  if (want == Want::labels || want == Want::lengths) return read_whole(dataset, room, numbers, samples, path, origin);
   if (want == Want::vectors) return read_as<double>(dataset, room, path, origin);
   if (numbers == Hdf5Numbers::bytes) return read_as<std::uint8_t>(dataset, room, path, origin);
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
@@ -226,15 +228,31 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   std::vector<Table> tables = read_in_child(path, [&] {
     const h5::Handle file = foreign.open();
     Room room(memory);
-    std::vector<Table> all;
-    const auto add = [&](const std::string& name, Want want) {
-      const std::int64_t samples = all.empty() || all.front().dims.empty() ? 0 : all.front().dims.front();
-      all.push_back(read_table(file, room, name, want, samples, origin));
-      apply_netcdf_attributes(file, resolve(file, name, origin), origin, all.back());
+    const auto read = [&](const std::string& name, Want want, std::int64_t samples = 0) {
+      return read_table(file, room, name, want, samples, origin);
     };
-    add(options.inputs, Want::inputs);
-    add(options.targets, options.targets_are_labels ? Want::labels : Want::vectors);
-    if (options.lengths) add(*options.lengths, Want::lengths);
+    const auto interpret = [&](const std::string& name, Want want, const Padding& padding, Table& table) {
+      const std::string path_in_file = resolve(file, name, origin);
+      refuse_missing_values(file, path_in_file, origin, padding, table);
+      if (const auto* values = std::get_if<std::vector<double>>(&table.values);
+          values != nullptr && (want == Want::labels || want == Want::lengths))
+        table.values = to_whole(*values, want, padding, path_in_file, origin);
+      unpack_numbers(file, path_in_file, origin, table);
+    };
+    const Want targets = options.targets_are_labels ? Want::labels : Want::vectors;
+    RawSplit split{.inputs = read(options.inputs, Want::inputs), .targets = {}};
+    const std::int64_t samples = split.inputs.dims.front();
+    split.targets = read(options.targets, targets, samples);
+    if (options.lengths) {
+      split.lengths = read(*options.lengths, Want::lengths, samples);
+      interpret(*options.lengths, Want::lengths, Padding(), *split.lengths);
+    }
+    interpret(options.inputs, Want::inputs, Padding::of_inputs(split), split.inputs);
+    interpret(options.targets, targets, Padding::of_targets(split, options.targets_are_labels), split.targets);
+    std::vector<Table> all;
+    all.push_back(std::move(split.inputs));
+    all.push_back(std::move(split.targets));
+    if (split.lengths) all.push_back(std::move(*split.lengths));
     return all;
   });
   RawSplit split{std::move(tables[0]), std::move(tables[1])};
@@ -247,12 +265,35 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   return split;
 }
 
+/// What was never written is no error: a file may be made so, with a fill value that is meant.
+void report_unwritten(const std::string& split_name, const RawSplit& split, const Hdf5Options& options,
+                      std::vector<Finding>& findings) {
+  const auto report = [&](const char* noun, const Table& table) {
+    const auto& [chunks, of, value] = table.unwritten;
+    if (chunks == 0) return;
+    const auto narrow = static_cast<float>(value);  // 9.96921e+36 as it was written, not with a double's digits
+    findings.push_back(
+        {fmt::format("{}unwritten_{}", split_name, noun),
+         fmt::format("{}never written: the fill value {} stands there",
+                     of == 1 ? "" : fmt::format("{} of {} chunks ", chunks, of),
+                     static_cast<double>(narrow) == value ? fmt::format("{}", narrow) : fmt::format("{}", value))});
+  };
+  report("inputs", split.inputs);
+  report(options.targets_are_labels ? "labels" : "targets", split.targets);
+  if (split.lengths) report("lengths", *split.lengths);
+}
+
 }  // namespace
 
 DataSet load_hdf5(const Hdf5Options& options) {
+  std::vector<Finding> findings;
   std::optional<RawSplit> test;
   if (options.test) test = read_split(*options.test, options);
-  DataSet data = assemble(read_split(options.train, options), std::move(test));
+  RawSplit train = read_split(options.train, options);
+  report_unwritten("", train, options, findings);
+  if (test) report_unwritten("test_", *test, options, findings);
+  DataSet data = assemble(std::move(train), std::move(test));
+  data.findings = std::move(findings);
   data.files = {options.train};
   if (options.test) data.files.push_back(*options.test);
   return data;

@@ -18,8 +18,8 @@ struct Hdf5Options {
 };
 
 /// Reads tables of numbers: bytes stay bytes, float32 and narrower and truth values become float, all else double. A
-/// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value. The
-/// axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
+/// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value, and
+/// are a finding. The axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
 ///
 /// HDF5 1.10 crashes on damaged files, so a forked child does the reading (isolation.h: no other thread may run), and
 /// what lets a file reach outside itself or run code is refused: external and user-defined links, external storage,

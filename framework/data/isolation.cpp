@@ -6,7 +6,7 @@ namespace backplane {
 
 namespace {
 
-// What the child sends: a count of tables; per table the type, the extents, the elements.
+// What the child sends: a count of tables; per table the type, the extents, the elements, and what was never written.
 constexpr std::size_t kMostAxes = 32;
 constexpr std::int64_t kMostTables = 8;
 
@@ -15,6 +15,9 @@ void send(const Table& table, ChildOutput& output) {
   output.number(static_cast<std::int64_t>(table.dims.size()));
   for (const std::int64_t extent : table.dims) output.number(extent);
   std::visit([&](const auto& values) { output.bytes(values.data(), values.size() * sizeof(values[0])); }, table.values);
+  output.number(table.unwritten.chunks);
+  output.number(table.unwritten.of);
+  output.number(table.unwritten.value);
 }
 
 template <class T>
@@ -31,18 +34,14 @@ Table receive_table(const Origin& origin, ChildInput& input) {
   BP_ASSERT(axes <= kMostAxes);
   for (std::size_t axis = 0; axis < axes; ++axis) table.dims.push_back(input.number<std::int64_t>());
   switch (type) {
-    case 0:
-      table.values = elements<std::uint8_t>(table, input);
-      break;
-    case 1:
-      table.values = elements<float>(table, input);
-      break;
-    case 2:
-      table.values = elements<double>(table, input);
-      break;
-    default:
-      table.values = elements<std::int64_t>(table, input);
+    case 0: table.values = elements<std::uint8_t>(table, input); break;
+    case 1: table.values = elements<float>(table, input); break;
+    case 2: table.values = elements<double>(table, input); break;
+    default: table.values = elements<std::int64_t>(table, input);
   }
+  table.unwritten.chunks = input.number<std::int64_t>();
+  table.unwritten.of = input.number<std::int64_t>();
+  table.unwritten.value = input.number<double>();
   return table;
 }
 

@@ -3,8 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <vector>
 
 namespace backplane {
 
@@ -58,45 +63,142 @@ bool is_true(const h5::Handle& dataset, const char* name) {
   return text != "false";
 }
 
-void refuse_missing(const Table& table, const char* attribute, const std::vector<double>& marks,
-                    const std::string& path, const Origin& origin) {
-  const auto is_mark = [&](auto value) { return std::ranges::find(marks, static_cast<double>(value)) != marks.end(); };
+/// One way in which a number says that it is none.
+struct Mark {
+  std::string by;  ///< "its attribute _FillValue"
+  std::string hint;
+  std::function<bool(double)> is_missing;
+};
+
+constexpr const char* kNotMeant = "fill the gap, leave out the sample, or remove the attribute if this value is meant";
+
+void refuse(const Mark& mark, const std::string& path, const Origin& origin, const Padding& padding, Table& table) {
+  const std::int64_t samples = table.dims[0];
   std::visit(
-      [&](const auto& values) {
-        const auto found = std::ranges::find_if(values, is_mark);
-        if (found == values.end()) return;
-        const std::int64_t index = found - values.begin();
-        const std::int64_t width = static_cast<std::int64_t>(values.size()) / table.dims[0];
-        origin.fail(
-            fmt::format("'{}': sample {}, element {} is a missing value (its attribute {}; both counted from 0)", path,
-                        index / width, index % width, attribute),
-            "fill the gap, leave out the sample, or remove the attribute if this value is meant");
+      [&]<class T>(std::vector<T>& values) {
+        const std::int64_t count = std::ssize(values), width = count / samples;
+        for (std::int64_t i = 0; i < count; ++i) {
+          T& value = values[static_cast<std::size_t>(i)];
+          if (!mark.is_missing(static_cast<double>(value))) continue;
+          if (!padding.holds(i))
+            origin.fail(fmt::format("'{}': sample {}, element {} is a missing value ({}; both counted from 0)", path,
+                                    i / width, i % width, mark.by),
+                        mark.hint);
+          value = std::numeric_limits<T>::has_quiet_NaN ? std::numeric_limits<T>::quiet_NaN() : T{0};
+        }
       },
       table.values);
 }
 
+/// scale_factor and add_offset.
+struct Packing {
+  double a, b;
+
+  Packing(const h5::Handle& dataset, const std::string& path, const Origin& origin)
+      : a(number_of(dataset, "scale_factor", 1, path, origin)), b(number_of(dataset, "add_offset", 0, path, origin)) {
+    if (a == 0 || !std::isfinite(a) || !std::isfinite(b))
+      origin.fail(
+          fmt::format("'{}': its attributes scale_factor {} and add_offset {} leave nothing of its values", path, a, b),
+          "store the values as they are meant, without these attributes");
+  }
+  bool is_none() const { return a == 1 && b == 0; }
+};
+
+/// What stands where a netCDF library never wrote, in the files that it made; nothing for bytes, whose every value is
+/// one.
+std::optional<double> default_fill(const h5::Handle& file, const h5::Handle& dataset, const h5::Handle& type) {
+  const h5::Handle root(H5Gopen2(file.id(), "/", H5P_DEFAULT), H5Gclose, "open a group");
+  if (H5Aexists(root.id(), "_NCProperties") <= 0 && H5Aexists(dataset.id(), "DIMENSION_LIST") <= 0 &&
+      H5Aexists(dataset.id(), "_Netcdf4Dimid") <= 0)
+    return {};
+  const h5::Handle plist(H5Dget_create_plist(dataset.id()), H5Pclose, "read how a data set is stored");
+  H5D_fill_value_t defined = H5D_FILL_VALUE_DEFAULT;
+  h5::check(H5Pfill_value_defined(plist.id(), &defined), "read the value of elements never written");
+  if (defined != H5D_FILL_VALUE_USER_DEFINED) return {};
+  double fill = 0;
+  h5::check(H5Pget_fill_value(plist.id(), H5T_NATIVE_DOUBLE, &fill), "read the value of elements never written");
+  // NC_FILL_FLOAT and _DOUBLE, then _SHORT, _INT, _INT64 and those of their unsigned kin, as doubles.
+  constexpr double kFractional = 9.9692099683868690e+36;
+  constexpr std::array kWhole{-32767.0, -2147483647.0, -9223372036854775806.0,
+                              65535.0,  4294967295.0,  18446744073709551614.0};
+  const H5T_class_t kind = H5Tget_class(type.id());
+  const bool is_default = kind == H5T_FLOAT ? fill == kFractional
+                          : kind == H5T_INTEGER
+                              ? H5Tget_size(type.id()) > 1 && std::ranges::find(kWhole, fill) != kWhole.end()
+                              : false;
+  return is_default ? std::optional(fill) : std::nullopt;
+}
+
+bool is_fractional(const h5::Handle& dataset, const char* attribute) {
+  const h5::Handle opened(H5Aopen(dataset.id(), attribute, H5P_DEFAULT), H5Aclose, "open an attribute");
+  const h5::Handle type(H5Aget_type(opened.id()), H5Tclose, "read the type of an attribute");
+  return H5Tget_class(type.id()) == H5T_FLOAT;
+}
+
+/// The marks in the order in which netCDF's own libraries look at them.
+std::vector<Mark> marks_of(const h5::Handle& file, const h5::Handle& dataset, const std::string& path,
+                           const Origin& origin) {
+  const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
+  const bool is_whole = H5Tget_class(type.id()) != H5T_FLOAT;
+  const bool holds_floats = !is_whole && H5Tget_size(type.id()) == sizeof(float);
+  const Packing packing(dataset, path, origin);
+  // What is written with more digits than the values have is rounded as they are.
+  const auto numbers = [&](const char* attribute, hssize_t most) {
+    std::vector<double> all = numbers_of(dataset, attribute, most, path, origin);
+    if (holds_floats) std::ranges::transform(all, all.begin(), [](double x) { return static_cast<float>(x); });
+    return all;
+  };
+  std::vector<Mark> marks;
+  for (const char* attribute : {"_FillValue", "missing_value"}) {
+    const std::vector<double> values = numbers(attribute, kMostNumbers);
+    const auto is_one = [values](double x) { return std::ranges::find(values, x) != values.end(); };
+    if (!values.empty()) marks.push_back({fmt::format("its attribute {}", attribute), kNotMeant, is_one});
+  }
+  const auto exclude = [&](const char* attribute, double low, double high) {
+    // Limits of packed numbers are packed as they are, unless they are of the kind of what is packed.
+    const bool is_unpacked = is_whole && !packing.is_none() && is_fractional(dataset, attribute);
+    const double a = is_unpacked ? packing.a : 1, b = is_unpacked ? packing.b : 0;
+    marks.push_back({fmt::format("its attribute {} excludes it", attribute), kNotMeant,
+                     [=](double x) { return x * a + b < low || x * a + b > high; }});
+  };
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (const std::vector<double> range = numbers("valid_range", 2); range.size() == 2)
+    exclude("valid_range", range[0], range[1]);
+  else if (!range.empty())
+    origin.fail(
+        fmt::format("'{}': its attribute valid_range is a single number, expected the least and the most", path),
+        "store the values as they are meant, without this attribute");
+  if (const std::vector<double> least = numbers("valid_min", 1); !least.empty())
+    exclude("valid_min", least[0], kInfinity);
+  if (const std::vector<double> most = numbers("valid_max", 1); !most.empty())
+    exclude("valid_max", -kInfinity, most[0]);
+  if (H5Aexists(dataset.id(), "_FillValue") > 0) return marks;
+  if (const std::optional<double> fill = default_fill(file, dataset, type))
+    marks.push_back({"netCDF's fill value, of what was never written", "fill the gap, or leave out the sample",
+                     [fill](double x) { return x == *fill; }});
+  return marks;
+}
+
+h5::Handle open_dataset(const h5::Handle& file, const std::string& path) {
+  return {H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set"};
+}
+
 }  // namespace
 
-void apply_netcdf_attributes(const h5::Handle& file, const std::string& path, const Origin& origin, Table& table) {
-  const h5::Handle dataset(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
+void refuse_missing_values(const h5::Handle& file, const std::string& path, const Origin& origin,
+                           const Padding& padding, Table& table) {
+  for (const Mark& mark : marks_of(file, open_dataset(file, path), path, origin))
+    refuse(mark, path, origin, padding, table);
+}
+
+void unpack_numbers(const h5::Handle& file, const std::string& path, const Origin& origin, Table& table) {
+  const h5::Handle dataset = open_dataset(file, path);
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
-  const bool holds_floats = H5Tget_class(type.id()) == H5T_FLOAT && H5Tget_size(type.id()) == sizeof(float);
-  for (const char* attribute : {"_FillValue", "missing_value"}) {
-    std::vector<double> marks = numbers_of(dataset, attribute, kMostNumbers, path, origin);
-    if (holds_floats)  // a mark that is written with more digits stands among the values with fewer
-      std::ranges::transform(marks, marks.begin(), [](double mark) { return static_cast<float>(mark); });
-    if (!marks.empty()) refuse_missing(table, attribute, marks, path, origin);
-  }
   if (is_true(dataset, "_Unsigned") && H5Tget_class(type.id()) == H5T_INTEGER && H5Tget_sign(type.id()) == H5T_SGN_2)
     origin.fail(fmt::format("'{}' holds signed numbers that its attribute _Unsigned declares unsigned", path),
                 "store them in an unsigned type");
-  const double a = number_of(dataset, "scale_factor", 1, path, origin),
-               b = number_of(dataset, "add_offset", 0, path, origin);
-  if (a == 0 || !std::isfinite(a) || !std::isfinite(b))
-    origin.fail(
-        fmt::format("'{}': its attributes scale_factor {} and add_offset {} leave nothing of its values", path, a, b),
-        "store the values as they are meant, without these attributes");
-  if (a == 1 && b == 0) return;
+  const Packing packing(dataset, path, origin);
+  if (packing.is_none()) return;
   if (std::holds_alternative<std::vector<std::int64_t>>(table.values))
     origin.fail(
         fmt::format("'{}' holds whole numbers, but its attributes scale_factor and add_offset say that they are "
@@ -106,7 +208,8 @@ void apply_netcdf_attributes(const h5::Handle& file, const std::string& path, co
   table.values = std::visit(
       [&](const auto& stored) {
         std::vector<double> unpacked(stored.size());
-        std::ranges::transform(stored, unpacked.begin(), [&](auto x) { return static_cast<double>(x) * a + b; });
+        std::ranges::transform(stored, unpacked.begin(),
+                               [&](auto x) { return static_cast<double>(x) * packing.a + packing.b; });
         return unpacked;
       },
       table.values);

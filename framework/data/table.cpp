@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kMostClasses = 1 << 24;
 
 constexpr const char* kNegativeLabels =
-    "classes are counted from 0: make 0 and 1 of -1 and 1; where -1 means `ignore`, leave the sample out, or let "
+    "classes are counted from 0: make 0 and 1 of -1 and 1; where a negative number means `ignore`, leave the sample out, or let "
     "`lengths` end before such steps";
 constexpr const char* kHugeLabels = "numbers that are to be met, not classes, are `targets`";
 
@@ -84,21 +84,19 @@ void check_lengths(const Table& lengths, const Table& inputs) {
           fmt::format("sample {} (counted from 0) has length {}; lengths are 1 to {}", i, values[i], longest));
 }
 
-/// What stands for steps beyond a sample's length, often -1 or NaN, is never looked at.
+/// What stands for steps beyond a sample's length, often -1 or NaN, is never looked at. Layers compute with the inputs
+/// among it, so what would make NaN of a zero times it goes.
 void clear_padding(RawSplit& split) {
-  const Shape target = target_shape(split.targets), input = sample_shape(split.inputs);
-  const std::size_t axes_of_values = has_labels(split) ? 0 : 1;
-  if (!split.lengths || target.size() <= axes_of_values || target[0] != input[0]) return;
-  const auto& lengths = std::get<std::vector<std::int64_t>>(split.lengths->values);
-  const std::int64_t size = element_count(target), step = size / target[0];
-  std::visit(
-      [&]<class T>(std::vector<T>& values) {
-        for (std::size_t n = 0; n < lengths.size(); ++n) {
-          const auto begin = values.begin() + static_cast<std::int64_t>(n) * size;
-          std::fill(begin + lengths[n] * step, begin + size, T{0});
-        }
-      },
-      split.targets.values);
+  constexpr double kMost = std::numeric_limits<float>::max();
+  const auto clear = [](auto& values, const Padding& padding, const auto& is_wrong) {
+    for (auto& value : values)
+      if (is_wrong(value) && padding.holds(&value - values.data())) value = 0;
+  };
+  const auto is_huge = [](auto value) { return !(std::abs(static_cast<double>(value)) <= kMost); };
+  const auto is_not_zero = [](auto value) { return value != 0; };
+  std::visit([&](auto& values) { clear(values, Padding::of_inputs(split), is_huge); }, split.inputs.values);
+  std::visit([&](auto& values) { clear(values, Padding::of_targets(split, has_labels(split)), is_not_zero); },
+             split.targets.values);
 }
 
 void check(RawSplit& split) {
@@ -109,9 +107,9 @@ void check(RawSplit& split) {
                                           split.inputs.origin.place.source == split.targets.origin.place.source
                                               ? ""
                                               : " in " + split.inputs.origin.place.source));
-  require_finite(split.inputs);
   if (split.lengths) check_lengths(*split.lengths, split.inputs);
   clear_padding(split);
+  require_finite(split.inputs);
   if (!labels) require_finite(split.targets);
 }
 
@@ -197,6 +195,17 @@ Samples to_samples(RawSplit split) {
 }
 
 }  // namespace
+
+Padding::Padding(const RawSplit& split, const Table& table, std::size_t axes_of_vectors) {
+  if (!split.lengths) return;
+  const auto* lengths = std::get_if<std::vector<std::int64_t>>(&split.lengths->values);
+  const std::int64_t samples = table.dims[0], steps = sample_shape(split.inputs)[0];
+  if (lengths == nullptr || std::ssize(*lengths) != samples || samples != split.inputs.dims[0]) return;
+  if (table.dims.size() <= axes_of_vectors || sample_shape(table)[0] != steps) return;
+  lengths_ = lengths;
+  width_ = element_count(sample_shape(table));
+  step_ = width_ / steps;
+}
 
 void Origin::fail(std::string what, std::string hint) const {
   throw UserError(

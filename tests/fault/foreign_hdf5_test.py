@@ -161,6 +161,28 @@ def netcdf4(file):
     x.dims[1].attach_scale(file["feature"])
 
 
+def netcdf_fill(kind, fill, attribute="_NCProperties", written=N, **attributes):
+    """A variable of a netCDF file whose last samples were never written."""
+    def make(file):
+        if attribute == "_NCProperties":
+            file.attrs[attribute] = np.bytes_(b"version=2,netcdf=4.9.0,hdf5=1.10.8")
+        x = file.create_dataset("x", shape=(N, 6), dtype=kind, chunks=(1, 6), fillvalue=fill)
+        x[:written] = X[:written].astype(kind)
+        x.attrs.update(attributes)
+        file["y"] = Y
+        if attribute == "DIMENSION_LIST":
+            file["feature"] = np.zeros(6, "f4")
+            file["feature"].make_scale("feature")
+            x.dims[1].attach_scale(file["feature"])
+    return make
+
+
+def filled(kind, fill, written):
+    x = X.astype(kind)
+    x[written:] = fill
+    return x
+
+
 def matlab(x=X, y=Y.astype("f8").reshape(N, 1), x_class=b"double", y_class=b"double"):
     """MATLAB's axes are the other way round, and it has no arrays of less than two."""
     def make(file):
@@ -228,6 +250,12 @@ READ = {
     "labels as a row": (xy(y=Y.reshape(1, N)), {}, {}),
     "netCDF4": (netcdf4, {"libver": ("v108", "v108"), "track_order": True}, {}),
     "netCDF, unsigned only in name": (with_attributes("y", _Unsigned="false"), {}, {}),
+    "netCDF, all written": (netcdf_fill("f4", 9.9692099683868690e+36), {}, {}),
+    "netCDF, bytes have no fill value": (netcdf_fill("u1", 255, written=39), {}, {"x": filled("u1", 255, 39)}),
+    "netCDF, a fill value that is meant": (netcdf_fill("f4", 5, written=39), {}, {"x": filled("f4", 5, 39)}),
+    "fill value of netCDF elsewhere": (netcdf_fill("i2", -32767, attribute=None, written=39), {},
+                                      {"x": filled("f8", -32767, 39)}),
+    "netCDF, in its range": (with_attributes(valid_range=np.float32([-3, 3]), valid_min=-3, valid_max=3.0), {}, {}),
     "MATLAB": (matlab(), {"userblock_size": 512}, {"x": X}),
     "MATLAB, labels as a row": (matlab(y=Y.astype("f8").reshape(1, N)), {"userblock_size": 512}, {"x": X}),
     "MATLAB, logical": (matlab((X > 0).astype("u1"), Y.astype("u1").reshape(N, 1), b"logical", b"logical"),
@@ -317,6 +345,16 @@ def giant(file):
 GZIP = "\n  hint: write it again with gzip; in h5py: create_dataset(name, data=old[name][:], compression='gzip')"
 COPY = "\n  hint: copy its values into a data set of this file"
 CLASSES = "\n  hint: store classes as whole numbers: numpy.unique(names, return_inverse=True)[1]"
+NEVER_WRITTEN = ("'/x': sample 39, element 0 is a missing value (netCDF's fill value, of what was never written; both "
+                 "counted from 0)\n  hint: fill the gap, or leave out the sample")
+
+
+def excluded(attribute, sample, element, name="/x"):
+    return (f"'{name}': sample {sample}, element {element} is a missing value (its attribute {attribute} excludes it; "
+            "both counted from 0)\n  hint: fill the gap, leave out the sample, or remove the attribute if this value is "
+            "meant")
+
+
 # What is said behind "65 FILE: error: ".
 REFUSED = {
     "lzf": (of(X, compression="lzf"), "'/x' is compressed with LZF, which is none of HDF5's own filters" + GZIP),
@@ -373,6 +411,24 @@ REFUSED = {
         with_attributes(missing_value=np.float64(3.0 + 1e-9)),
         "'/x': sample 1, element 0 is a missing value (its attribute missing_value; both counted from 0)\n"
         "  hint: fill the gap, leave out the sample, or remove the attribute if this value is meant"),
+    "netCDF, never written": (netcdf_fill("f4", 9.9692099683868690e+36, written=39), NEVER_WRITTEN),
+    "netCDF, never written, an axis": (netcdf_fill("i2", -32767, attribute="DIMENSION_LIST", written=39), NEVER_WRITTEN),
+    "netCDF, never written, 64 bits": (netcdf_fill("i8", -9223372036854775806, written=39), NEVER_WRITTEN),
+    "netCDF, another mark, never written": (netcdf_fill("f8", 9.9692099683868690e+36, written=39, missing_value=-9.0),
+                                            NEVER_WRITTEN),
+    "netCDF, outside its range": (with_attributes(valid_range=[-2.0, 3.0]), excluded("valid_range", 0, 0)),
+    "netCDF, below its least": (with_attributes(valid_min=np.int16(-2)), excluded("valid_min", 0, 0)),
+    "netCDF, above its most": (with_attributes(valid_max=np.float64(3 - 1e-6)), excluded("valid_max", 1, 0)),
+    "netCDF, labels outside their range": (with_attributes("y", valid_max=0), excluded("valid_max", 1, 0, "/y")),
+    "netCDF, packed, outside its range": (
+        lambda file: (of(X.astype("i2"))(file), file["x"].attrs.update(
+            {"scale_factor": 0.5, "valid_range": np.int16([-3, 2])})), excluded("valid_range", 1, 0)),
+    "netCDF, packed, outside the range of what is packed": (
+        lambda file: (of(X.astype("i2"))(file), file["x"].attrs.update({"scale_factor": 0.5, "valid_max": 1.0})),
+        excluded("valid_max", 1, 0)),
+    "netCDF, half a range": (with_attributes(valid_range=1.0),
+                             "'/x': its attribute valid_range is a single number, expected the least and the most\n"
+                             "  hint: store the values as they are meant, without this attribute"),
     "sparse matrix of MATLAB": (sparse_of_matlab, "'/x' is a sparse matrix of MATLAB\n  hint: save full(…) of it"),
     "labels that are no classes": (of(Y + 0.5, "y"),
                                    "'/y' holds 0.5 as element 0 (counted from 0), expected labels: whole numbers\n"

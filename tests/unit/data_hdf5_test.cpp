@@ -1,5 +1,9 @@
 #include "data/hdf5_tables.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
 #include <cstdlib>
 #include <limits>
 
@@ -158,6 +162,74 @@ TEST_F(DataHdf5, ReadsLengths) {
             "65 file.h5: error: lengths have shape [2, 2], expected one for each of the 2 samples\n  /inputs");
 }
 
+/// Two sequences of two steps, of which the first has one, with something else in its padding.
+template <class T>
+std::string with_padding(T in_padding, T in_sequence, const char* attribute = nullptr, double mark = 0) {
+  {
+    const Handle file = create_file("file.h5");
+    put<T>(file, "inputs", {2, 2, 1}, {1, in_padding, in_sequence, 4});
+    put<double>(file, "labels", {2, 2}, {1, std::numeric_limits<double>::quiet_NaN(), 0, 1});
+    put<std::int64_t>(file, "lengths", {2}, {1, 2});
+    if (attribute != nullptr) attach(file, "inputs", attribute, mark);
+  }
+  std::string found;
+  const std::string error = user_error([&] {
+    const DataSet data = load_hdf5({"file.h5", std::nullopt, "inputs", "labels", true, "lengths"});
+    std::visit([&](const auto& inputs) { found = fmt::format("{}", fmt::join(inputs, " ")); }, data.train.inputs);
+    EXPECT_EQ(std::get<std::vector<std::int64_t>>(data.train.targets), (std::vector<std::int64_t>{1, 0, 0, 1}));
+  });
+  return found + error;
+}
+
+TEST_F(DataHdf5, WhatFollowsASequenceMayBeAnything) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInfinity = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(with_padding(kNan, 3.0), "1 0 3 4");
+  EXPECT_EQ(with_padding(std::numeric_limits<float>::quiet_NaN(), 3.0f), "1 0 3 4");
+  EXPECT_EQ(with_padding(-kInfinity, 3.0), "1 0 3 4");
+  EXPECT_EQ(with_padding(1e300, 3.0), "1 0 3 4");  // infinite in float32
+  EXPECT_EQ(with_padding(-1.0, 3.0), "1 -1 3 4");
+  EXPECT_EQ(with_padding(-9999.0, 3.0, "_FillValue", -9999), "1 0 3 4");
+  EXPECT_EQ(with_padding(-9999.0, 3.0, "valid_min", 0), "1 0 3 4");
+  EXPECT_EQ(with_padding<std::uint8_t>(255, 3, "_FillValue", 255), "1 0 3 4");
+  EXPECT_EQ(with_padding(0.0, kNan),
+            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  inputs");
+  EXPECT_EQ(with_padding(0.0, -9999.0, "_FillValue", -9999),
+            "65 file.h5: error: '/inputs': sample 1, element 0 is a missing value (its attribute _FillValue; both "
+            "counted from 0)\n  hint: fill the gap, leave out the sample, or remove the attribute if this value is "
+            "meant");
+}
+
+TEST_F(DataHdf5, SaysWhatWasNeverWritten) {
+  const auto load_partly_written = [](hsize_t written, float fill, bool in_chunks) {
+    {
+      const Handle file = create_file("file.h5");
+      const Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+      const std::array<hsize_t, 2> chunk{2, 2};
+      if (in_chunks) h5::check(H5Pset_chunk(plist.id(), 2, chunk.data()), "chunk");
+      h5::check(H5Pset_fill_value(plist.id(), H5T_NATIVE_FLOAT, &fill), "fill");
+      const Handle inputs = make_dataset(file, "inputs", H5T_NATIVE_FLOAT, {5, 3}, plist.id());
+      const Handle space(H5Dget_space(inputs.id()), H5Sclose, "space");
+      const std::array<hsize_t, 2> start{0, 0}, count{written, 2};
+      const Handle memory(H5Screate_simple(2, count.data(), nullptr), H5Sclose, "space");
+      const std::vector<float> ones(2 * written, 1.0f);
+      if (written > 0) {
+        h5::check(H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), "sel");
+        h5::check(H5Dwrite(inputs.id(), H5T_NATIVE_FLOAT, memory.id(), space.id(), H5P_DEFAULT, ones.data()), "write");
+      }
+      put<std::int64_t>(file, "labels", {5}, {1, 0, 1, 0, 1});
+    }
+    std::vector<std::string> found;
+    for (const Finding& finding : load().findings) found.push_back(finding.name + ": " + in_short(finding));
+    return fmt::format("{}", fmt::join(found, "; "));
+  };
+  EXPECT_EQ(load_partly_written(3, 9.96921e36f, true),
+            "unwritten_inputs: 4 of 6 chunks never written: the fill value 9.96921e+36 stands there");
+  EXPECT_EQ(load_partly_written(0, -1, true),
+            "unwritten_inputs: 6 of 6 chunks never written: the fill value -1 stands there");
+  EXPECT_EQ(load_partly_written(0, 0.1f, false), "unwritten_inputs: never written: the fill value 0.1 stands there");
+  EXPECT_EQ(load_partly_written(5, 0, false), "");
+}
+
 TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
   good_file();
   EXPECT_EQ(error("/input"),
@@ -279,7 +351,9 @@ TEST_F(DataHdf5, ReadsLabelsOfEachStep) {
       << "what stands beyond a length is never looked at";
   EXPECT_EQ(error(),
             "65 file.h5: error: the label of sample 1, step 1 (both counted from 0) is -100, expected a class "
-            "number from 0 to 16777215\n  /labels");
+            "number from 0 to 16777215\n  /labels\n  hint: classes are counted from 0: make 0 and 1 of -1 and 1; where "
+            "a negative "
+            "number means `ignore`, leave the sample out, or let `lengths` end before such steps");
   const DataSet vectors = load_hdf5({"file.h5", std::nullopt, "/inputs", "/targets", false, "/lengths"});
   EXPECT_EQ(vectors.target_shape, (Shape{3, 1}));
   EXPECT_EQ(std::get<std::vector<double>>(vectors.train.targets), (std::vector<double>{0, 1, 4, 2, 0, 0}));

@@ -257,7 +257,9 @@ TEST(DataAssemble, RefusesLabelsThatAreNoClasses) {
   };
   EXPECT_EQ(
       error(-3),
-      "65 labels: error: the label of sample 1 (counted from 0) is -3, expected a class number from 0 to 16777215");
+      "65 labels: error: the label of sample 1 (counted from 0) is -3, expected a class number from 0 to 16777215\n"
+      "  hint: classes are counted from 0: make 0 and 1 of -1 and 1; where a negative "
+      "number means `ignore`, leave the sample out, or let `lengths` end before such steps");
   EXPECT_NE(error(1 << 24), "");
   EXPECT_EQ(error(5), "");
 }
