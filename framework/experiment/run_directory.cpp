@@ -12,6 +12,7 @@
 #include "files/atomic_write.h"
 #include "files/file_lock.h"
 #include "files/open_file.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -93,18 +94,11 @@ std::string move_aside(const fs::path& directory) {
   return target.string();
 }
 
-/// What a path stands for once links at its end are followed, also those that lead to nothing yet. A link to another
-/// disk stays one, and the runs stay on that disk.
+/// A link to another disk stays one, and the runs stay on that disk.
 fs::path without_links(const fs::path& given) {
-  constexpr int kMostLinks = 40;  // as many as the kernel follows
-  fs::path path = given;
   std::error_code error;
-  for (int links = 0; fs::is_symlink(fs::symlink_status(path, error)); ++links) {
-    if (links == kMostLinks) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
-    const fs::path target = error ? fs::path() : fs::read_symlink(path, error);
-    if (error) fail(given, reason_of(error.value()), kElsewhere);
-    path = path.parent_path() / target;
-  }
+  const fs::path path = end_of_links(given, error);
+  if (error) fail(given, reason_of(error.value()), kElsewhere);
   return path;
 }
 

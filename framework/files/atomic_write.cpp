@@ -9,6 +9,7 @@
 
 #include "base/system_error.h"
 #include "files/open_file.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -20,11 +21,6 @@ int open_descriptor(const std::string& path, int flags) {
   do descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
   while (descriptor < 0 && errno == EINTR);
   return descriptor;
-}
-
-std::string directory_of(const std::string& path) {
-  const std::string directory = std::filesystem::path(path).parent_path().string();
-  return directory.empty() ? "." : directory;
 }
 
 }  // namespace
@@ -46,8 +42,7 @@ void sync_directory(const std::string& directory) {
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
   if (!synced)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)));
+    throw UserError(ExitCode::io, fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)));
 }
 
 void replace_file_durably(TemporaryFile& finished, const std::string& path) {

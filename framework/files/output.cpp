@@ -14,6 +14,7 @@
 #include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/descriptor.h"
+#include "files/paths.h"
 #include "files/temporary_file.h"
 
 namespace backplane {
@@ -44,21 +45,6 @@ std::optional<int> stream_of(std::string_view path) {
   return std::nullopt;
 }
 
-/// Where the links of a path lead, also where nothing stands there yet.
-fs::path end_of_links(fs::path path) {
-  constexpr int kMostLinks = 40;  // as many as Linux follows
-  std::error_code error;
-  for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i) {
-    const fs::path target = fs::read_symlink(path, error);
-    path = target.is_absolute() ? target : path.parent_path() / target;
-  }
-  return path;
-}
-
-std::string directory_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path().string() : ".";
-}
-
 /// Where a path leads: a file that is to be replaced, a new one, or something to write into.
 struct Destination {
   fs::path path;
@@ -68,7 +54,9 @@ struct Destination {
 };
 
 Destination find_place(const std::string& path, Existing existing) {
-  Destination place{.path = end_of_links(path), .earlier = {}};
+  std::error_code error;
+  Destination place{.path = end_of_links(path, error), .earlier = {}};
+  if (error) refuse(path, "nothing can be written there: " + reason_of(error.value()), "name another file");
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0)
     place.earlier = status;

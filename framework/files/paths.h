@@ -1,0 +1,16 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+namespace backplane {
+
+/// The directory that a path stands in: "." for a name alone.
+std::string directory_of(const std::filesystem::path& path);
+
+/// What a path stands for once links at its end are followed, also those that lead to nothing yet. `error` where they
+/// lead in a circle or cannot be read; the path is then empty.
+std::filesystem::path end_of_links(std::filesystem::path path, std::error_code& error);
+
+}  // namespace backplane
