@@ -48,8 +48,7 @@ OpenedFile open_if(const std::string& path, int flags, unsigned mode, const IsFi
       opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
     } else {
       opened.error = reason;
-      opened.why =
-          opened.is_missing ? "there is no such file" : fmt::format("cannot be opened: {}", reason_of(reason));
+      opened.why = opened.is_missing ? "there is no such file" : fmt::format("cannot be opened: {}", reason_of(reason));
     }
     return opened;
   }
@@ -76,6 +75,18 @@ void require_kind_or_nothing(const std::string& path, mode_t kind, const char* n
                   "files (the run directory itself may be a link)");
 }
 
+bool has_kind(const std::string& path, mode_t kind, const char* noun) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return false;
+    throw cannot_read(path, errno);
+  }
+  if (::stat(path.c_str(), &status) != 0) throw cannot_read(path, errno);
+  if ((status.st_mode & S_IFMT) == kind) return true;
+  throw UserError(ExitCode::no_input, fmt::format("{}: is {}, not {}", path, noun_of(status.st_mode), noun),
+                  "move it away, or put back what belongs there");
+}
+
 }  // namespace
 
 OpenedFile open_regular(const std::string& path, Links links, int flags, unsigned mode) {
@@ -97,6 +108,14 @@ void require_regular_or_nothing(const std::string& path) {
 
 void require_directory_or_nothing(const std::string& path) {
   require_kind_or_nothing(path, S_IFDIR, "a directory");
+}
+
+bool has_regular(const std::string& path) {
+  return has_kind(path, S_IFREG, "a regular file");
+}
+
+bool has_directory(const std::string& path) {
+  return has_kind(path, S_IFDIR, "a directory");
 }
 
 std::string name_of_descriptor(int descriptor, const std::string& path) {

@@ -41,6 +41,12 @@ void require_regular_or_nothing(const std::string& path);
 /// fine.
 void require_directory_or_nothing(const std::string& path);
 
+/// Whether there is such a regular file, or a link to one. Throws UserError where something else stands there, a link
+/// that leads nowhere among them, or where nobody can tell: that it is not there must be known.
+bool has_regular(const std::string& path);
+/// Likewise of a directory.
+bool has_directory(const std::string& path);
+
 /// A name by which a library that opens files by their names opens exactly the file of this descriptor, whatever its
 /// own name leads to by then; `path` where the system has no such names (no /proc).
 std::string name_of_descriptor(int descriptor, const std::string& path);

@@ -10,6 +10,8 @@
 #include "base/system_error.h"
 #include "checkpoint/manifest.h"
 #include "files/digest.h"
+#include "files/open_file.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -21,28 +23,12 @@ namespace {
   throw UserError(ExitCode::bad_data, fmt::format("{}: {}", path, why), "use another checkpoint of the run");
 }
 
-std::vector<CommittedCheckpoint> listed_in(const fs::path& directory) {
-  constexpr std::uintmax_t kLargest = 64 << 20;
-  for (const char* name : {"MANIFEST.json", "MANIFEST.copy.json"}) {
-    const fs::path path = directory / name;
-    std::error_code missing;
-    const std::uintmax_t bytes = fs::file_size(path, missing);
-    if (!missing && bytes > kLargest) refuse(path.string(), "is damaged");
-  }
-  return read_manifest(directory.string()).checkpoints;
-}
-
-fs::path directory_of(const std::string& file) {
-  const fs::path directory = fs::path(file).parent_path();
-  return directory.empty() ? "." : directory;
-}
-
 enum class Standing { verified, unlisted, without_manifest };
 
 Standing standing_of(const std::string& path) {
-  const fs::path directory = directory_of(path);
-  if (!has_manifest(directory.string())) return Standing::without_manifest;
-  for (const CommittedCheckpoint& listed : listed_in(directory)) {
+  const std::string directory = directory_of(path);
+  if (!has_manifest(directory)) return Standing::without_manifest;
+  for (const CommittedCheckpoint& listed : read_manifest(directory).checkpoints) {
     if (listed.file != fs::path(path).filename().string()) continue;
     const std::uintmax_t bytes = fs::file_size(path);
     if (listed.bytes != bytes)
@@ -69,16 +55,16 @@ Target find_target(const std::string& path) {
   if (!fs::is_directory(status)) refuse_missing("neither a regular file nor a directory");
   target.is_run = true;
   const auto find = [&](const char* name) -> std::optional<std::string> {
-    const fs::path file = fs::path(path) / name;
-    if (!fs::is_regular_file(file, error)) return {};
-    return file.string();
+    const std::string file = (fs::path(path) / name).string();
+    return has_regular(file) ? std::optional(file) : std::nullopt;
   };
   target.trace = find("trace.h5");
   target.metrics = find("metrics.jsonl");
   target.summary = find("summary.json");
-  if (has_manifest((fs::path(path) / "checkpoints").string()))
-    for (const CommittedCheckpoint& listed : listed_in(fs::path(path) / "checkpoints"))
-      target.checkpoints.push_back({listed.step, (fs::path(path) / "checkpoints" / listed.file).string()});
+  const fs::path checkpoints = fs::path(path) / "checkpoints";
+  if (has_directory(checkpoints.string()) && has_manifest(checkpoints.string()))
+    for (const CommittedCheckpoint& listed : read_manifest(checkpoints.string()).checkpoints)
+      target.checkpoints.push_back({listed.step, (checkpoints / listed.file).string()});
   std::ranges::sort(target.checkpoints, {}, &RunCheckpoint::step);
   if (!target.trace && !target.metrics && target.checkpoints.empty()) refuse_missing("holds no run");
   return target;

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import shutil
 import stat
 import struct
@@ -189,6 +190,69 @@ class LostCheckpoints(Doors):
         self.assertEqual(done.returncode, 74, done.stderr)
         self.assertIn("permission denied", done.stderr)
         self.assertEqual(self.files("run"), before)
+
+
+class WhatCannotBeLookedAt(Doors):
+    """inspect does not pass over in silence what stands where a run has its files."""
+
+    def test_in_the_place_of_a_part_of_a_run(self):
+        for name, noun in ("checkpoints", "a directory"), ("trace.h5", "a regular file"), \
+                ("metrics.jsonl", "a regular file"), ("summary.json", "a regular file"):
+            place, aside = self.run_folder / name, self.folder / "aside"
+            shutil.move(place, aside)
+            for kind, make, said in [
+                    ("a dangling link", lambda: place.symlink_to("nowhere"), "there is no such file or directory"),
+                    ("a loop", lambda: place.symlink_to(name), "links lead in a circle"),
+                    ("a FIFO", lambda: os.mkfifo(place), f"is a FIFO, not {noun}"),
+                    ("what is closed", lambda: place.symlink_to("/proc/self/mem/x"), "a part of the path is a file")]:
+                with self.subTest(name, kind=kind):
+                    make()
+                    done = self.do(66, "inspect", "run", said=f"{name}: ")
+                    self.assertIn(said, done.stderr)
+                    self.assertEqual(done.stdout, "")
+                    self.do(66, "diff", "run", "run", said=said)
+                    place.unlink()
+            shutil.move(aside, place)
+        self.do(0, "inspect", "run")
+
+    def test_a_file_in_the_place_of_checkpoints(self):
+        shutil.move(self.run_folder / "checkpoints", self.folder / "aside")
+        (self.run_folder / "checkpoints").write_text("")
+        self.do(66, "inspect", "run", said="checkpoints: is a regular file, not a directory")
+
+    def test_a_part_may_be_missing_or_a_link(self):
+        shutil.move(self.run_folder / "checkpoints", self.folder / "aside")
+        self.do(0, "inspect", "run")
+        (self.run_folder / "checkpoints").symlink_to("../aside")
+        self.do(0, "inspect", "run", said=STEP)
+
+    def test_a_manifest_that_cannot_be_opened_is_not_its_copy(self):
+        manifest = self.run_folder / "checkpoints/MANIFEST.json"
+        manifest.unlink()
+        self.do(0, "inspect", "run", said=STEP)  # one that is gone is
+        manifest.mkdir()
+        self.do(74, "inspect", "run", said="MANIFEST.json: is a directory")
+
+
+class LargeManifests(Doors):
+    """Six megabytes of entries that make no sense, or that name no file: refused in little memory."""
+    KINDS = {"numbers": "0", "objects": "{}", "texts": '"aaaaaaaaaaaaaaaaaaaaaaaaaaaa"', "lists": "[[[0]]]",
+             "files that are gone": '{"file":"step-%08d.h5","step":%d,"bytes":1,"sha256":"x"}'}
+
+    def test_are_refused(self):
+        for kind, entry in self.KINDS.items():
+            entries = [entry % (i, i) if "%" in entry else entry for i in range(10, 6_000_000 // len(entry))]
+            text = '{"checkpoints":[' + ",".join(entries) + "]}"
+            for name in "MANIFEST.json", "MANIFEST.copy.json":
+                (self.run_folder / "checkpoints" / name).write_text(text)
+            with self.subTest(kind):
+                most = 256 << 20  # of address space
+
+                def bound():
+                    if "SANITIZED" not in os.environ:
+                        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+                done = self.resume(65, said="" if "%" in entry else "is damaged", preexec_fn=bound)
+                self.assertLess(len(done.stderr), 20_000)
 
 
 class Contents(Doors):
