@@ -23,6 +23,11 @@ namespace {
 
 constexpr const char* kName = "MANIFEST.json";
 constexpr const char* kCopy = "MANIFEST.copy.json";
+/// A value in a manifest, with its share of names and braces, takes at least so many bytes on average: what has more
+/// values is none, and is not read to its end. The few are those of one without checkpoints.
+constexpr std::size_t kFewestBytes = 12, kFewValues = 16;
+/// An editor or a flipped bit makes fewer entries senseless; a file that was made to harm may hold millions.
+constexpr std::size_t kMostUnusable = 10;
 constexpr std::string_view kPrefix = "step-", kSuffix = ".h5";
 
 /// Any other name would have files read, and later removed, that are none of the run's.
@@ -73,10 +78,13 @@ std::string text_of(const Manifest& manifest) {
 
 Manifest read_one(const fs::path& path) {
   const OpenedFile opened = open_regular(path.string());
+  if (opened.is_missing)
+    throw UserError(ExitCode::no_input, fmt::format("{}: there is no such manifest", path.string()));
   if (!opened)
-    throw UserError(ExitCode::no_input, opened.is_missing ? fmt::format("{}: there is no such manifest", path.string())
-                                                          : fmt::format("{}: {}", path.string(), opened.why));
-  const Json json = parse_json<Json>(read_all(opened.file, path.string(), kMostJson));
+    throw UserError(ExitCode::io, fmt::format("{}: {}", path.string(), opened.why),
+                    opened.error != 0 ? remedy_of(opened.error) : "put back what belongs there");
+  const std::string text = read_all(opened.file, path.string(), kMostJson);
+  const Json json = parse_json<Json>(text, text.size() / kFewestBytes + kFewValues);
   const auto refuse = [&](const std::string& why) {
     throw UserError(
         ExitCode::bad_data, fmt::format("{}: {}", path.string(), why),
@@ -90,9 +98,9 @@ Manifest read_one(const fs::path& path) {
   for (std::size_t i = 0; i < json["checkpoints"].size(); ++i) try {
       manifest.checkpoints.push_back(read_entry(json["checkpoints"][i]));
     } catch (const std::exception& error) {
-      constexpr std::size_t kMostTold = 10;
-      if (manifest.unusable.size() < kMostTold)
-        manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
+      if (manifest.unusable.size() == kMostUnusable)
+        refuse(fmt::format("is damaged: more than {} of its entries make no sense", kMostUnusable));
+      manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
     }
   if (json.contains("removing")) try {
       for (const Json& name : json["removing"]) manifest.removing.push_back(read_file_name(name));
@@ -133,16 +141,20 @@ Manifest read_manifest(const std::string& directory) {
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no such manifest", (fs::path(directory) / kName).string()),
                     "a checkpoint that is in no manifest was never committed");
+  // What cannot be opened or read just now may be whole, and one commit newer than its copy.
+  const auto is_gone = [](const UserError& error) { return error.code() != ExitCode::io; };
   try {
     return read_one(fs::path(directory) / kName);
   } catch (const UserError& error) {
+    if (!is_gone(error)) throw;
     try {
       Manifest copy = read_one(fs::path(directory) / kCopy);
       copy.unusable.insert(copy.unusable.begin(),
                            fmt::format("{}; its copy {} is used", error.diagnostics().front().what, kCopy));
       return copy;
-    } catch (const UserError&) {
-      throw error;
+    } catch (const UserError& error_of_copy) {
+      if (is_gone(error_of_copy)) throw error;
+      throw;
     }
   }
 }

@@ -34,7 +34,8 @@ std::optional<std::int64_t> step_of_checkpoint_name(const std::string& name);
 bool has_manifest(const std::string& directory);
 
 /// Where MANIFEST.json is missing or damaged, its copy is read, and `unusable` begins with why.
-/// Throws UserError: no_input where there is neither; bad_data where neither is a whole manifest of a known version.
+/// Throws UserError: no_input where there is neither; bad_data where neither is a whole manifest of a known version; io
+/// where one that is needed cannot be opened or read.
 Manifest read_manifest(const std::string& directory);
 
 /// Replaces the manifest atomically and durably. Throws UserError (io): no caller may then rely on the new one, though

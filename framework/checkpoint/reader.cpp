@@ -10,7 +10,6 @@
 #include <iterator>
 
 #include "base/system_error.h"
-#include "checkpoint/manifest.h"
 #include "checkpoint/snapshot_pipe.h"
 #include "files/digest.h"
 #include "files/hdf5_read.h"
@@ -50,19 +49,21 @@ std::string read_bytes(const fs::path& path) {
 }
 
 /// Throws unless the bytes are those that the manifest promises.
-void verify(const fs::path& path, const std::string& bytes) {
+void verify(const fs::path& path, const CommittedCheckpoint& promised, const std::string& bytes) {
+  if (promised.bytes != bytes.size())
+    refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), promised.bytes));
+  if (sha256_of(bytes.data(), bytes.size()) != promised.sha256)
+    refuse(path, "its SHA-256 differs from its manifest: it is damaged");
+}
+
+/// What the manifest beside a checkpoint promises of it.
+CommittedCheckpoint promise_of(const fs::path& path) {
   if (!has_manifest(path.parent_path().string()))
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: there is no MANIFEST.json beside it to verify it by", path.string()),
                     "copy the manifest along with the checkpoint");
-  for (const CommittedCheckpoint& entry : read_manifest(path.parent_path().string()).checkpoints) {
-    if (entry.file != path.filename().string()) continue;
-    if (entry.bytes != bytes.size())
-      refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), entry.bytes));
-    if (sha256_of(bytes.data(), bytes.size()) != entry.sha256)
-      refuse(path, "its SHA-256 differs from its manifest: it is damaged");
-    return;
-  }
+  for (const CommittedCheckpoint& entry : read_manifest(path.parent_path().string()).checkpoints)
+    if (entry.file == path.filename().string()) return entry;
   refuse(path, "is not in MANIFEST.json: it was never committed");
 }
 
@@ -179,12 +180,7 @@ Snapshot read_image(const fs::path& path, std::string& bytes) {
   return snapshot;
 }
 
-}  // namespace
-
-Snapshot read_checkpoint(const std::string& given) {
-  const fs::path path = given;
-  std::string bytes = read_bytes(path);
-  verify(path, bytes);
+Snapshot read_verified(const fs::path& path, std::string& bytes) {
   // The manifest tells damage; a file made to harm may have a manifest of its own.
   const auto size = static_cast<std::int64_t>(bytes.size());
   constexpr std::int64_t kSlack = 1 << 20, kMemory = std::int64_t{256} << 20, kBytesPerSecond = 8 << 20;
@@ -210,6 +206,20 @@ Snapshot read_checkpoint(const std::string& given) {
     refuse(path, error.diagnostics().front().what);
   }
   return snapshot;
+}
+
+}  // namespace
+
+Snapshot read_checkpoint(const std::string& path) {
+  std::string bytes = read_bytes(path);
+  verify(path, promise_of(path), bytes);
+  return read_verified(path, bytes);
+}
+
+Snapshot read_checkpoint(const std::string& path, const CommittedCheckpoint& promised) {
+  std::string bytes = read_bytes(path);
+  verify(path, promised, bytes);
+  return read_verified(path, bytes);
 }
 
 }  // namespace backplane

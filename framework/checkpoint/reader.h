@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/snapshot.h"
 
 namespace backplane {
@@ -21,5 +22,7 @@ class NoCheckpoint : public UserError {
 /// or is no checkpoint of a known format version; no_input where its manifest is missing, and no_input or io where the
 /// system does not let it be read.
 Snapshot read_checkpoint(const std::string& path);
+/// The same of one whose entry in the manifest is at hand.
+Snapshot read_checkpoint(const std::string& path, const CommittedCheckpoint& promised);
 
 }  // namespace backplane

@@ -18,6 +18,19 @@ namespace backplane {
 
 namespace fs = std::filesystem;
 
+std::vector<std::string> told(const std::vector<RefusedCheckpoint>& refused) {
+  constexpr std::size_t kMostTold = 20;
+  std::vector<std::string> sentences;
+  for (const RefusedCheckpoint& each : refused) {
+    if (sentences.size() == kMostTold) {
+      sentences.push_back(fmt::format("and {} more", refused.size() - kMostTold));
+      break;
+    }
+    sentences.push_back(each.why);
+  }
+  return sentences;
+}
+
 NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
   const Manifest manifest = read_manifest(directory);
   NewestCheckpoint newest;
@@ -25,7 +38,7 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
   std::vector<CommittedCheckpoint> from_newest(manifest.checkpoints.rbegin(), manifest.checkpoints.rend());
   std::ranges::stable_sort(from_newest, std::ranges::greater{}, &CommittedCheckpoint::step);
   for (const CommittedCheckpoint& checkpoint : from_newest) try {
-      newest.snapshot = read_checkpoint((fs::path(directory) / checkpoint.file).string());
+      newest.snapshot = read_checkpoint((fs::path(directory) / checkpoint.file).string(), checkpoint);
       if (newest.snapshot.step != checkpoint.step)
         throw UserError(ExitCode::bad_data, fmt::format("{}: is of step {}, its manifest says {}", checkpoint.file,
                                                         newest.snapshot.step, checkpoint.step));
@@ -37,7 +50,7 @@ NewestCheckpoint read_newest_checkpoint(const std::string& directory) {
       newest.refused.push_back({.file = checkpoint.file, .why = error.diagnostics().front().what});
     }
   std::vector<Diagnostic> findings{{.what = fmt::format("{}: no checkpoint of it is whole", directory)}};
-  for (const RefusedCheckpoint& refused : newest.refused) findings.push_back({.what = refused.why});
+  for (std::string& why : told(newest.refused)) findings.push_back({.what = std::move(why)});
   findings.back().hint = "take the files from a backup, or begin anew elsewhere with --out";
   throw UserError(ExitCode::bad_data, std::move(findings));
 }

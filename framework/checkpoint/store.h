@@ -15,6 +15,9 @@ struct RefusedCheckpoint {
   std::string why;   ///< a sentence, naming the file
 };
 
+/// Why each was not used; of a great many, the first and how many more there are.
+std::vector<std::string> told(const std::vector<RefusedCheckpoint>& refused);
+
 /// The newest checkpoint of a directory that is whole.
 struct NewestCheckpoint {
   Snapshot snapshot;

@@ -93,8 +93,8 @@ class Run {
   /// Says aloud from where, and what was passed over.
   void go_on() {
     const NewestCheckpoint& from = *beginning_.checkpoint;
-    for (const RefusedCheckpoint& refused : from.refused)
-      progress_.say(fmt::format("warning: a checkpoint is not used: {}", refused.why));
+    for (const std::string& why : told(from.refused))
+      progress_.say(fmt::format("warning: a checkpoint is not used: {}", why));
     for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
       for (const std::string& what : *list) progress_.say("warning: " + what);
     for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,6 +288,52 @@ TEST(Checkpoint, AManifestNamesNoCheckpointOfAnotherStep) {
   EXPECT_TRUE(read.checkpoints.empty());
   ASSERT_EQ(read.unusable.size(), 1u);
   EXPECT_NE(read.unusable[0].find("'step-00000000.h5' is no name of a checkpoint of step 7"), std::string::npos);
+}
+
+/// For want of descriptors, say: the copy may be one commit older.
+TEST(Checkpoint, TheCopyOfAManifestServesOnlyWhereTheFirstIsGoneOrDamaged) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  CheckpointStore(folder.path(), {.keep = 2}).commit(snapshot_of(lab));
+  const auto error = [&] { return user_error_of([&] { read_manifest(folder.path()); }); };
+  const std::string whole = read_bytes(folder.path("MANIFEST.json"));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0);
+  ASSERT_GE(next, 0);
+  ::close(next);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(next);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string without_descriptors = error();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(without_descriptors.starts_with("74 ")) << without_descriptors;
+  EXPECT_NE(without_descriptors.find("MANIFEST.json: cannot be opened: too many files"), std::string::npos);
+
+  fs::remove(folder.path("MANIFEST.json"));
+  fs::create_symlink("MANIFEST.json", folder.path("MANIFEST.json"));
+  EXPECT_TRUE(error().starts_with("74 ")) << error();
+  fs::remove(folder.path("MANIFEST.json"));
+  EXPECT_EQ(read_manifest(folder.path()).checkpoints.size(), 1u);
+  write(folder.path("MANIFEST.json"), whole.substr(1));
+  EXPECT_EQ(read_manifest(folder.path()).checkpoints.size(), 1u);
+  fs::remove(folder.path("MANIFEST.copy.json"));
+  fs::create_symlink("MANIFEST.copy.json", folder.path("MANIFEST.copy.json"));
+  EXPECT_TRUE(error().starts_with("74 ")) << error();
+}
+
+TEST(Checkpoint, AManifestOfNonsenseIsRefused) {
+  const TemporaryFolder folder("checkpoint");
+  const auto error_of = [&](std::size_t count, const std::string& entry) {
+    std::string text = "{\"checkpoints\":[" + entry;
+    for (std::size_t i = 1; i < count; ++i) text += "," + entry;
+    write(folder.path("MANIFEST.json"), text + "]}");
+    return user_error_of([&] { read_manifest(folder.path()); });
+  };
+  EXPECT_EQ(error_of(10, "\"a file that is none\""), "");
+  EXPECT_NE(error_of(11, "\"a file that is none\"").find("more than 10 of its entries make no sense"),
+            std::string::npos);
+  EXPECT_NE(error_of(1000, "0").find("is damaged"), std::string::npos);
 }
 
 /// Three committed checkpoints, of steps 0 to 2.
