@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "kernels/multiversion.h"
 #include "random/permutation.h"
+#include "trainer/divergence.h"
 #include "trainer/slice.h"
 
 namespace backplane {
@@ -76,7 +77,7 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   if (!std::isfinite(result.loss_sum)) report_divergence(batch);
   if (before_update) before_update(batch);
   executor_.update_state(Mode::training);
-  update(keep);
+  update(batch, keep);
 
   if (batch.is_start) {
     state_.epoch_sums = {};
@@ -96,7 +97,7 @@ Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
   return make_score(result, batch.count, loss_.has_accuracy());
 }
 
-void Trainer::update(Keep keep) {
+void Trainer::update(const Batch& batch, Keep keep) {
   Optimizer::Step step{.number = static_cast<std::uint64_t>(state_.step + 1),
                        .rate = learning_rate(state_.step + 1),
                        .clip_value = options_.clip_value};
@@ -121,12 +122,14 @@ void Trainer::update(Keep keep) {
   } else {
     executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);
   }
-  if (wrong != nullptr)
+  if (wrong != nullptr) {
+    const Divergence why = explain_divergence(batch, state_.step == 0);
     throw UserError(ExitCode::diverged,
                     fmt::format("a gradient is not finite at step {} (epoch {}), though the loss is: NaN or infinity "
-                                "first stands in {}",
-                                state_.step + 1, state_.epoch + 1, where),
-                    "a lower learning rate, train.clip or scaled inputs help most often; the step was not completed");
+                                "first stands in {}{}",
+                                state_.step + 1, state_.epoch + 1, where, why.data),
+                    why.remedy + "; the step was not completed");
+  }
   executor_.prepare_untiled_layers();
 }
 
@@ -256,10 +259,11 @@ void Trainer::report_divergence(const Batch& batch) {
   executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable, Keep::yes);
   std::string where = executor_.first_non_finite(batch.count);
   if (where.empty()) where = "the loss itself";
+  const Divergence why = explain_divergence(batch, state_.step == 0);
   throw UserError(ExitCode::diverged,
-                  fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}",
-                              state_.step + 1, state_.epoch + 1, where),
-                  "a lower learning rate, train.clip or scaled inputs help most often; the step was not taken");
+                  fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}{}",
+                              state_.step + 1, state_.epoch + 1, where, why.data),
+                  why.remedy + "; the step was not taken");
 }
 
 void Trainer::report_divergence_in_evaluation(const Batch& batch) {
@@ -269,6 +273,9 @@ void Trainer::report_divergence_in_evaluation(const Batch& batch) {
   const char* split = data_.validation && batch.samples == &*data_.validation ? "validation"
                       : data_.test && batch.samples == &*data_.test           ? "test"
                                                                               : "training";
+  Batch of_sample = batch;
+  if (wrong != losses + batch.count) of_sample.indices += wrong - losses, of_sample.count = 1;
+  const Divergence why = explain_divergence(of_sample, false);
   const std::string which =
       wrong == losses + batch.count
           ? "the sum of a batch"
@@ -276,9 +283,9 @@ void Trainer::report_divergence_in_evaluation(const Batch& batch) {
   std::string where = executor_.first_non_finite(batch.count);
   if (where.empty()) where = "the loss itself";
   throw UserError(ExitCode::diverged,
-                  fmt::format("the {} loss is not finite after step {}: {}; NaN or infinity first stands in {}", split,
-                              state_.step, which, where),
-                  "a lower learning rate, train.clip or scaled inputs help most often");
+                  fmt::format("the {} loss is not finite after step {}: {}; NaN or infinity first stands in {}{}",
+                              split, state_.step, which, where, why.data),
+                  why.remedy);
 }
 
 }  // namespace backplane

@@ -105,7 +105,7 @@ class Trainer {
 
  private:
   Batch next_batch();
-  void update(Keep keep);
+  void update(const Batch& batch, Keep keep);
   double gradient_norm();
   [[noreturn]] void report_divergence(const Batch& batch);
   [[noreturn]] void report_divergence_in_evaluation(const Batch& batch);
