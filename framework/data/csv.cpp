@@ -82,18 +82,41 @@ std::int64_t class_number(const CsvField& label, const std::vector<std::string>&
   return found - names.begin();
 }
 
-RawSplit to_split(CsvRows rows, const CsvColumns& columns, const std::vector<std::string>& names,
-                  const std::string& file) {
-  const Origin origin = Origin::file(file);
+/// The origin of numbers that stand in these columns, row by row.
+Origin origin_of(const std::vector<std::size_t>& columns, const CsvFile& file, const CsvOptions& options) {
+  const Place whole{file.path()};
+  const std::int64_t first_row = file.has_header() ? 1 : 0, width = std::ssize(columns);
+  Origin origin = Origin::file(file.path());
+  origin.locate = [=, delimiter = options.delimiter](std::int64_t element) {
+    try {
+      CsvReader reader(whole.source, delimiter);
+      std::vector<CsvField> fields;
+      for (std::int64_t row = -first_row; row <= element / width; ++row)
+        if (!reader.next(fields)) return whole;
+      const std::size_t column = columns[static_cast<std::size_t>(element % width)];
+      return column < fields.size() ? fields[column].origin(whole.source).place : whole;
+    } catch (const UserError&) {  // it was changed meanwhile; what is to be said comes from what was read
+      return whole;
+    }
+  };
+  return origin;
+}
+
+RawSplit to_split(CsvRows rows, const CsvFile& file, const CsvOptions& options, const CsvColumns& columns,
+                  const std::vector<std::string>& names) {
   RawSplit split;
-  split.inputs = {{rows.count, static_cast<std::int64_t>(columns.inputs.size())}, std::move(rows.inputs), origin};
+  split.inputs = {{rows.count, static_cast<std::int64_t>(columns.inputs.size())},
+                  std::move(rows.inputs),
+                  origin_of(columns.inputs, file, options)};
   if (!columns.label) {
-    split.targets = {{rows.count, static_cast<std::int64_t>(columns.targets.size())}, std::move(rows.targets), origin};
+    split.targets = {{rows.count, static_cast<std::int64_t>(columns.targets.size())},
+                     std::move(rows.targets),
+                     origin_of(columns.targets, file, options)};
     return split;
   }
   std::vector<std::int64_t> numbers;
-  for (const CsvField& label : rows.labels) numbers.push_back(class_number(label, names, file));
-  split.targets = {{rows.count}, std::move(numbers), origin};
+  for (const CsvField& label : rows.labels) numbers.push_back(class_number(label, names, file.path()));
+  split.targets = {{rows.count}, std::move(numbers), origin_of({*columns.label}, file, options)};
   return split;
 }
 
@@ -153,11 +176,11 @@ DataSet load_csv(const CsvOptions& options) {
     CsvRows test_rows = test.read(columns);
     if (columns.label)
       refuse_missing(test_rows.labels, names.empty(), shown(train.names()[*columns.label]), *options.test);
-    test_split = to_split(std::move(test_rows), columns, names, *options.test);
+    test_split = to_split(std::move(test_rows), test, options, columns, names);
   }
   DataSet reported;
   report(options, train, columns, rows, reported);
-  DataSet data = assemble(to_split(std::move(rows), columns, names, options.train), std::move(test_split));
+  DataSet data = assemble(to_split(std::move(rows), train, options, columns, names), std::move(test_split));
   data.findings = std::move(reported.findings);
   data.warnings.insert(data.warnings.end(), reported.warnings.begin(), reported.warnings.end());
   data.input_names = std::move(reported.input_names);

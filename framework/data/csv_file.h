@@ -21,7 +21,7 @@ struct CsvRows {
   std::int64_t count = 0;
   std::vector<double> inputs;
   std::vector<double> targets;
-  std::vector<CsvField> labels;     ///< without blanks at both ends
+  std::vector<CsvField> labels;  ///< without blanks at both ends
 };
 
 /// One file: its header, then its rows. A column whose header is empty, or which pandas called "Unnamed: 0" for that
@@ -32,6 +32,7 @@ class CsvFile {
   /// (bad_data) where a sample would be taken for a header, or the first line is one field only.
   CsvFile(const std::string& path, const CsvOptions& options);
 
+  const std::string& path() const { return path_; }
   const std::vector<std::string>& names() const { return names_; }
   bool has_header() const { return has_header_; }
   /// Finds what `options` asks for. Throws by the column's origin where there is no such column.

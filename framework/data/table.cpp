@@ -20,7 +20,8 @@ namespace {
 constexpr std::int64_t kMostClasses = 1 << 24;
 
 constexpr const char* kNegativeLabels =
-    "classes are counted from 0: make 0 and 1 of -1 and 1; where a negative number means `ignore`, leave the sample out, or let "
+    "classes are counted from 0: make 0 and 1 of -1 and 1; where a negative number means `ignore`, leave the sample "
+    "out, or let "
     "`lengths` end before such steps";
 constexpr const char* kHugeLabels = "numbers that are to be met, not classes, are `targets`";
 
@@ -31,8 +32,9 @@ void require_finite(const Table& table) {
         if (bad == values.end()) return;
         const std::int64_t index = bad - values.begin();
         const std::int64_t width = static_cast<std::int64_t>(values.size()) / table.dims[0];
-        table.origin.fail(fmt::format("sample {}, element {} is {}, expected a finite number (both counted from 0)",
-                                      index / width, index % width, *bad));
+        table.origin.at(index).fail(
+            fmt::format("sample {}, element {} is {}, expected a finite number (both counted from 0)", index / width,
+                        index % width, *bad));
       },
       table.values);
 }
@@ -50,9 +52,10 @@ std::int64_t count_classes(const Table& labels) {
   const auto& values = std::get<std::vector<std::int64_t>>(labels.values);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i] < 0 || values[i] >= kMostClasses)
-      labels.origin.fail(fmt::format("the label of sample {} is {}, expected a class number from 0 to {}",
-                                     place_of(i, labels), values[i], kMostClasses - 1),
-                         values[i] < 0 ? kNegativeLabels : kHugeLabels);
+      labels.origin.at(static_cast<std::int64_t>(i))
+          .fail(fmt::format("the label of sample {} is {}, expected a class number from 0 to {}", place_of(i, labels),
+                            values[i], kMostClasses - 1),
+                values[i] < 0 ? kNegativeLabels : kHugeLabels);
     largest = std::max(largest, values[i]);
   }
   return largest + 1;

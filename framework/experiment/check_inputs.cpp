@@ -60,17 +60,16 @@ void check_split(const char* name, const DataSet& data, const Samples& samples,
         return fmt::format("sample {} of the {} split holds {} at element {} (both counted from 0)",
                            samples.source_index(n), name, value, i);
       };
+      const auto origin = [&] { return samples.inputs_origin.at(samples.source_index(n) * data.input_size() + i); };
       if (!std::isfinite(value))
-        samples.inputs_origin.fail(
-            fmt::format("{}, once it is scaled and rounded to {}", where(), name_of(dtype_of<T>())),
-            "scale the inputs, or set dtype: float64");
+        origin().fail(fmt::format("{}, once it is scaled and rounded to {}", where(), name_of(dtype_of<T>())),
+                      "scale the inputs, or set dtype: float64");
       const bool is_index = !vocabulary || i >= valid ||
                             (value >= 0 && value < static_cast<T>(vocabulary->size) && std::floor(value) == value);
       if (!is_index)
-        samples.inputs_origin.fail(
-            fmt::format("{}, but layer '{}' takes whole numbers from 0 to {} (vocabulary: {})", where(),
-                        vocabulary->layer->name(), vocabulary->size - 1, vocabulary->size),
-            "a larger vocabulary takes more indices; `scale` makes other numbers of them");
+        origin().fail(fmt::format("{}, but layer '{}' takes whole numbers from 0 to {} (vocabulary: {})", where(),
+                                  vocabulary->layer->name(), vocabulary->size - 1, vocabulary->size),
+                      "a larger vocabulary takes more indices; `scale` makes other numbers of them");
     }
   }
 }

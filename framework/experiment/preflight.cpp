@@ -141,7 +141,7 @@ std::vector<std::string> schedule_doubts(const Experiment& experiment, std::int6
 std::vector<std::string> doubts_before_training(const Experiment& experiment, const DataSet& data,
                                                 const Network& network, const Loss& loss) {
   std::vector<std::string> doubts = data.warnings;
-  for (const std::string& doubt : loss.doubts(data)) doubts.push_back(at(data.train.targets_origin.place) + doubt);
+  for (const std::string& doubt : loss.doubts(data)) doubts.push_back(doubt);
   const LayerNode& last = network.output();
   const std::int64_t outputs = loss.outputs() / data.steps;
   if (loss.has_accuracy() && outputs > 1 && outputs > data.classes)

@@ -46,7 +46,7 @@ class Loss {
     return steps_within_length_ > 0 && length != nullptr ? *length * steps_within_length_ : steps_;
   }
   /// What a user should know of the targets, though it is no error: of softmax_cross_entropy, that those of a sample do
-  /// not sum to 1. One sentence a split.
+  /// not sum to 1. One sentence a split, behind the place of the first that does not.
   std::vector<std::string> doubts(const DataSet& data) const;
 
   /// Samples of outputs() numbers each. `lengths`: how many of their steps count; nullptr: all.

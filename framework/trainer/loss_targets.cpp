@@ -30,6 +30,12 @@ const std::int64_t* length_of(const Samples& samples, std::int64_t sample) {
   return samples.lengths.empty() ? nullptr : &samples.lengths[static_cast<std::size_t>(sample)];
 }
 
+/// Of one number of a target vector.
+Origin origin_of(const Samples& samples, std::int64_t sample, std::int64_t element) {
+  const std::int64_t width = std::ssize(std::get<std::vector<double>>(samples.targets)) / samples.count;
+  return samples.targets_origin.at(samples.source_index(sample) * width + element);
+}
+
 }  // namespace
 
 void Loss::require_domain(const DataSet& data, DType dtype) const {
@@ -48,14 +54,14 @@ void Loss::require_domain(const DataSet& data, DType dtype) const {
         const std::string where = fmt::format(
             "sample {} of the {} split has the target {} at {}element {} (counted from 0)", samples->source_index(n),
             name, value, is_per_step() ? fmt::format("step {}, ", step) : "", element);
+        const Origin origin = origin_of(*samples, n, i - begin);
         if (std::abs(value) > finite)
-          samples->targets_origin.fail(fmt::format("{}, which {} cannot hold", where, name_of(dtype)),
-                                       "scale the targets, or set dtype: float64");
-        samples->targets_origin.fail(
-            fmt::format("{}; {} takes {}", where, name_,
-                        is_binary ? "numbers from 0 to 1" : "probabilities of classes, none below 0"),
-            is_binary ? "make -1 and 1 to 0 and 1, divide bytes by 255; loss: squared_error takes any numbers"
-                      : "class numbers are `labels`, not `targets`; loss: squared_error takes any numbers");
+          origin.fail(fmt::format("{}, which {} cannot hold", where, name_of(dtype)),
+                      "scale the targets, or set dtype: float64");
+        origin.fail(fmt::format("{}; {} takes {}", where, name_,
+                                is_binary ? "numbers from 0 to 1" : "probabilities of classes, none below 0"),
+                    is_binary ? "make -1 and 1 to 0 and 1, divide bytes by 255; loss: squared_error takes any numbers"
+                              : "class numbers are `labels`, not `targets`; loss: squared_error takes any numbers");
       }
     }
   }
@@ -69,22 +75,23 @@ std::vector<std::string> Loss::doubts(const DataSet& data) const {
   for (const auto& [name, samples] : splits_with_vectors(data)) {
     const auto& values = std::get<std::vector<double>>(samples->targets);
     std::int64_t others = 0, all = 0;
-    std::string first;
+    std::string place, first;
     for (std::int64_t n = 0; n < samples->count; ++n)
       for (std::int64_t t = 0; t < steps(length_of(*samples, n)); ++t, ++all) {
         double sum = 0.0;
         for (std::int64_t i = 0; i < features_; ++i)
           sum += values[static_cast<std::size_t>((n * steps_ + t) * features_ + i)];
         if (std::abs(sum - 1.0) <= kRounding) continue;
-        if (others++ == 0)
-          first = fmt::format("that of sample {}{} sums to {:.6g}", samples->source_index(n),
-                              is_per_step() ? fmt::format(", step {},", t) : "", sum);
+        if (others++ > 0) continue;
+        place = origin_of(*samples, n, t * features_).place.text();
+        first = fmt::format("that of sample {}{} sums to {:.6g}", samples->source_index(n),
+                            is_per_step() ? fmt::format(", step {},", t) : "", sum);
       }
     if (others > 0)
       doubts.push_back(
-          fmt::format("{} of the {} targets of the {} split {} not sum to 1, as {} wants them to: {} "
+          fmt::format("{}{}{} of the {} targets of the {} split {} not sum to 1, as {} wants them to: {} "
                       "(counted from 0); each counts as much as its sum",
-                      others, all, name, others == 1 ? "does" : "do", name_, first));
+                      place, place.empty() ? "" : ": ", others, all, name, others == 1 ? "does" : "do", name_, first));
   }
   return doubts;
 }
