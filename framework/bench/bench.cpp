@@ -106,6 +106,7 @@ class Bench {
         options_(options),
         say_(say),
         data_(load_data(experiment.resolved.at("data"), experiment.seed)) {
+    require_apart(options.outputs, all_named("the data", data_.files));
     for (const int threads : options.threads) add(threads);
     result_.warnings = contestants_.front()->warnings();
   }

@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "bench/report.h"
 #include "cli/commands.h"
+#include "cli/named_outputs.h"
 #include "cli/output.h"
 #include "files/output.h"
 #include "parallel/cores.h"
@@ -109,14 +110,16 @@ void print_prospects(const BenchResult& result) {
 
 ExitCode bench(const BenchWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
+  BenchOptions options = words.options;
+  options.outputs = {{"--json", words.json}, {"--plot", words.plot}, {"--trace-threads", options.thread_trace}};
+  settle_outputs(options.outputs, words.experiment.files());
   const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
-  BenchOptions options = words.options;
   std::sort(options.threads.begin(), options.threads.end());
   options.threads.erase(std::unique(options.threads.begin(), options.threads.end()), options.threads.end());
   if (words.is_pinned) options.pin = Arena::Pin::yes;
-  for (const std::string& file : {words.json, words.plot, options.thread_trace})
-    if (!file.empty()) require_writable(file);
+  for (const NamedFile& output : options.outputs)
+    if (!output.path.empty()) require_writable(output.path);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
     if (is_terminal) write(stderr, "\r\033[K" + printable(what));

@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "experiment/experiment.h"
+#include "files/named_file.h"
 #include "plugin_host/registry.h"
 
 namespace backplane::cli {
@@ -49,6 +50,8 @@ struct ExperimentWords {
   void add_to(CLI::App& command);
   /// --weights and --rename, of commands whose results depend on them.
   void add_weights_to(CLI::App& command);
+  /// The files among them, for `settle_outputs`.
+  std::vector<NamedFile> files() const;
   ExperimentRequest request(const Words& words) const;
 };
 

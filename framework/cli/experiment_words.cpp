@@ -36,6 +36,12 @@ void ExperimentWords::add_weights_to(CLI::App& command) {
       ->needs(option);
 }
 
+std::vector<NamedFile> ExperimentWords::files() const {
+  std::vector<NamedFile> named = all_named("--plugin", plugins);
+  named.insert(named.end(), {{"FILE", file}, {"--weights", weights}});
+  return named;
+}
+
 ExperimentRequest ExperimentWords::request(const Words& words) const {
   ExperimentRequest request{.file = file,
                             .overrides = overrides,

@@ -7,6 +7,7 @@
 
 #include "checkpoint/reader.h"
 #include "cli/commands.h"
+#include "cli/named_outputs.h"
 #include "cli/output.h"
 #include "files/output.h"
 
@@ -24,6 +25,7 @@ ExitCode export_weights(const ExportWords& words) {
   const std::string out =
       words.out.empty() ? std::filesystem::path(words.file).stem().string() + "." + words.format : words.out;
   const Existing existing = words.is_forced ? Existing::replace : Existing::refuse;
+  settle_outputs({{"--out", out}}, {{"CHECKPOINT", words.file}});
   require_writable(out, existing);
   const Snapshot snapshot = read_checkpoint(words.file);
   const std::string bytes =

@@ -15,7 +15,17 @@ void note_failure(bool has_failed) {
   if (has_failed && first_failure == 0) first_failure = errno;
 }
 
+std::FILE* results_stream = stdout;
+
 }  // namespace
+
+void send_results_to_stderr() {
+  results_stream = stderr;
+}
+
+std::FILE* results() {
+  return results_stream;
+}
 
 void open_missing_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {

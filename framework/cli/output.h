@@ -20,13 +20,19 @@ void open_missing_streams();
 /// program: main asks at the end whether all results could be written.
 void write(std::FILE* stream, std::string_view text);
 
+/// Results go to stderr from now on: what is to be read from stdout is an output that the command line sends there.
+void send_results_to_stderr();
+
+/// stdout, or where results go instead.
+std::FILE* results();
+
 /// Whether all that was written to stdout arrived. Where it did not, errno says why.
 bool have_results_arrived();
 
-/// Results, on stdout. What comes from files may stand in them: no control character reaches the terminal.
+/// Results. What comes from files may stand in them: no control character reaches the terminal.
 template <class... Values>
 void show(fmt::format_string<Values...> text, Values&&... values) {
-  write(stdout, printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
+  write(results(), printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
 }
 
 /// Messages, on stderr, likewise.

@@ -7,6 +7,7 @@
 #include "base/counted.h"
 #include "base/printable.h"
 #include "cli/commands.h"
+#include "cli/named_outputs.h"
 #include "cli/output.h"
 #include "experiment/describe.h"
 #include "experiment/signals.h"
@@ -74,6 +75,7 @@ ExitCode say_done(const RunSummary& summary) {
 ExitCode run(const RunWords& words, const Words& all) {
   const StopSignals signals;
   const ExperimentRequest request = words.experiment.request(all);
+  if (!words.is_dry) settle_outputs({{"--trace-threads", words.thread_trace}}, words.experiment.files());
   const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   if (words.is_dry) {

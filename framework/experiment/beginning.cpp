@@ -1,10 +1,14 @@
 #include "experiment/beginning.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "checkpoint/manifest.h"
 #include "experiment/environment.h"
 #include "experiment/signals.h"
+#include "files/named_file.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -38,8 +42,19 @@ RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions&
                                                                                    : Earlier::go_on;
 }
 
+/// What is written beside the run destroys nothing that the run reads or writes.
+void require_trace_apart(const std::string& thread_trace, const std::string& directory, const DataSet& data) {
+  if (thread_trace.empty()) return;
+  require_apart({{"--trace-threads", thread_trace}}, all_named("the data", data.files));
+  if (is_inside(thread_trace, directory))
+    throw UserError(ExitCode::usage,
+                    fmt::format("{}: lies in the run directory, which holds what the run itself writes", thread_trace),
+                    "name a file elsewhere with --trace-threads");
+}
+
 /// The directory of the run, from whose making on a signal may not end the process at just any place.
-std::string begin_to_change(const Experiment& experiment, const RunOptions& options) {
+std::string begin_to_change(const Experiment& experiment, const RunOptions& options, const DataSet& data) {
+  require_trace_apart(options.thread_trace, directory_of(experiment, options), data);
   StopSignals::begin_polling();
   return directory_of(experiment, options);
 }
@@ -51,7 +66,7 @@ Beginning::Beginning(const Experiment& experiment, const Registry& registry, con
       model(model_of(experiment, registry, options)),
       environment(describe_environment(registry, model.data, options.threads)),
       plan(experiment, model.network, run_length(experiment.train, model.data.train.count)),
-      directory(begin_to_change(experiment, options), earlier_of(experiment, options)) {
+      directory(begin_to_change(experiment, options, model.data), earlier_of(experiment, options)) {
   if (options.resume == Resume::no) return;
   checkpoint = find_checkpoint(directory.text());
   if (!checkpoint) return;

@@ -8,6 +8,7 @@
 
 #include "base/printable.h"
 #include "data/folders.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -17,28 +18,18 @@ namespace {
 
 constexpr std::size_t kMostNamed = 8;
 
-/// Without links and dots, so that neither leads out of a folder unseen.
-fs::path resolved(const fs::path& path) {
-  std::error_code ignored;
-  return fs::weakly_canonical(fs::absolute(path, ignored), ignored);
-}
-
-bool is_below(const fs::path& file, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first == folder.end();
-}
-
 }  // namespace
 
 std::optional<std::string> note_of_outside_files(const Experiment& experiment, const DataSet& data) {
   const std::string& yaml = experiment.resolved.place.source;
   std::error_code ignored;
   if (!fs::exists(yaml, ignored)) return std::nullopt;  // the configuration of a checkpoint
-  std::vector<fs::path> folders{resolved(yaml).parent_path()};
-  for (const std::string& folder : data_folders()) folders.push_back(resolved(folder));
+  std::vector<fs::path> folders{resolved_path(yaml).parent_path()};
+  for (const std::string& folder : data_folders()) folders.push_back(resolved_path(folder));
   std::vector<std::string> outside;
   for (const std::string& file : data.files)
-    if (std::ranges::none_of(folders, [&](const fs::path& folder) { return is_below(resolved(file), folder); }))
-      outside.push_back(printable(resolved(file).string()));
+    if (std::ranges::none_of(folders, [&](const fs::path& folder) { return is_inside(file, folder); }))
+      outside.push_back(printable(resolved_path(file).string()));
   if (outside.empty()) return std::nullopt;
   const std::size_t count = outside.size();
   outside.resize(std::min(count, kMostNamed));

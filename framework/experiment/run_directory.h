@@ -22,6 +22,9 @@ class RunDirectory {
   /// What a run writes into it besides the lock and the directory checkpoints/.
   static const std::set<std::string>& files();
 
+  /// Whether a path, links followed, is a file that some run wrote, or goes on writing, in its directory.
+  static bool is_file_of_run(const std::string& path);
+
   std::string path(const std::string& name) const { return (directory_ / name).string(); }
   std::string text() const { return directory_.string(); }
   /// Where an earlier run was moved to; empty where there was none.

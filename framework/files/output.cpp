@@ -31,20 +31,6 @@ namespace {
   refuse(path, "there is such a file already", "name another file, or replace it with --force");
 }
 
-/// The descriptor of this process that a path names.
-std::optional<int> stream_of(std::string_view path) {
-  if (path == "/dev/stdout") return STDOUT_FILENO;
-  if (path == "/dev/stderr") return STDERR_FILENO;
-  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
-    if (path.starts_with(folder)) {
-      int number = -1;
-      const std::string_view digits = path.substr(folder.size());
-      const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-      if (error == std::errc() && stop == digits.data() + digits.size() && number >= 0) return number;
-    }
-  return std::nullopt;
-}
-
 /// Where a path leads: a file that is to be replaced, a new one, or something to write into.
 struct Destination {
   fs::path path;
@@ -55,6 +41,10 @@ struct Destination {
 
 Destination find_place(const std::string& path, Existing existing) {
   std::error_code error;
+  [[maybe_unused]] const fs::path full = fs::absolute(path, error);
+  if (error)
+    refuse(path, "the directory that this command was started in is gone or closed to you",
+           "`cd` to another one, or name a full path");
   Destination place{.path = end_of_links(path, error), .earlier = {}};
   if (error) refuse(path, "nothing can be written there: " + reason_of(error.value()), "name another file");
   struct stat status {};
@@ -106,8 +96,25 @@ void put(const Destination& place, const std::string& path, std::string_view byt
 
 }  // namespace
 
+std::optional<int> stream_of(std::string_view path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
+    if (path.starts_with(folder)) {
+      int number = -1;
+      const std::string_view digits = path.substr(folder.size());
+      const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+      if (error == std::errc() && stop == digits.data() + digits.size() && number >= 0) return number;
+    }
+  return std::nullopt;
+}
+
 void require_writable(const std::string& path, Existing existing) {
-  if (!stream_of(path)) find_place(path, existing);
+  const std::optional<int> stream = stream_of(path);
+  if (!stream) return static_cast<void>(find_place(path, existing));
+  const int flags = ::fcntl(*stream, F_GETFL);
+  if (flags < 0) refuse(path, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
+  if ((flags & O_ACCMODE) == O_RDONLY) refuse(path, "is not open for writing", "name another file");
 }
 
 void write_output(const std::string& path, std::string_view bytes, Existing existing) {

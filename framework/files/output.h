@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,5 +17,8 @@ void require_writable(const std::string& path, Existing existing = Existing::rep
 /// link is followed, and what it leads to is written. What is no file, as /dev/null, a FIFO or /dev/stdout, is written
 /// into and stays what it is. Throws UserError (io).
 void write_output(const std::string& path, std::string_view bytes, Existing existing = Existing::replace);
+
+/// The descriptor of this process that a path names: 1 for /dev/stdout.
+std::optional<int> stream_of(std::string_view path);
 
 }  // namespace backplane

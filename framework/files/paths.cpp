@@ -1,5 +1,7 @@
 #include "files/paths.h"
 
+#include <algorithm>
+
 namespace backplane {
 
 namespace fs = std::filesystem;
@@ -19,6 +21,17 @@ fs::path end_of_links(fs::path path, std::error_code& error) {
   }
   error.clear();
   return path;
+}
+
+fs::path resolved_path(const fs::path& path) {
+  std::error_code ignored;
+  return fs::weakly_canonical(fs::absolute(end_of_links(path, ignored), ignored), ignored);
+}
+
+bool is_inside(const fs::path& path, const fs::path& directory) {
+  const fs::path inner = resolved_path(path), outer = resolved_path(directory);
+  if (inner.empty() || outer.empty()) return false;
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
 }  // namespace backplane

@@ -13,4 +13,11 @@ std::string directory_of(const std::filesystem::path& path);
 /// lead in a circle or cannot be read; the path is then empty.
 std::filesystem::path end_of_links(std::filesystem::path path, std::error_code& error);
 
+/// What a path stands for, with all links followed that there are, also where nothing stands there yet. Empty
+/// where that cannot be said: nothing can be written there.
+std::filesystem::path resolved_path(const std::filesystem::path& path);
+
+/// Whether a path leads into a directory, or to it.
+bool is_inside(const std::filesystem::path& path, const std::filesystem::path& directory);
+
 }  // namespace backplane

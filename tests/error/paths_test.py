@@ -284,6 +284,9 @@ STARTS = {
     "diff": (["diff", "S/good_run", "S/good_run"], 0),
     "replay": (["replay", "S/" + STEP], 0),
     "export": (["export", "S/" + STEP, "--to", "npz"], IO),
+    "export --out": (["export", "S/" + STEP, "--to", "npz", "--out", "weights"], IO),
+    "bench --json": (["bench", *WHOLE, "--threads", "1", "--repetitions", "1000", "--json", "x"], IO),
+    "run --trace-threads": (["run", *WHOLE, "--out", "S/NEW/new", "--trace-threads", "x"], IO),
     "plugin list": (["plugin", "list", "--plugin", "S/good.bp.so"], 0),
 }
 

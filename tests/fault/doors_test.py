@@ -421,6 +421,29 @@ class Outputs(Doors):
             self.assertEqual(stat.S_IMODE((self.folder / "file").stat().st_mode), mode)
         self.assertEqual([path.name for path in self.folder.glob("*.tmp-*")], [])
 
+    def test_an_output_destroys_no_input_and_no_other_output(self):
+        bench = ["bench", "run.yaml", "--threads", "1", "--repetitions", "1"]
+        (self.folder / "link").symlink_to("run.yaml")
+        os.link(self.folder / "run.yaml", self.folder / "hard.yaml")
+        self.export("weights.npz")
+        (self.folder / "data.csv").write_text("a,y\n" + "0.5,0\n0.25,1\n" * 4)
+        csv = ["--set", "data={csv: {train: data.csv, labels: y}}", "--set", "record.samples=1"]
+        begin = ["run", "run.yaml", "--out", "new"]
+        before = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        for words in ([*bench, "--json", "s", "--plot", "s"], [*bench, "--json", "s", "--plot", "./s"],
+                      [*bench, "--json", "new", "--trace-threads", "run/../new"],
+                      *([*bench, "--json", name] for name in ("run.yaml", "link", "hard.yaml", self.folder / "run.yaml")),
+                      *([*begin, "--trace-threads", name] for name in ("run.yaml", "link", "new", "new/x", "run/../new/x")),
+                      [*begin, "--weights", "weights.npz", "--trace-threads", "weights.npz"],
+                      [*begin, *csv, "--trace-threads", "data.csv"], [*bench, *csv, "--plot", "data.csv"],
+                      ["run", "run.yaml", "--out", "run", "--trace-threads", "run/metrics.jsonl"],
+                      *([*bench, "--json", f"run/{name}"] for name in ("metrics.jsonl", "run.lock", "checkpoints/MANIFEST.json")),
+                      *(["export", self.checkpoint, "--to", "npz", "--out", name, "--force"] for name in
+                        (self.checkpoint, "run/trace.h5", "run/checkpoints/step-00000002.h5"))):
+            with self.subTest(words):
+                self.do(64, *words, said="hint: name a")
+                self.assertEqual({path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}, before)
+
     def test_every_option_that_names_an_output_leaves_devices_alone(self):
         null = self.null()
         for words in (["run", "run.yaml", "--out", "new", "--trace-threads", null],

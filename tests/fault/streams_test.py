@@ -7,6 +7,7 @@ ends by them, and results that were lost are an error of writing.
 
 
 import itertools
+import json
 import os
 import subprocess
 import unittest
@@ -17,7 +18,7 @@ import whole_program
 from kill_test import result_of
 from whole_program import HANGS, InFolder, backplane, read_command_line
 
-IO = 74
+USAGE, IO = 64, 74
 RUN = """
 name: streams
 data: {synthetic: {spirals: {samples: 120, classes: 2}}}
@@ -81,6 +82,39 @@ class Streams(InFolder):
             os.close(writer)
             self.assertEqual(done.returncode, 0, streams)
             self.assertEqual(result_of(self.folder / "out"), result_of(self.folder / "alone"), streams)
+
+    def test_an_output_on_stdout_stands_alone_there(self):
+        """What reads it gets the bytes that a file would hold; words go to stderr."""
+        self.shell(["export", self.checkpoint, "--to", "safetensors", "--out", "weights"], "")
+        bench = ["bench", self.file, "--threads", "1", "--repetitions", "3", "--turn", "0.01"]
+        for out in "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1":
+            for how in ">got", ">>got", "| cat >got":
+                (self.folder / "got").unlink(missing_ok=True)
+                done = self.shell(["export", self.checkpoint, "--to", "safetensors", "--out", out], how)
+                self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+                self.assertEqual((self.folder / "got").read_bytes(), (self.folder / "weights").read_bytes(), how)
+                self.assertIn("tensors after 24 steps", done.stderr)
+        for words in [*bench, "--json", "/dev/stdout"], [*bench, "--trace-threads", "/dev/stdout"], \
+                ["run", self.file, "--out", "traced", "--trace-threads", "/dev/stdout"]:
+            done = self.shell(words, "")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            json.loads(done.stdout)
+        done = self.shell([*bench, "--plot", "/dev/stdout"], "")
+        self.assertTrue(done.stdout.rstrip().endswith("</svg>"), done.stdout[-100:])
+        self.assertIn("speed-up", done.stderr)
+
+    def test_an_output_among_messages_is_refused(self):
+        for out, how in (("/dev/stdout", ">got 2>&1"), ("/dev/stderr", "2>got")):
+            done = self.shell(["run", self.file, "--out", "new", "--trace-threads", out], how)
+            self.assertEqual(done.returncode, USAGE)
+            self.assertIn("messages go there as well", (self.folder / "got").read_text())
+            self.assertFalse((self.folder / "new").exists())
+
+    def test_a_descriptor_that_cannot_be_written_is_said_before_the_work(self):
+        for out, how in (("/dev/fd/9", "9>&-"), ("/dev/fd/9", "9</dev/null")):
+            done = self.shell(["export", "missing.h5", "--to", "npz", "--out", out], how)
+            self.assertEqual(done.returncode, IO, done.stderr)
+            self.assertIn("/dev/fd/9: ", done.stderr)
 
     def test_a_reader_that_has_seen_enough_hears_nothing(self):
         done = self.shell(["inspect", "alone", "--json"], "| head -c 1; exit ${PIPESTATUS[0]}")
