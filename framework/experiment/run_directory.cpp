@@ -97,16 +97,14 @@ std::string move_aside(const fs::path& directory) {
 /// A link to another disk stays one, and the runs stay on that disk.
 fs::path without_links(const fs::path& given) {
   std::error_code error;
-  const fs::path path = end_of_links(given, error);
+  const fs::path path = without_dots(end_of_links(given, error));
   if (error) fail(given, reason_of(error.value()), kElsewhere);
   return path;
 }
 
 }  // namespace
 
-RunDirectory::RunDirectory(const std::string& directory, Earlier earlier)
-    : directory_(fs::path(directory).lexically_normal()) {
-  if (!directory_.has_filename()) directory_ = directory_.parent_path();  // "runs/a/" means "runs/a"
+RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : directory_(without_dots(directory)) {
   const fs::path real = without_links(directory_);
   std::error_code error;
   const fs::file_status status = fs::status(real, error);

@@ -59,7 +59,7 @@ void make_directories_durably(const std::string& path) {
                     "choose another directory with --out");
   };
   std::error_code error;
-  const fs::path directory = fs::absolute(path, error).lexically_normal();
+  const fs::path directory = without_dots(fs::absolute(path, error));
   if (error)
     throw UserError(ExitCode::io, "the directory that this command was started in is gone or closed to you",
                     "`cd` to another one, or name a full path with --out");

@@ -28,6 +28,23 @@ fs::path resolved_path(const fs::path& path) {
   return fs::weakly_canonical(fs::absolute(end_of_links(path, ignored), ignored), ignored);
 }
 
+fs::path without_dots(const fs::path& path) {
+  fs::path clean;
+  for (const fs::path& name : path) {
+    if (name.empty() || name == ".") continue;  // empty: behind a last slash
+    std::error_code error;
+    if (name != ".." || clean.empty() || clean.filename() == "..") {
+      clean /= name;
+    } else if (fs::is_symlink(clean, error)) {
+      const fs::path behind = fs::canonical(clean, error);
+      clean = error ? clean / name : behind.parent_path();
+    } else {
+      clean = clean.has_relative_path() ? clean.parent_path() : clean;
+    }
+  }
+  return clean.empty() ? "." : clean;
+}
+
 bool is_inside(const fs::path& path, const fs::path& directory) {
   const fs::path inner = resolved_path(path), outer = resolved_path(directory);
   if (inner.empty() || outer.empty()) return false;

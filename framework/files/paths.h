@@ -17,6 +17,10 @@ std::filesystem::path end_of_links(std::filesystem::path path, std::error_code& 
 /// where that cannot be said: nothing can be written there.
 std::filesystem::path resolved_path(const std::filesystem::path& path);
 
+/// A path without "." and "..", which means what the system takes it for: ".." behind a link leads out of what the link
+/// leads to, not out of the directory that the link is in. Other links stay.
+std::filesystem::path without_dots(const std::filesystem::path& path);
+
 /// Whether a path leads into a directory, or to it.
 bool is_inside(const std::filesystem::path& path, const std::filesystem::path& directory);
 

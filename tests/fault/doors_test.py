@@ -107,6 +107,22 @@ class RunDirectories(Doors):
         self.resume()
         self.assertTrue((self.folder / "disk/checkpoints/step-00000006.h5").exists())
 
+    def test_dots_behind_a_link_mean_what_the_system_takes_them_for(self):
+        """Out of the directory that the link leads to: as a shell's `ls link/..` does."""
+        (self.folder / "other/dir").mkdir(parents=True)
+        (self.folder / "link").symlink_to("other/dir")
+        (self.folder / "far").symlink_to("link/../runs/new")
+        for given, meant in ("link/../x", "other/x"), ("link/./../y/", "other/y"), ("far", "other/runs/new"), \
+                ("other/dir/../../plain", "plain"), ("other/dir/.", "other/dir"), ("not-yet/../z", "z"):
+            with self.subTest(given):
+                self.do(0, "run", "run.yaml", "--out", given)
+                self.assertTrue((self.folder / meant / "summary.json").exists())
+                again = self.do(0, "run", "run.yaml", "--out", given, *MORE)
+                self.assertIn("goes on from step 4", again.stderr)
+                self.do(0, "run", "run.yaml", "--out", given, said=f"{meant.split('/')[-1]}.1")
+                self.assertTrue((self.folder / (meant + ".1") / "summary.json").exists())
+        self.assertFalse((self.folder / "x").exists())
+
     def test_a_link_in_the_place_of_a_temporary_file_is_never_opened(self):
         most = int(pathlib.Path("/proc/sys/kernel/pid_max").read_text())
 
