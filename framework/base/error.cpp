@@ -3,11 +3,29 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/printable.h"
 
 namespace backplane {
 
 namespace {
+
+constexpr std::size_t kMostKnown = 40;
+constexpr std::size_t kLongestKnown = 80;
+
+/// There may be thousands of them, of any length, where they come from a file.
+std::string known_names(const std::vector<std::string>& known) {
+  std::vector<std::string> first(known.begin(), known.begin() + std::min(known.size(), kMostKnown));
+  for (std::string& name : first) {
+    if (name.size() <= kLongestKnown) continue;
+    std::size_t end = kLongestKnown;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;  // inside a character
+    name = name.substr(0, end) + "…";
+  }
+  return fmt::format("known: {}{}", fmt::join(first, ", "),
+                     known.size() > kMostKnown ? fmt::format(", … and {} more", known.size() - kMostKnown) : "");
+}
 
 std::string join_texts(const std::vector<Diagnostic>& diagnostics) {
   std::string all;
@@ -33,7 +51,7 @@ std::string Diagnostic::text() const {
   if (!path.empty()) message += "\n  " + printable(path);
   std::string names;
   if (!nearest.empty()) names = fmt::format("did you mean '{}'?", nearest);
-  if (!known.empty()) names += fmt::format("{}known: {}", names.empty() ? "" : "   ", fmt::join(known, ", "));
+  if (!known.empty()) names += (names.empty() ? "" : "   ") + known_names(known);
   if (!names.empty()) message += "\n  " + printable(names);
   if (!hint.empty()) message += "\n  hint: " + printable(hint);
   return message;

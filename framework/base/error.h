@@ -24,7 +24,7 @@ struct Diagnostic {
   std::string what;                ///< one sentence without full stop: "unknown layer type 'dens'"
   std::string path;                ///< path inside the document: "network.layers[0]"
   std::string nearest;             ///< the known name closest to the wrong one
-  std::vector<std::string> known;  ///< all known names
+  std::vector<std::string> known;  ///< all known names, of which the message gives the first few
   std::string hint;                ///< the remedy, a sentence
 
   /// The message as printed, several lines, no newline at the end:

@@ -31,6 +31,13 @@ TEST(Diagnostic, NothingInItLooksLikeAnotherLineOrReachesTheTerminal) {
   EXPECT_EQ(finding.text(), "a\\x0a.yaml:1:2: error: b\\x1b[31m\n  c\\xe9\n  hint: d\\x0ae");
 }
 
+TEST(Diagnostic, NamesOnlyTheFirstOfManyKnownNames) {
+  const std::vector<std::string> known(2000, std::string(100, 'n'));
+  const std::string text = Diagnostic{.what = "w", .known = known}.text();
+  EXPECT_TRUE(text.ends_with(", … and 1960 more")) << text;
+  EXPECT_EQ(text.find(std::string(81, 'n')), std::string::npos);
+}
+
 TEST(Counted, OneIsSingular) {
   EXPECT_EQ(counted(1, "sample"), "1 sample");
   EXPECT_EQ(counted(std::size_t{0}, "sample"), "0 samples");
