@@ -14,7 +14,6 @@ namespace backplane::config {
 namespace {
 
 constexpr std::size_t kLongestShown = 60;
-constexpr double kExactIntegers = 9007199254740992.0;  // 2^53: above it a double skips whole numbers
 
 /// std::from_chars knows '-' but not '+'.
 std::string_view without_plus(std::string_view text) {
@@ -41,7 +40,27 @@ std::optional<Number> read_whole(std::string_view text) {
   return value;
 }
 
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+/// Whether all digits of a number behind its point are 0. A double cannot tell: 1e-400 becomes 0, and
+/// 2.99999999999999999999 becomes 3.
+bool is_whole(std::string_view number) {
+  const std::size_t exponent_at = std::min(number.find_first_of("eE"), number.size());
+  const std::string_view mantissa = number.substr(0, exponent_at);
+  const std::size_t last = mantissa.find_last_of("123456789");
+  if (last == std::string_view::npos) return true;  // 0
+  const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
+  const auto places = static_cast<std::int64_t>(last) - static_cast<std::int64_t>(point) + (last < point ? 1 : 0);
+  std::int64_t exponent = 0;
+  if (exponent_at < number.size()) {
+    const std::string_view digits = without_plus(number.substr(exponent_at + 1));
+    const auto [stopped, error] = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
+    if (error == std::errc::result_out_of_range) return digits[0] != '-';
+  }
+  return exponent >= places;
+}
+
+bool continues_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
 
 std::string on_one_line(std::string_view text) {
   std::string line;
@@ -57,7 +76,7 @@ std::string on_one_line(std::string_view text) {
 std::optional<std::int64_t> to_integer(std::string_view text) {
   if (const auto digits = read_whole<std::int64_t>(text)) return digits;
   const auto number = to_number(text);
-  if (!number || *number != std::trunc(*number) || std::abs(*number) >= kExactIntegers) return std::nullopt;
+  if (!number || !is_whole(text) || std::abs(*number) >= kExactIntegers) return std::nullopt;
   return static_cast<std::int64_t>(*number);
 }
 
@@ -88,7 +107,9 @@ std::string in_short(std::string_view text) {
   return on_one_line(text.substr(0, length)) + "…";
 }
 
-std::string shown(std::string_view text) { return fmt::format("'{}'", in_short(text)); }
+std::string shown(std::string_view text) {
+  return fmt::format("'{}'", in_short(text));
+}
 
 std::string shown(const Node& node) {
   switch (node.kind) {

@@ -9,10 +9,12 @@
 
 namespace backplane::config {
 
+inline constexpr double kExactIntegers = 9007199254740992.0;  ///< 2^53: above it a double skips whole numbers
+
 // What the text of one scalar means, once the schema has said what is wanted. Nothing here knows about places.
 
-/// Digits with an optional sign, or a number in any other notation (1e4, 60000.0) that is whole and below 2^53, so
-/// that no digit was lost on the way.
+/// Digits with an optional sign, or a number in any other notation (1e4, 60000.0) that is whole as it is written and
+/// below 2^53, so that no digit was lost on the way.
 std::optional<std::int64_t> to_integer(std::string_view text);
 
 /// A finite decimal number; neither hexadecimal nor "inf" nor "nan", whatever the locale. What is closer to 0 than any

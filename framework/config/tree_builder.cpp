@@ -130,6 +130,8 @@ void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
 void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                            const std::string& value) {
   const Place place = place_of(mark);
+  if (value.find('\0') != std::string::npos)  // the system and HDF5 would read a name up to it only
+    fail(place, "text with a NUL character (\\0) in it, which no name and no path can hold", "leave \\0 out");
   const std::string_view core = tag.starts_with(kCoreTags) ? std::string_view(tag).substr(kCoreTags.size()) : "";
   const bool is_plain = tag == "" || tag == "?" || core == "int" || core == "float" || core == "bool";
   const bool is_null = core == "null" && means_null(value);

@@ -28,7 +28,7 @@ std::string number_remedy(const Node& node, bool is_whole) {
   const auto number = to_number(node.scalar);
   if (!node.is_scalar() || !number) return {};
   if (node.quoted) return "drop the quotes";
-  const bool is_large = is_whole && *number == std::trunc(*number);
+  const bool is_large = is_whole && std::abs(*number) >= kExactIntegers;
   return is_large ? "write it in digits; whole numbers have 64 bits, the largest is 9223372036854775807" : "";
 }
 

@@ -90,6 +90,8 @@ std::string target_of(const h5::Handle& file, const std::string& link, std::size
 std::string resolve(const h5::Handle& file, const std::string& path, const Origin& origin) {
   constexpr std::size_t kLongestPath = 1 << 12;
   constexpr int kMostSoftLinks = 16;
+  if (path.find('\0') != std::string::npos)  // HDF5 would read the name up to it
+    origin.fail(fmt::format("the name '{}' holds a NUL character", path), "leave it out");
   int soft_links = 0;
   std::string parent, rest = path;
   while (true) {

@@ -56,6 +56,12 @@ TEST(ConfigParse, ReadsDocuments) {
 
 TEST(ConfigParse, RefusesWhatIsWrong) {
   const Row rows[] = {
+      {"a: \"x\\0zz\"\n",
+       "78 f:1:4: error: text with a NUL character (\\0) in it, which no name and no path can hold\n"
+       "  hint: leave \\0 out"},
+      {"a: {\"x\\x00\": 1}\n",
+       "78 f:1:5: error: text with a NUL character (\\0) in it, which no name and no path can hold\n  a\n"
+       "  hint: leave \\0 out"},
       {"data:\n  units: 1\n  size: 2\n  units: 3\n",
        "78 f:4:3: error: key 'units' is written twice; first at line 2, column 3\n  data"},
       {"a: [{b: {c: 1, c: 2}}]", "78 f:1:16: error: key 'c' is written twice; first at line 1, column 10\n  a[0].b"},
