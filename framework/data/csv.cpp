@@ -37,14 +37,39 @@ void refuse_missing(const std::vector<CsvField>& labels, bool among_numbers, con
                                  : "fill the gap, or leave out the row; a class that is called so needs another name");
 }
 
+/// Throws at the first label that is a number, too, but not as it should be written. As a name it would make names of
+/// all the others, and number their classes anew.
+void refuse_other_numbers(const std::vector<CsvField>& labels, const std::string& column, const std::string& file) {
+  const auto is_other = [](const CsvField& f) { return !is_number(f) && meant_number(f.text).is_number; };
+  const bool all_are_numbers =
+      std::ranges::all_of(labels, [&](const CsvField& f) { return is_number(f) || is_other(f); });
+  const auto other = std::ranges::find_if(
+      labels, [&](const CsvField& f) { return is_other(f) && (all_are_numbers || !meant_number(f.text).is_finite); });
+  if (other == labels.end()) return;
+  const WrongNumber wrong = wrong_number(other->text, false);
+  other->origin(file).fail(fmt::format("expected a class number in column '{}', found {}", column, wrong.what),
+                           wrong.hint);
+}
+
+/// A comment in front of a row looks like a class, which makes names of class numbers.
+void refuse_comments(const std::vector<CsvField>& labels, const std::string& column, const std::string& file) {
+  const auto comment = std::ranges::find_if(labels, [](const CsvField& f) { return f.text.starts_with('#'); });
+  if (comment != labels.end())
+    comment->origin(file).fail(
+        fmt::format("expected a class number in column '{}', found what looks like a comment", column), kNoComments);
+}
+
 /// Labels are names where one of them is no number. Numbers that are not whole are no classes.
 void require_classes(const std::vector<CsvField>& labels, const std::string& column, const std::string& file) {
   const bool has_numbers = std::ranges::any_of(labels, is_number);
   refuse_missing(labels, has_numbers, column, file);
+  if (has_numbers) {
+    refuse_comments(labels, column, file);
+    refuse_other_numbers(labels, column, file);
+  }
   if (!std::ranges::all_of(labels, is_number)) return;
   const auto broken = std::ranges::find_if(labels, [](const CsvField& f) {
-    const double value = *config::to_number(f.text);
-    return value != std::trunc(value);
+    return !config::to_integer(f.text) && std::abs(*config::to_number(f.text)) < config::kExactIntegers;
   });
   if (broken != labels.end())
     broken->origin(file).fail(
@@ -65,10 +90,17 @@ std::int64_t class_number(const CsvField& label, const std::vector<std::string>&
   if (names.empty()) {
     const auto number = config::to_integer(label.text);
     if (number && *number >= 0) return *number;
-    label.origin(file).fail(
-        fmt::format("expected a class number from 0, found {}",
-                    is_number(label) ? fmt::format("'{}'", shown(label.text)) : wrong_number(label.text).what),
-        number && *number == -1 ? "classes are counted from 0: write 0 and 1 for -1 and 1" : "");
+    std::string what = fmt::format("'{}'", shown(label.text)),
+                hint = "numbers that are to be met, not classes, are `targets`";
+    if (!is_number(label)) {
+      const WrongNumber wrong = wrong_number(label.text, false);
+      what = wrong.what;
+      hint = meant_number(label.text).is_number ? wrong.hint : "the classes of the training file are numbers";
+    } else if (number) {
+      hint = "classes are counted from 0";
+      if (*number == -1) hint += ": write 0 and 1 for -1 and 1";
+    }
+    label.origin(file).fail(fmt::format("expected a class number from 0, found {}", what), hint);
   }
   const auto found = std::ranges::lower_bound(names, label.text);
   if (found == names.end() || *found != label.text)
@@ -142,9 +174,14 @@ void report(const CsvOptions& options, const CsvFile& file, const CsvColumns& co
   if (columns.label) add("labels", file.names()[*columns.label]);
   if (!columns.targets.empty()) add("targets", names_of(columns.targets, file.names()));
   std::vector<std::string> unnamed;
+  const auto is_used = [&](std::size_t i) {
+    return columns.label == i || std::ranges::find(columns.targets, i) != columns.targets.end();
+  };
   for (std::size_t i = 0; i < file.names().size(); ++i)
-    if (options.inputs.empty() && is_unnamed(file.names()[i])) unnamed.push_back(fmt::format("column {}", i + 1));
+    if (options.inputs.empty() && is_unnamed(file.names()[i]) && !is_used(i))
+      unnamed.push_back(fmt::format("column {}", i + 1));
   if (!unnamed.empty()) add("left_out_without_name", unnamed);
+  if (!file.header_warning().empty()) data.warnings.push_back(file.header_warning());
   data.input_names = names_of(columns.inputs, file.names());
   for (std::size_t i = 0; i < columns.inputs.size(); ++i)
     if (options.inputs.empty() && counts_rows(rows, i, columns.inputs.size()))

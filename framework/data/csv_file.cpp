@@ -13,14 +13,13 @@ namespace backplane {
 
 namespace {
 
-constexpr const char* kNoComments = "comments are no part of CSV: remove them";
-
 std::optional<double> parse(const CsvField& field) {
   return config::to_number(without_blanks(field.text));
 }
 
+/// A number that is written as others do, or with a slip, is none.
 bool is_word(const CsvField& field) {
-  return !parse(field) && !means_missing(field.text);
+  return !means_missing(field.text) && !meant_number(field.text).is_number;
 }
 
 /// Whether a number stands below a word, as in a table with a header it does.
@@ -30,8 +29,20 @@ bool has_number_below_word(const std::vector<CsvField>& first, const std::vector
   return false;
 }
 
-bool holds_number(const std::vector<CsvField>& fields) {
-  return std::ranges::any_of(fields, [](const CsvField& field) { return parse(field).has_value(); });
+std::ptrdiff_t count_numbers(const std::vector<CsvField>& fields) {
+  return std::ranges::count_if(fields, [](const CsvField& field) { return meant_number(field.text).is_number; });
+}
+
+/// Whether the numbers among the fields count on by 1, as those of pixels or years do that name columns.
+bool count_on(const std::vector<CsvField>& fields) {
+  std::optional<std::int64_t> last;
+  for (const CsvField& field : fields) {
+    if (is_word(field) || means_missing(field.text)) continue;
+    const auto number = config::to_integer(without_blanks(field.text));
+    if (!number || (last && *number != *last + 1)) return false;
+    last = number;
+  }
+  return true;
 }
 
 }  // namespace
@@ -73,10 +84,17 @@ void CsvFile::take_names(const CsvOptions& options) {
   for (const CsvField& field : header) names_.emplace_back(without_blanks(field.text));
   pending_ = reader_.next(fields_);
   is_table_ = pending_ && has_number_below_word(header, fields_);
-  if (!options.header && !is_table_ && holds_number(header))
+  const std::ptrdiff_t numbers = count_numbers(header);
+  const bool may_be_names = is_table_ && (2 * numbers < std::ssize(header) || count_on(header));
+  if (!options.header && numbers > 0 && !may_be_names)
     header[0].origin(path_).fail(
         "this line seems to be a sample rather than a header: it holds numbers",
         "write header: false, and columns by their position, from 0; or header: true, if these are names");
+  if (!options.header && numbers > 0)
+    header_warning_ = fmt::format(
+        "{}:{}: this line is taken for the header, though {} of its {} fields are numbers, since a number stands below "
+        "a word of it: header: true, or false, says what it is",
+        path_, header[0].line, numbers, header.size());
   for (std::size_t i = 0; i < names_.size(); ++i)
     if (!names_[i].empty() && std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
       header[i].origin(path_).fail(is_table_ ? fmt::format("a second column is named '{}'", shown(names_[i]))
@@ -125,8 +143,9 @@ CsvRows CsvFile::read(const CsvColumns& columns) {
     pending_ = false;
     if (fields_.size() != names_.size()) fail_length();
     ++rows.count;
-    for (const std::size_t i : columns.inputs) rows.inputs.push_back(number(i));
-    for (const std::size_t i : columns.targets) rows.targets.push_back(number(i));
+    refuse_comment();
+    for (const std::size_t i : columns.inputs) rows.inputs.push_back(number(i, true));
+    for (const std::size_t i : columns.targets) rows.targets.push_back(number(i, false));
     if (columns.label) rows.labels.push_back(label(*columns.label));
     if (rows.inputs.size() + columns.inputs.size() >
         rows.inputs.capacity())  // it is about to be copied to twice as much
@@ -138,13 +157,24 @@ CsvRows CsvFile::read(const CsvColumns& columns) {
   return rows;
 }
 
+/// One that by chance has as many fields as the rows.
+void CsvFile::refuse_comment() const {
+  const std::string& first = fields_[0].text;
+  if (first.starts_with("# ") || first.starts_with("#\t"))
+    fields_[0].origin(path_).fail("this line looks like a comment", kNoComments);
+}
+
 void CsvFile::fail_length() const {
   std::string hint;
   if (fields_[0].text.starts_with('#'))
     hint = kNoComments;
   else if (fields_.size() == names_.size() + 1 && fields_.back().text.empty())
     hint = "this line ends with a delimiter, the first one does not: make them agree";
-  else if (fields_.size() > names_.size())
+  else if (fields_.size() + 1 == names_.size() && has_header_ && names_.back().empty())
+    hint = "the first line ends with a delimiter, this one does not: make them agree";
+  else if (fields_.size() < names_.size())
+    hint = "each line has as many fields as the first one; nothing stands in a field that has no value";
+  else
     hint = "a field that holds the delimiter, as a decimal comma may, is to be put in quotes";
   fields_[0].origin(path_).fail(fmt::format("expected {} fields, found {}", names_.size(), fields_.size()), hint);
 }
@@ -153,11 +183,12 @@ std::string CsvFile::called(std::size_t i) const {
   return is_table_ || !has_header_ ? fmt::format("column '{}'", shown(names_[i])) : "this column";
 }
 
-double CsvFile::number(std::size_t i) const {
+double CsvFile::number(std::size_t i, bool is_input) const {
   if (const std::optional<double> value = parse(fields_[i])) return *value;
-  WrongNumber wrong = wrong_number(fields_[i].text);
+  WrongNumber wrong = wrong_number(fields_[i].text, is_input);
   if (!has_header_ && fields_[i].line == 1 && is_word(fields_[i]))
     wrong.hint = "if the first line names the columns, leave out header: false";
+  if (i == 0 && fields_[i].text.starts_with('#')) wrong.hint = kNoComments;
   fields_[i].origin(path_).fail(fmt::format("expected a finite number in {}, found {}", called(i), wrong.what),
                                 wrong.hint);
 }

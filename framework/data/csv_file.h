@@ -35,6 +35,8 @@ class CsvFile {
   const std::string& path() const { return path_; }
   const std::vector<std::string>& names() const { return names_; }
   bool has_header() const { return has_header_; }
+  /// What is to be said of a first line that nobody called a header and that holds numbers; mostly nothing.
+  const std::string& header_warning() const { return header_warning_; }
   /// Finds what `options` asks for. Throws by the column's origin where there is no such column.
   CsvColumns find(const CsvOptions& options) const;
   CsvRows read(const CsvColumns& columns);
@@ -43,15 +45,17 @@ class CsvFile {
   void require_delimiter(char delimiter) const;
   void take_names(const CsvOptions& options);
   std::size_t find(const CsvColumn& column) const;
+  void refuse_comment() const;
   [[noreturn]] void fail_length() const;
   std::string called(std::size_t i) const;
-  double number(std::size_t i) const;
+  double number(std::size_t i, bool is_input) const;
   CsvField label(std::size_t i) const;
 
   std::string path_;
   CsvReader reader_;
   std::vector<CsvField> fields_;
   std::vector<std::string> names_;
+  std::string header_warning_;
   bool has_header_;
   bool is_table_ = false;  ///< a number stands below a word of the header: names may be repeated in messages
   bool pending_ = false;   ///< fields_ is a row that has been read

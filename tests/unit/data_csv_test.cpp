@@ -59,7 +59,9 @@ TEST_F(DataCsv, RefusesAnUnknownClassInTheTestFile) {
   options.test = "test.csv";
   EXPECT_EQ(error("x,class\n1,dog\n2,cat\n", options),
             "65 test.csv:2:3: error: class 'dgo' is not in the training file\n  did you mean 'dog'?   known: cat, dog");
-  EXPECT_EQ(error("x,class\n1,1\n", options), "65 test.csv:2:3: error: expected a class number from 0, found text");
+  EXPECT_EQ(error("x,class\n1,1\n", options),
+            "65 test.csv:2:3: error: expected a class number from 0, found text\n"
+            "  hint: the classes of the training file are numbers");
 }
 
 TEST_F(DataCsv, RefusesATestFileWithOtherColumns) {
@@ -153,7 +155,9 @@ TEST_F(DataCsv, NamesThePlaceOfABadRow) {
   EXPECT_EQ(error("x,class\n1,0\n2,0,3\n"),
             "65 train.csv:3:1: error: expected 2 fields, found 3\n"
             "  hint: a field that holds the delimiter, as a decimal comma may, is to be put in quotes");
-  EXPECT_EQ(error("x,class\n1\n"), "65 train.csv:2:1: error: expected 2 fields, found 1");
+  EXPECT_EQ(error("x,class\n1\n"),
+            "65 train.csv:2:1: error: expected 2 fields, found 1\n"
+            "  hint: each line has as many fields as the first one; nothing stands in a field that has no value");
   EXPECT_EQ(error("x,class\n1,\"0\n"), "65 train.csv:2:3: error: the quote that opens this field is never closed");
   EXPECT_EQ(error("x,class\n1,\"0\"0\n"),
             "65 train.csv:2:3: error: text follows the closing quote of this field\n"
