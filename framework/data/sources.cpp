@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "config/scalar.h"
 #include "data/cifar.h"
@@ -62,6 +64,23 @@ Schema with_preparation(Schema map) {
 /// Paths leave the name of a chosen alternative out, as those of `validate` do.
 Origin origin_of(const Node& node, const std::string& path) {
   return {node.place, path, ExitCode::bad_config};
+}
+
+void append_places(const Node& node, std::vector<std::pair<int, int>>& places) {
+  if (node.is_scalar()) places.emplace_back(node.place.line, node.place.column);
+  for (const Node& item : node.list) append_places(item, places);
+}
+
+/// That of a list of numbers, which knows where each of them is written.
+Origin origin_of_numbers(const Node& list, const std::string& path) {
+  Origin origin = origin_of(list, path);
+  auto places = std::make_shared<std::vector<std::pair<int, int>>>();
+  append_places(list, *places);
+  origin.locate = [places, source = list.place.source](std::int64_t element) {
+    const auto& [line, column] = places->at(static_cast<std::size_t>(element));
+    return Place{source, line, column};
+  };
+  return origin;
 }
 
 std::vector<double> read_numbers(const Node& node) {
@@ -257,8 +276,8 @@ std::vector<std::int64_t> read_integers(const Node& list) {
 void require_class_numbers(const Node& node, const Origin& origin) {
   for (const Node& item : node.list) require_class_numbers(item, origin);
   if (!node.is_scalar()) return;
-  const double label = node.as_number();
-  if (std::trunc(label) == label && std::abs(label) <= kMostLabel) return;
+  if (const auto label = config::to_integer(node.scalar); label && std::abs(static_cast<double>(*label)) <= kMostLabel)
+    return;
   Origin(node.place, origin.path, origin.code)
       .fail(fmt::format("{} is no class number", config::in_short(node.scalar)),
             "numbers that are to be met, not classes, are `targets`");
@@ -267,12 +286,13 @@ void require_class_numbers(const Node& node, const Origin& origin) {
 InlineSplit read_inline_split(const Node& map, const std::string& path) {
   InlineSplit split;
   split.inputs = parse_tensor(map.at("inputs"));
-  split.inputs_origin = origin_of(map.at("inputs"), path + ".inputs");
+  split.inputs_origin = origin_of_numbers(map.at("inputs"), path + ".inputs");
   if (const Node* lengths = map.find("lengths"))
-    split.lengths = Table{{std::ssize(lengths->list)}, read_integers(*lengths), origin_of(*lengths, path + ".lengths")};
+    split.lengths =
+        Table{{std::ssize(lengths->list)}, read_integers(*lengths), origin_of_numbers(*lengths, path + ".lengths")};
   split.targets_are_labels = has_first(map, "labels", "targets", path);
   const std::string key = split.targets_are_labels ? "labels" : "targets";
-  split.targets_origin = origin_of(map.at(key), path + "." + key);
+  split.targets_origin = origin_of_numbers(map.at(key), path + "." + key);
   split.targets = parse_tensor(map.at(key));
   if (split.targets_are_labels) require_class_numbers(map.at(key), split.targets_origin);
   return split;

@@ -83,8 +83,8 @@ void check_lengths(const Table& lengths, const Table& inputs) {
   const std::int64_t longest = sample_shape(inputs)[0];
   for (std::size_t i = 0; i < values.size(); ++i)
     if (values[i] < 1 || values[i] > longest)
-      lengths.origin.fail(
-          fmt::format("sample {} (counted from 0) has length {}; lengths are 1 to {}", i, values[i], longest));
+      lengths.origin.at(static_cast<std::int64_t>(i))
+          .fail(fmt::format("sample {} (counted from 0) has length {}; lengths are 1 to {}", i, values[i], longest));
 }
 
 /// What stands for steps beyond a sample's length, often -1 or NaN, is never looked at. Layers compute with the inputs
@@ -220,6 +220,8 @@ void Origin::fail(std::string what, std::string hint) const {
 void require_file(const std::string& path) {
   const Origin origin{Place{path}, {}, ExitCode::no_input};
   if (path.empty()) origin.fail("a path is expected, and this one is empty");
+  if (path.find('\0') != std::string::npos)  // the system would read the name up to it
+    origin.fail("a path cannot hold a NUL character", "leave it out");
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   const auto fail = [&](int reason) {

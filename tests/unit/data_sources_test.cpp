@@ -167,7 +167,7 @@ TEST_F(DataSources, LengthsOfSequences) {
   const DataSet data = load("inline: {inputs: [[[1], [2]], [[3], [0]]], labels: [0, 1], lengths: [2, 1]}");
   EXPECT_EQ(data.train.lengths, (Labels{2, 1}));
   EXPECT_EQ(error("inline: {inputs: [[[1], [2]], [[3], [0]]], labels: [0, 1], lengths: [2, 3]}"),
-            "78 run.yaml:2:71: error: sample 1 (counted from 0) has length 3; lengths are 1 to 2\n  data.lengths");
+            "78 run.yaml:2:75: error: sample 1 (counted from 0) has length 3; lengths are 1 to 2\n  data.lengths");
   EXPECT_EQ(load("synthetic: {random: {inputs: [4, 2], classes: 2, samples: 3, lengths: true}}").train.lengths.size(),
             3u);
   EXPECT_EQ(error("synthetic: {random: {inputs: 4, classes: 2, lengths: true}}"),
