@@ -127,6 +127,17 @@ void require_values(const Handle& dataset, const std::string& path, const Origin
     origin.fail(fmt::format("'{}' has a shape, but was never given values", path));
 }
 
+std::vector<long double> exact_values(const Handle& dataset) {
+  const Handle space(H5Dget_space(dataset.id()), H5Sclose, "read a shape");
+  std::array<hsize_t, H5S_MAX_RANK> extents{};
+  const int rank = H5Sget_simple_extent_dims(space.id(), extents.data(), nullptr);
+  Shape dims(extents.begin(), extents.begin() + rank);
+  std::vector<long double> values(static_cast<std::size_t>(element_count(dims)));
+  h5::check(H5Dread(dataset.id(), H5T_NATIVE_LDOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "read a data set");
+  if (!matlab_class(dataset).empty()) reverse_axes(dims, values);
+  return values;
+}
+
 Unwritten unwritten_in(const Handle& dataset) {
   const Handle plist(H5Dget_create_plist(dataset.id()), H5Pclose, "read how a data set is stored");
   const Handle space(H5Dget_space(dataset.id()), H5Sclose, "read a shape");

@@ -86,6 +86,10 @@ std::string target_of(const h5::Handle& file, const std::string& link, std::size
   return target.c_str();
 }
 
+h5::Handle open_dataset(const h5::Handle& file, const std::string& path) {
+  return {H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set"};
+}
+
 /// The path without soft links, found link by link, so that HDF5 never follows one that leads out of the file.
 std::string resolve(const h5::Handle& file, const std::string& path, const Origin& origin) {
   constexpr std::size_t kLongestPath = 1 << 12;
@@ -132,29 +136,6 @@ Shape read_extents(const h5::Handle& dataset, const std::string& path, const Ori
   return dims;
 }
 
-/// The values with their axes the other way round: what MATLAB calls an array's first axis, HDF5 calls its last.
-template <class T>
-void reverse_axes(Shape& dims, std::vector<T>& values) {
-  const std::vector<T> before = std::move(values);
-  values.clear();
-  values.reserve(before.size());
-  const std::size_t rank = dims.size();
-  std::vector<std::size_t> strides(rank, 1);  // of the axes as they stand in `before`
-  for (std::size_t axis = rank - 1; axis > 0; --axis)
-    strides[axis - 1] = strides[axis] * static_cast<std::size_t>(dims[axis]);
-  std::vector<std::int64_t> place(rank, 0);
-  for (std::size_t at = 0; values.size() < before.size();) {
-    values.push_back(before[at]);
-    for (std::size_t axis = 0; axis < rank; ++axis) {
-      at += strides[axis];
-      if (++place[axis] < dims[axis]) break;
-      at -= strides[axis] * static_cast<std::size_t>(dims[axis]);
-      place[axis] = 0;
-    }
-  }
-  std::ranges::reverse(dims);
-}
-
 template <class T>
 Table read_as(const h5::Handle& dataset, Room& room, const std::string& path, const Origin& origin) {
   Shape dims = read_extents(dataset, path, origin);
@@ -168,6 +149,8 @@ Table read_as(const h5::Handle& dataset, Room& room, const std::string& path, co
   if (!matlab_class(dataset).empty()) reverse_axes(dims, values);
   return {std::move(dims), std::move(values), origin, unwritten_in(dataset)};
 }
+
+constexpr const char* kLengths = "lengths count the valid steps of a sample, from 1 on";
 
 enum class Want { inputs, labels, lengths, vectors };
 
@@ -185,10 +168,43 @@ std::vector<std::int64_t> to_whole(const std::vector<double>& values, Want want,
     if (!(std::abs(values[i]) <= kMostExact) || std::trunc(values[i]) != values[i])
       origin.fail(fmt::format("'{}' holds {} as element {} (counted from 0), expected {}: whole numbers", path,
                               values[i], i, want == Want::labels ? "labels" : "lengths"),
-                  want == Want::labels ? fmt::format("to train on numbers, write 'targets: {}'", path) : "");
+                  want == Want::labels ? fmt::format("to train on numbers, write 'targets: {}'", path) : kLengths);
     whole.push_back(static_cast<std::int64_t>(values[i]));
   }
   return whole;
+}
+
+/// Throws where a whole number of an unsigned type is beyond int64, which reads it as its largest one.
+void refuse_beyond_int64(const h5::Handle& dataset, Want want, const Padding& padding, const std::string& path,
+                         const Origin& origin, const std::vector<std::int64_t>& values) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  if (std::ranges::find(values, kMost) == values.end()) return;
+  const std::vector<long double> exact = exact_values(dataset);
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    if (exact[i] <= static_cast<long double>(kMost) || padding.holds(static_cast<std::int64_t>(i))) continue;
+    origin.fail(fmt::format("'{}' holds {:.0f} as element {} (counted from 0), expected {}: whole numbers below 2^63",
+                            path, exact[i], i, want == Want::labels ? "labels" : "lengths"),
+                want == Want::lengths ? std::string(kLengths)
+                                      : fmt::format("a negative class in an unsigned type becomes such a number; to "
+                                                    "train on numbers, write 'targets: {}'",
+                                                    path));
+  }
+}
+
+/// Throws where a number of more than 64 bits is finite, but beyond float64.
+void refuse_beyond_double(const h5::Handle& dataset, const Padding& padding, const std::string& path,
+                          const Origin& origin, const Table& table) {
+  const auto* values = std::get_if<std::vector<double>>(&table.values);
+  if (values == nullptr || std::ranges::none_of(*values, [](double x) { return std::isinf(x); })) return;
+  const std::vector<long double> exact = exact_values(dataset);
+  const std::int64_t width = std::ssize(*values) / table.dims[0];
+  for (std::int64_t i = 0; i < std::ssize(*values); ++i) {
+    const long double value = exact[static_cast<std::size_t>(i)];
+    if (std::isinf((*values)[static_cast<std::size_t>(i)]) && std::isfinite(value) && !padding.holds(i))
+      origin.fail(fmt::format("'{}': sample {}, element {} is {:g}, which float64 cannot hold (both counted from 0)",
+                              path, i / width, i % width, value),
+                  "store the numbers in another unit");
+  }
 }
 
 /// Whole numbers, or those of floating-point that are to be such. Where there is one number a sample, axes of extent 1
@@ -209,7 +225,7 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
   h5::check(H5Oget_info_by_name1(file.id(), path.c_str(), &info, H5P_DEFAULT), "look at an object");
   if (info.type == H5O_TYPE_GROUP) fail_group(file, path, origin);
   if (info.type != H5O_TYPE_DATASET) origin.fail(fmt::format("'{}' is not a data set", path));
-  const h5::Handle dataset(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set");
+  const h5::Handle dataset = open_dataset(file, path);
   const Hdf5Numbers numbers = numbers_in(dataset, path, origin);
   require_own_storage(dataset, path, origin);
   if (want == Want::labels || want == Want::lengths) return read_whole(dataset, room, numbers, samples, path, origin);
@@ -235,11 +251,15 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
     };
     const auto interpret = [&](const std::string& name, Want want, const Padding& padding, Table& table) {
       const std::string path_in_file = resolve(file, name, origin);
+      const h5::Handle dataset = open_dataset(file, path_in_file);
       refuse_missing_values(file, path_in_file, origin, padding, table);
+      refuse_beyond_double(dataset, padding, path_in_file, origin, table);
+      if (const auto* values = std::get_if<std::vector<std::int64_t>>(&table.values))
+        refuse_beyond_int64(dataset, want, padding, path_in_file, origin, *values);
       if (const auto* values = std::get_if<std::vector<double>>(&table.values);
           values != nullptr && (want == Want::labels || want == Want::lengths))
         table.values = to_whole(*values, want, padding, path_in_file, origin);
-      unpack_numbers(file, path_in_file, origin, table);
+      unpack_numbers(file, path_in_file, origin, padding, table);
     };
     const Want targets = options.targets_are_labels ? Want::labels : Want::vectors;
     RawSplit split{.inputs = read(options.inputs, Want::inputs), .targets = {}};

@@ -17,7 +17,8 @@ struct Hdf5Options {
   std::optional<std::string> lengths{};  ///< whole numbers, the valid steps of each sample
 };
 
-/// Reads tables of numbers: bytes stay bytes, float32 and narrower and truth values become float, all else double. A
+/// Reads tables of numbers: bytes stay bytes, float32 and narrower and truth values become float, all else double:
+/// in a float32 run, numbers of more than 53 bits are rounded twice, and may be one unit in the last place off. A
 /// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value, and
 /// are a finding. The axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
 ///

@@ -15,7 +15,9 @@ void refuse_missing_values(const h5::Handle& file, const std::string& path, cons
                            const Padding& padding, Table& table);
 
 /// Packed numbers (scale_factor, add_offset) become stored · factor + offset, in float64. Throws by `origin` (bad_data)
-/// where labels, lengths or the sign of numbers would have to be reinterpreted.
-void unpack_numbers(const h5::Handle& file, const std::string& path, const Origin& origin, Table& table);
+/// where labels, lengths or the sign of numbers would have to be reinterpreted, or where a number outside `padding`
+/// leaves float64.
+void unpack_numbers(const h5::Handle& file, const std::string& path, const Origin& origin, const Padding& padding,
+                    Table& table);
 
 }  // namespace backplane

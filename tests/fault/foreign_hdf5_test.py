@@ -215,6 +215,28 @@ def many_links_and_attributes(file):
     file["x"].attrs.update({f"a{i}": "text" for i in range(30)})
 
 
+def of(data, name="x", **how):
+    """A good file in which one data set is another."""
+    def make(file):
+        xy()(file)
+        del file[name]
+        file.create_dataset(name, data=data, **how)
+    return make
+
+
+def with_attributes_of(data, **attributes):
+    def make(file):
+        of(data)(file)
+        file["x"].attrs.update(attributes)
+    return make
+
+
+def with_one(x, value):
+    x[0, 2] = value
+    return x
+
+
+BESIDE_MARK = with_one(X.astype("i8"), 2**60 + 1)  # as a double it is 2**60
 EARLIEST, LATEST = {"libver": "earliest"}, {"libver": "latest"}
 # Each is read as the plain file of the numbers given last.
 READ = {
@@ -256,6 +278,8 @@ READ = {
     "fill value of netCDF elsewhere": (netcdf_fill("i2", -32767, attribute=None, written=39), {},
                                       {"x": filled("f8", -32767, 39)}),
     "netCDF, in its range": (with_attributes(valid_range=np.float32([-3, 3]), valid_min=-3, valid_max=3.0), {}, {}),
+    "netCDF, a whole number of 64 bits beside its mark": (
+        with_attributes_of(BESIDE_MARK, _FillValue=np.int64(2**60)), {}, {"x": BESIDE_MARK.astype("f8")}),
     "MATLAB": (matlab(), {"userblock_size": 512}, {"x": X}),
     "MATLAB, labels as a row": (matlab(y=Y.astype("f8").reshape(1, N)), {"userblock_size": 512}, {"x": X}),
     "MATLAB, logical": (matlab((X > 0).astype("u1"), Y.astype("u1").reshape(N, 1), b"logical", b"logical"),
@@ -267,15 +291,6 @@ READ = {
     "links within the file": (links, {}, {}),
     "many links and attributes": (many_links_and_attributes, LATEST, {}),
 }
-
-
-def of(data, name="x", **how):
-    """A good file in which one data set is another."""
-    def make(file):
-        xy()(file)
-        del file[name]
-        file.create_dataset(name, data=data, **how)
-    return make
 
 
 def of_type(kind, name="x", shape=(N, 6)):
@@ -436,6 +451,26 @@ REFUSED = {
     "labels that are not numbers": (of(np.full(N, np.nan), "y"),
                                     "'/y' holds nan as element 0 (counted from 0), expected labels: whole numbers\n"
                                     "  hint: to train on numbers, write 'targets: /y'"),
+    "labels beyond 63 bits": (of(Y.astype("u8") * np.uint64(2**64 - 1), "y"),
+                              "'/y' holds 18446744073709551615 as element 1 (counted from 0), expected labels: whole "
+                              "numbers below 2^63\n  hint: a negative class in an unsigned type becomes such a number; "
+                              "to train on numbers, write 'targets: /y'"),
+    "not finite": (of(with_one(X.copy(), np.inf)),
+                   "sample 0, element 2 is inf, expected a finite number (both counted from 0)\n  /x\n"
+                   "  hint: put a finite number there, or leave out the sample"),
+    "long double beyond float64": (of(with_one(X.astype(np.longdouble), np.longdouble("1e4000"))),
+                                   "'/x': sample 0, element 2 is 1e+4000, which float64 cannot hold (both counted from "
+                                   "0)\n  hint: store the numbers in another unit"),
+    "netCDF, a factor that leaves float64": (
+        with_attributes_of(X.astype("i2"), scale_factor=1e308),
+        "'/x': sample 0, element 0 is -3, which its attributes scale_factor 1e+308 and add_offset 0 make -inf (both "
+        "counted from 0)\n  hint: store the values as they are meant, without these attributes"),
+    "netCDF, a mark of 64 bits": (
+        with_attributes_of(BESIDE_MARK, missing_value=np.int64(2**60 + 1)),
+        "'/x': sample 0, element 2 is a missing value (its attribute missing_value; both counted from 0)\n"
+        "  hint: fill the gap, leave out the sample, or remove the attribute if this value is meant"),
+    "netCDF, a whole number of 64 bits beyond its range": (
+        with_attributes_of(BESIDE_MARK, valid_max=np.int64(2**60)), excluded("valid_max", 0, 2)),
     "giant, never written": (giant, "a table of shape [1099511627776, 6] with 1 bytes an element exceeds the limit of "
                                     "4 GiB"),
 }

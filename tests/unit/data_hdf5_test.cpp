@@ -145,6 +145,7 @@ TEST_F(DataHdf5, ReadsLengths) {
     const Handle file = good_file();
     put<std::int64_t>(file, "lengths", {2}, {2, 1}, H5T_STD_U8LE);
     put<std::int64_t>(file, "long", {2}, {2, 3});
+    put<double>(file, "unsigned", {2}, {2, 18446744073709549568.0}, H5T_STD_U64LE);
     put<float>(file, "floats", {2}, {2, 1});
     put<float>(file, "halves", {2}, {2, 1.5});
   }
@@ -157,7 +158,11 @@ TEST_F(DataHdf5, ReadsLengths) {
             "65 file.h5: error: sample 1 (counted from 0) has length 3; lengths are 1 to 2\n  /long");
   EXPECT_EQ(load_with("/floats").train.lengths, (std::vector<std::int64_t>{2, 1}));
   EXPECT_EQ(error_with("/halves"),
-            "65 file.h5: error: '/halves' holds 1.5 as element 1 (counted from 0), expected lengths: whole numbers");
+            "65 file.h5: error: '/halves' holds 1.5 as element 1 (counted from 0), expected lengths: whole numbers\n"
+            "  hint: lengths count the valid steps of a sample, from 1 on");
+  EXPECT_EQ(error_with("/unsigned"),
+            "65 file.h5: error: '/unsigned' holds 18446744073709549568 as element 1 (counted from 0), expected "
+            "lengths: whole numbers below 2^63\n  hint: lengths count the valid steps of a sample, from 1 on");
   EXPECT_EQ(error_with("/inputs"),
             "65 file.h5: error: lengths have shape [2, 2], expected one for each of the 2 samples\n  /inputs");
 }
@@ -192,7 +197,8 @@ TEST_F(DataHdf5, WhatFollowsASequenceMayBeAnything) {
   EXPECT_EQ(with_padding(-9999.0, 3.0, "valid_min", 0), "1 0 3 4");
   EXPECT_EQ(with_padding<std::uint8_t>(255, 3, "_FillValue", 255), "1 0 3 4");
   EXPECT_EQ(with_padding(0.0, kNan),
-            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  inputs");
+            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  inputs\n"
+            "  hint: put a finite number there, or leave out the sample");
   EXPECT_EQ(with_padding(0.0, -9999.0, "_FillValue", -9999),
             "65 file.h5: error: '/inputs': sample 1, element 0 is a missing value (its attribute _FillValue; both "
             "counted from 0)\n  hint: fill the gap, leave out the sample, or remove the attribute if this value is "
@@ -238,6 +244,16 @@ TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
   EXPECT_EQ(error("/inputs/x"), "65 file.h5: error: '/inputs' has no 'x': it is no group");
   std::filesystem::remove("file.h5");
   EXPECT_EQ(error(), "66 file.h5: error: there is no such file");
+}
+
+TEST_F(DataHdf5, ReadsNoNameUpToANul) {
+  good_file();
+  EXPECT_EQ(error(std::string("inputs\0zz", 9)),
+            "65 file.h5: error: the name 'inputs\\x00zz' holds a NUL character\n  hint: leave it out");
+  EXPECT_EQ(user_error([] {
+              load_hdf5({std::string("file.h5\0zz", 10), std::nullopt, "inputs", "labels", true});
+            }),
+            "66 file.h5\\x00zz: error: a path cannot hold a NUL character\n  hint: leave it out");
 }
 
 TEST_F(DataHdf5, RefusesForeignFiles) {
@@ -410,7 +426,8 @@ TEST_F(DataHdf5, RefusesTablesThatDoNotFit) {
   }
   EXPECT_EQ(error(), "65 file.h5: error: 3 labels for the 2 samples of the inputs\n  /labels");
   EXPECT_EQ(error("/inputs", "/finite", false),
-            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  /inputs");
+            "65 file.h5: error: sample 1, element 0 is nan, expected a finite number (both counted from 0)\n  /inputs\n"
+            "  hint: put a finite number there, or leave out the sample");
   EXPECT_NE(error("/finite", "/negative").find("is -1, expected a class number"), std::string::npos);
 }
 

@@ -111,8 +111,7 @@ TEST_F(DataIdx, StopsReadingAGzipBomb) {
 }
 
 TEST_F(DataIdx, RefusesForeignFiles) {
-  EXPECT_EQ(read_error("PNG and so on"),
-            "65 file: error: expected an IDX file, which begins with two bytes of 0");
+  EXPECT_EQ(read_error("PNG and so on"), "65 file: error: expected an IDX file, which begins with two bytes of 0");
   EXPECT_EQ(read_error(""), "65 file: error: expected an IDX file, found an empty one");
   EXPECT_EQ(read_error(idx(0x0B, {1}, "ab")),
             "65 file: error: element type 0b is not one of 08 (unsigned byte), 0d (float), 0e (double)");
@@ -144,7 +143,8 @@ TEST_F(DataIdx, RefusesValuesThatAreNotFinite) {
   write("images", idx(0x0D, {2, 2}, std::string(12, '\0') + std::string{'\x7f', '\x80', 0, 0}));
   write("labels", labels_);
   EXPECT_EQ(load_error(),
-            "65 images: error: sample 1, element 1 is inf, expected a finite number (both counted from 0)");
+            "65 images: error: sample 1, element 1 is inf, expected a finite number (both counted from 0)\n"
+            "  hint: put a finite number there, or leave out the sample");
 }
 
 TEST_F(DataIdx, NamesMissingFilesAndFolders) {
