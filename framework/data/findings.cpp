@@ -34,11 +34,19 @@ std::string text_of(const std::vector<T>& items) {
   return items.size() > kMostShown ? fmt::format("{}, … ({} in all)", text, items.size()) : text;
 }
 
-void add_range(const char* name, const Samples& samples, std::vector<Finding>& findings) {
+/// Of the valid steps alone: nothing is learned from what follows them.
+void add_range(const std::string& name, const DataSet& data, const Samples& samples, std::vector<Finding>& findings) {
+  const std::int64_t size = data.input_size(), step = size / data.input_shape[0];
   std::visit(
       [&](const auto& values) {
         if (values.empty()) return;
-        const auto [low, high] = std::ranges::minmax(values);
+        auto low = values[0], high = low;
+        for (std::int64_t i = 0; i < samples.count; ++i) {
+          const auto first = values.begin() + i * size;
+          const auto valid = samples.lengths.empty() ? size : samples.lengths[static_cast<std::size_t>(i)] * step;
+          const auto [least, most] = std::ranges::minmax(std::ranges::subrange(first, first + valid));
+          low = std::min(low, least), high = std::max(high, most);
+        }
         findings.push_back({name, std::vector<double>{static_cast<double>(low), static_cast<double>(high)}});
       },
       samples.inputs);
@@ -53,7 +61,7 @@ std::vector<Finding> findings_of(const DataSet& data) {
   const auto add = [&](const char* name, Finding::Value value) { findings.push_back({name, std::move(value)}); };
   const auto add_split = [&](const std::string& name, const Samples& samples) {
     findings.push_back({name + "_samples", samples.count});
-    add_range((name + "_range").c_str(), samples, findings);
+    add_range(name + "_range", data, samples, findings);
   };
   if (!data.input_names.empty()) add("inputs", data.input_names);
   add_split("train", data.train);

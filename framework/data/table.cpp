@@ -34,7 +34,8 @@ void require_finite(const Table& table) {
         const std::int64_t width = static_cast<std::int64_t>(values.size()) / table.dims[0];
         table.origin.at(index).fail(
             fmt::format("sample {}, element {} is {}, expected a finite number (both counted from 0)", index / width,
-                        index % width, *bad));
+                        index % width, *bad),
+            "put a finite number there, or leave out the sample");
       },
       table.values);
 }
@@ -141,17 +142,21 @@ void check_same_scale(const Table& train, const Table& test) {
 
 constexpr double kSuspiciousRatio = 50;
 
-double largest_magnitude(const Table& table) {
+double largest_magnitude(const RawSplit& split) {
+  const Padding padding = Padding::of_inputs(split);
   return std::visit(
-      [](const auto& values) {
-        const auto [low, high] = std::ranges::minmax(values);
-        return std::max(std::abs(static_cast<double>(low)), std::abs(static_cast<double>(high)));
+      [&](const auto& values) {
+        double largest = 0;
+        for (std::size_t i = 0; i < values.size(); ++i)
+          if (!padding.holds(static_cast<std::int64_t>(i)))
+            largest = std::max(largest, std::abs(static_cast<double>(values[i])));
+        return largest;
       },
-      table.values);
+      split.inputs.values);
 }
 
 /// Says where the splits seem to be on different scales.
-void compare_ranges(const Table& train, const Table& test, std::vector<std::string>& warnings) {
+void compare_ranges(const RawSplit& train, const RawSplit& test, std::vector<std::string>& warnings) {
   const double a = largest_magnitude(train), b = largest_magnitude(test);
   if (a > 0 && b > 0 && (a > kSuspiciousRatio * b || b > kSuspiciousRatio * a))
     warnings.push_back(
@@ -286,7 +291,7 @@ DataSet assemble(RawSplit train, std::optional<RawSplit> test) {
     check(*test);
     check_same_shape(train.inputs, test->inputs, "inputs");
     check_same_scale(train.inputs, test->inputs);
-    compare_ranges(train.inputs, test->inputs, data.warnings);
+    compare_ranges(train, *test, data.warnings);
     if (test->lengths.has_value() != train.lengths.has_value())
       test->inputs.origin.fail(test->lengths ? "the test split has lengths, though the training split has none"
                                              : "the test split has no lengths, though the training split has");

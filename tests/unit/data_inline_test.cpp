@@ -33,6 +33,25 @@ TEST(DataInline, TakesLabelsAndATestSplit) {
   EXPECT_EQ(std::get<Labels>(data.test->targets), Labels{4});
 }
 
+TEST(DataInline, WhatFollowsASequenceIsOfNoRange) {
+  InlineSplit train = split({{2, 2, 1}, {1, 9000, 2, 3}}, {{2}, {0, 1}}, true);
+  train.lengths = Table{{2}, Labels{1, 2}, at(4, "lengths")};
+  InlineSplit test = split({{1, 2, 1}, {4, -9000}}, {{1}, {1}}, true);
+  test.lengths = Table{{1}, Labels{1}, at(4, "lengths")};
+  const DataSet data = load_inline({train, test});
+  std::vector<std::string> ranges;
+  for (const Finding& finding : findings_of(data))
+    if (finding.name.ends_with("_range")) ranges.push_back(finding.name + ": " + in_short(finding));
+  EXPECT_EQ(ranges, (std::vector<std::string>{"train_range: 1, 3", "test_range: 4, 4"}));
+  train.inputs.values[1] = 3;
+  train.lengths.reset();
+  test.lengths.reset();
+  EXPECT_EQ(load_inline({train, test}).warnings.size(), 1U);
+  train.lengths = Table{{2}, Labels{1, 2}, at(4, "lengths")};
+  test.lengths = Table{{1}, Labels{1}, at(4, "lengths")};
+  EXPECT_TRUE(load_inline({train, test}).warnings.empty());
+}
+
 TEST(DataInline, NamesThePlaceOfWhatDoesNotFit) {
   EXPECT_EQ(user_error([] {
               load_inline({split({{2}, {1, 2}}, {{1}, {0}}, true), std::nullopt});
