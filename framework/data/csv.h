@@ -18,8 +18,8 @@ struct CsvOptions {
   std::string train;
   std::optional<std::string> test;
   char delimiter = ',';
-  std::optional<bool> header;       ///< nothing: there is one, and a first line that looks like a sample is refused
-  std::optional<CsvColumn> labels;  ///< class numbers (3, 3.0), or names where one of them is no number
+  std::optional<bool> header;       ///< nothing: there is one; a first line that looks like a sample is refused
+  std::optional<CsvColumn> labels;  ///< class numbers (3, 3.0), or names where one of them is a word
   std::vector<CsvColumn> targets;   ///< where there are no labels
   std::vector<CsvColumn> inputs;    ///< empty: all named columns but labels and targets
 };

@@ -96,6 +96,15 @@ bool is_too_large(std::string_view text) {
          is_signed_digits(exponent);
 }
 
+/// 1.234.567, but not the version 1.2.3.
+bool has_points_by_thousands(std::string_view text) {
+  const std::size_t first = text.find('.');
+  if (first == std::string_view::npos || text.find('.', first + 1) == std::string_view::npos) return false;
+  for (std::size_t i = first; i < text.size(); ++i)
+    if (((i - first) % 4 == 0) != (text[i] == '.')) return false;
+  return (text.size() - first) % 4 == 0 && is_number(without(text, "."));
+}
+
 /// Of a number that stands as others write it; nothing where it is none.
 std::optional<WrongNumber> number_of_others(std::string_view text) {
   const std::string named = fmt::format("'{}'", shown(std::string(text)));
@@ -110,7 +119,7 @@ std::optional<WrongNumber> number_of_others(std::string_view text) {
   if (std::ranges::count(text, ',') == 1 && is_number(without(text, ".", ',')))
     return WrongNumber{"a comma inside a number, " + named,
                        "decimals are written with a point, and thousands without a mark: 1.5, 1234"};
-  if (is_number(without(text, ",'_ ")) || (std::ranges::count(text, '.') > 1 && is_number(without(text, "."))))
+  if (is_number(without(text, ",'_ ")) || has_points_by_thousands(text))
     return WrongNumber{"a number with marks between its digits, " + named, "write it without them: 1234"};
   if (text.find_first_of("dD") != std::string_view::npos) {
     std::string of_c(text);

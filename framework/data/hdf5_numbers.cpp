@@ -27,7 +27,11 @@ std::vector<std::string> member_names(const Handle& type) {
   const std::vector<std::string> names = member_names(type);
   if (names == std::vector<std::string>{"r", "i"})
     origin.fail(fmt::format("'{}' holds complex numbers", path), "store real and imaginary part along one more axis");
-  origin.fail(fmt::format("'{}' holds records of the fields {}", path, fmt::join(names, ", ")),
+  constexpr std::size_t kMostNames = 20;
+  const auto first = names.begin(), last = first + static_cast<std::ptrdiff_t>(std::min(names.size(), kMostNames));
+  const std::string more =
+      names.size() > kMostNames ? fmt::format(", … and {} more", names.size() - kMostNames) : std::string();
+  origin.fail(fmt::format("'{}' holds records of the fields {}{}", path, fmt::join(first, last, ", "), more),
               "store each field, or all of them along one more axis, as a data set of numbers");
 }
 

@@ -379,6 +379,10 @@ REFUSED = {
     "records": (of(np.zeros(N, [("a", "f4"), ("b", "i2")])),
                 "'/x' holds records of the fields a, b\n"
                 "  hint: store each field, or all of them along one more axis, as a data set of numbers"),
+    "records of many fields": (
+        of(np.zeros(N, [(f"f{i}", "u1") for i in range(300)])),
+        f"'/x' holds records of the fields {', '.join(f'f{i}' for i in range(20))}, … and 280 more\n"
+        "  hint: store each field, or all of them along one more axis, as a data set of numbers"),
     "complex": (of(X + 1j), "'/x' holds complex numbers\n"
                             "  hint: store real and imaginary part along one more axis"),
     "text": (of(np.full(N, b"cat"), "y"), "'/y' holds text, expected numbers" + CLASSES),

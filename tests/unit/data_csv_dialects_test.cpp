@@ -191,6 +191,7 @@ const std::vector<Dialect> kDialects = {
      other_class("3:3", "a hexadecimal number, '0x1'", "write it in decimal: 16 for 0x10")},
     {"a class with a comma", "x;c\n1;0\n2;1,0\n", other_class("3:3", "a comma inside a number, '1,0'", kDecimals), ';'},
     {"names in hexadecimal", "x,c\n1,0x10\n2,0x20\n", "1 -> 0x10 / 2 -> 0x20"},
+    {"versions", "x,c\n1,1\n2,1.2.3\n", "1 -> 1 / 2 -> 1.2.3"},
     {"infinity as a name", "x,c\n1,inf\n2,sup\n", "1 -> inf / 2 -> sup"},
     {"a commented row of class numbers", "c,x\n0,1\n#1,2\n1,3\n",
      ":3:1: error: expected a class number in column 'c', found what looks like a comment | " + kComment},
