@@ -24,10 +24,6 @@ constexpr const char* kFooter =
     "75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite,\n"
     "78 bad configuration.";
 
-int exit_with(ExitCode code) {
-  return static_cast<int>(code);
-}
-
 /// What a command ends with once its results are printed. Ones that are lost make an error of a success, and hide no
 /// other code; a reader that went had seen enough (`| head`).
 ExitCode after_printing(ExitCode code) {
@@ -36,18 +32,18 @@ ExitCode after_printing(ExitCode code) {
   return code == ExitCode::ok ? ExitCode::io : code;
 }
 
-int report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
+ExitCode report_usage(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
   if (error.get_exit_code() == 0) {  // --help, --version
     std::ostringstream help;
     app.exit(error, help, help);
     write(stdout, help.str());
-    return exit_with(after_printing(ExitCode::ok));
+    return after_printing(ExitCode::ok);
   }
   say("{}", usage_message(app, error, words));
-  return exit_with(ExitCode::usage);
+  return ExitCode::usage;
 }
 
-int run(int argc, char** argv) {
+ExitCode run(int argc, char** argv) {
   const Words words(argv + 1, argv + argc);
   CLI::App app("Backplane: backpropagation whose layers are plug-ins", "backplane");
   app.set_version_flag("--version", "backplane " BACKPLANE_VERSION);
@@ -70,7 +66,28 @@ int run(int argc, char** argv) {
     return report_usage(app, error, words);
   }
   const ExitCode code = action();
-  return exit_with(after_printing(code));
+  return after_printing(code);
+}
+
+/// What the program was asked to do, and every way in which it may fail.
+ExitCode run_or_explain(int argc, char** argv) {
+  try {
+    take_signals_on_one_thread();
+    return run(argc, argv);
+  } catch (const UserError& error) {
+    say("{}\n", error.what());
+    return error.code();
+  } catch (const std::system_error& error) {
+    say("{}\n", system_error(error).what());
+    return ExitCode::io;
+  } catch (const std::bad_alloc&) {
+    say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
+    return ExitCode::internal;
+  } catch (const std::exception& error) {
+    say("internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
+        error.what());
+    return ExitCode::internal;
+  }
 }
 
 }  // namespace
@@ -78,25 +95,8 @@ int run(int argc, char** argv) {
 }  // namespace backplane::cli
 
 int main(int argc, char** argv) {
-  using backplane::ExitCode, backplane::cli::say;
   const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();
-  try {
-    backplane::take_signals_on_one_thread();
-    return backplane::cli::run(argc, argv);
-  } catch (const backplane::UserError& error) {
-    say("{}\n", error.what());
-    return static_cast<int>(error.code());
-  } catch (const std::system_error& error) {
-    say("{}\n", backplane::system_error(error).what());
-    return static_cast<int>(ExitCode::io);
-  } catch (const std::bad_alloc&) {
-    say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
-    return static_cast<int>(ExitCode::internal);
-  } catch (const std::exception& error) {
-    say("internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
-        error.what());
-    return static_cast<int>(ExitCode::internal);
-  }
+  backplane::end_program(backplane::cli::run_or_explain(argc, argv));
 }

@@ -23,7 +23,7 @@ constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 constexpr std::string_view kNothingBegun =
     "stopped by a signal before training began: nothing was changed, nothing is lost\n";
 
-enum class Phase { unwatched, nothing_begun, polled };
+enum class Phase { unwatched, nothing_begun, polled, over };
 
 // Written by the thread that waits for signals, read by the run.
 std::atomic<bool> is_stop_asked_ = false, is_checkpoint_asked = false;
@@ -137,7 +137,8 @@ StopSignals::StopSignals() {
 
 StopSignals::~StopSignals() {
   const std::lock_guard lock(mutex);
-  phase = Phase::unwatched;
+  phase = Phase::over;
+  request = StopRequest();
   is_stop_asked_ = false;
 }
 

@@ -43,6 +43,8 @@ void take_signals_on_one_thread();
 class StopSignals {
  public:
   StopSignals();
+  /// What comes later finds the work done: SIGUSR1 does nothing, nor does the first that asks for a stop. A second one,
+  /// see StopRequest, ends the process, whose results may be waiting for a reader.
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

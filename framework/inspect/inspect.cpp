@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "files/json.h"
 #include "files/open_file.h"
 #include "inspect/as_json.h"
@@ -69,7 +70,7 @@ void inspect_run(const Target& run, const InspectRequest& request, const Print& 
     if (request.json)
       print(fmt::format("{}\"{}\": ", is_first ? "" : ", ", name));
     else
-      print(fmt::format("{}{}\n", is_first ? "" : "\n", title));
+      print(fmt::format("{}{}\n", is_first ? "" : "\n", printable(title)));
     show();
   };
   bool is_first = true;

@@ -1,6 +1,7 @@
 #include "plugin_host/guard.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,10 +11,15 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include "base/exit_code.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace backplane {
 
@@ -34,6 +40,7 @@ thread_local const PluginGuard* innermost = nullptr;
 std::atomic<pid_t> guarded_process = 0;  // not a child that was forked from it; 0: nothing is guarded yet
 std::atomic<bool> is_main_running = false;
 std::atomic_flag is_reporting;
+bool is_copy = false;  // a process that a plug-in forked, which has not come back from it
 static_assert(std::atomic<pid_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 /// A line put together without memory of the heap, for signal handlers.
@@ -165,6 +172,7 @@ void guard_process() {
     ::sigaction(signal, &action, nullptr);
   }
   ::on_exit([](int code, void*) { on_exit_by_others("exit", code); }, nullptr);
+  ::pthread_atfork(nullptr, nullptr, [] { is_copy = innermost != nullptr; });
   std::at_quick_exit([] { on_exit_by_others("quick_exit", 0); });  // which code was asked for is not said
 }
 
@@ -182,6 +190,9 @@ PluginGuard::PluginGuard(const GuardedOwner& owner, const char* function, const 
 }
 
 PluginGuard::~PluginGuard() {
+  if (is_copy)
+    GuardReport::end_process(
+        *this, [](Line& line) { line << " came back in another process, which it had forked"; }, kExitHint);
   innermost = outer_;
 }
 
@@ -191,6 +202,14 @@ MainGuard::MainGuard() {
 
 MainGuard::~MainGuard() {
   is_main_running = false;
+}
+
+void end_program(ExitCode code) {
+  std::fflush(nullptr);
+#if defined(__SANITIZE_ADDRESS__)
+  __lsan_do_leak_check();  // it is a handler of the end as well
+#endif
+  leave(static_cast<int>(code));
 }
 
 std::string_view words_of_signal(int signal) {
@@ -229,6 +248,13 @@ namespace {
 #define BP_IN_FRONT_OF_LIBC __attribute__((noreturn, noinline, visibility("default")))
 
 // In front of libc's own for everything that is loaded: what skips the handlers of exit() would skip the guard too.
+// It forks, and ends the process that the program was started as with 0, by a call that nothing stands in front of.
+extern "C" __attribute__((noinline, visibility("default"))) int daemon(int stays_here, int keeps_streams) noexcept {
+  backplane::on_exit_by_others("daemon", 0);
+  static const auto real = reinterpret_cast<int (*)(int, int)>(::dlsym(RTLD_NEXT, "daemon"));
+  return real(stays_here, keeps_streams);
+}
+
 extern "C" BP_IN_FRONT_OF_LIBC void _exit(int code) {
   backplane::exit_from(__builtin_return_address(0), "_exit", code);
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/exit_code.h"
+
 namespace backplane {
 
 /// Whose code a guarded call runs, in the words of a message about it; made beforehand, since nothing can be put
@@ -18,7 +20,8 @@ struct GuardedOwner {
 /// and exit code 70:
 ///   - a crash (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT): handled on a stack of its own, since the thread's may be
 ///     used up, or its stack pointer be in use for other things by generated code;
-///   - exit(), quick_exit(), _exit() and _Exit(), whatever exit code they ask for.
+///   - exit(), quick_exit(), _exit(), _Exit() and daemon(), whatever exit code they ask for; and the return of a
+///     process that the plug-in forked.
 /// Crashes elsewhere end the program as they would without guard; so does a plug-in that asks the kernel itself
 /// (syscall(SYS_exit_group)). Children that a plug-in forks may end as they like.
 class PluginGuard {
@@ -46,6 +49,10 @@ class MainGuard {
   MainGuard(const MainGuard&) = delete;
   MainGuard& operator=(const MainGuard&) = delete;
 };
+
+/// Ends the program as the return of main would, but runs no handlers that plug-ins and libraries left for its end (as
+/// by atexit): one that crashed or ended the process would put its exit code in the place of this one.
+[[noreturn]] void end_program(ExitCode code);
 
 /// How a signal that ends a process is called in messages: "a segmentation fault (SIGSEGV)".
 std::string_view words_of_signal(int signal);

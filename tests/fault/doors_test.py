@@ -272,6 +272,13 @@ class LargeManifests(Doors):
 
 
 class Contents(Doors):
+    def test_escapes_of_a_name_do_not_reach_the_terminal(self):
+        name = "run" + ESCAPE.replace("/", "")
+        self.run_folder.rename(self.folder / name)
+        for words in ["inspect", name], ["inspect", name, "--json"], ["inspect", f"{name}/trace.h5"], ["diff", name, name], \
+                ["inspect", f"{name}/checkpoints/{STEP}"], ["inspect", name, "--repair"]:
+            self.do(0, *words)
+
     def test_escapes_of_a_manifest_do_not_reach_the_terminal(self):
         self.vouch(removing=[ESCAPE])
         self.resume(said="is no name of a checkpoint")

@@ -239,6 +239,30 @@ class Signals(InFolder):
                 open_to_signals.append(status["Name"])
         self.assertEqual(open_to_signals, ["signals"])
 
+    def test_signals_do_not_end_a_run_that_is_done(self):
+        """Its results wait for a reader: a pipe that is full."""
+        text = LONG_TRAINING.replace("steps: 1000000", "steps: 10")
+        for numbers in ([signal.SIGUSR1], [signal.SIGTERM], [signal.SIGUSR1, signal.SIGHUP]):
+            out = "out-" + "-".join(map(str, map(int, numbers)))
+            reader, writer = os.pipe()
+            os.set_blocking(writer, False)
+            try:
+                while True:
+                    os.write(writer, bytes(4096))
+            except BlockingIOError:
+                os.set_blocking(writer, True)
+            process = self.start_run(self.write(text), out=out, stdout=writer)
+            os.close(writer)
+            self.wait_until(process, lambda: waits_in_write(process), "that its results wait")
+            self.assertTrue((self.folder / out / "summary.json").exists())
+            for number in numbers:
+                process.send_signal(number)
+            time.sleep(0.2)
+            with open(reader, "rb") as results:
+                said = results.read()
+            self.assertEqual(self.end(process)[0], 0)
+            self.assertIn(b"weights", said)
+
     def test_usr1_commits_and_goes_on(self):
         process = self.start_run(self.write(LONG_TRAINING))
         self.wait_until(process, lambda: self.metrics() != "", "the first step")
@@ -249,6 +273,12 @@ class Signals(InFolder):
         self.wait_until(process, lambda: self.metrics().count("\n") > lines, "another step")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.end(process)[0], STOPPED)
+
+
+def waits_in_write(process):
+    """Whether the first thread of a process sleeps in a write to a pipe."""
+    return "pipe_write" in pathlib.Path(f"/proc/{process.pid}/wchan").read_text() or \
+        pathlib.Path(f"/proc/{process.pid}/syscall").read_text().startswith("1 0x1 ")
 
 
 def open_files(process):

@@ -45,8 +45,8 @@ class InFolder(unittest.TestCase):
         return path
 
     def start(self, *words, stderr=subprocess.DEVNULL, **how):
-        process = subprocess.Popen([OPTIONS.program, *map(str, words)], cwd=self.folder, stdout=subprocess.DEVNULL,
-                                   stderr=stderr, **how)
+        process = subprocess.Popen([OPTIONS.program, *map(str, words)], cwd=self.folder, stderr=stderr,
+                                   **{"stdout": subprocess.DEVNULL, **how})
         self.addCleanup(lambda: (process.kill(), process.wait()))
         return process
 

@@ -16,6 +16,7 @@
 
 #include "base/sanitizers.h"
 #include "plugin_host/search_path.h"
+#include "plugin_host/trial.h"
 #include "plugins/bench.h"
 #include "support/paths.h"
 
@@ -243,6 +244,23 @@ TEST(PluginInspect, ListsEveryAttributeWithRangeAndDefault) {
 TEST(PluginInspect, ListsParameters) {
   const std::string text = output_of(std::string(testing::kProgram) + " plugin inspect " + good("scale"));
   EXPECT_NE(text.find("s            gain      ones            one factor per feature\n"), std::string::npos) << text;
+}
+
+TEST(Trial, WhatClosesEverythingAndWaitsIsKilled) {
+  const auto closes_and_waits = [] {
+    for (int descriptor = 3; descriptor < 1024; ++descriptor) ::close(descriptor);
+    for (;;) ::pause();
+  };
+  EXPECT_EQ(why_loading_does_not_return(closes_and_waits, std::chrono::milliseconds(200)),
+            "its loading did not end within 0.2 s");
+}
+
+TEST(Trial, WhatComesBackInAnotherProcessHasNotComeBack) {
+  EXPECT_EQ(why_loading_does_not_return([] {}), "");
+  const auto goes_on_in_a_child = [] {
+    if (::fork() != 0) ::_exit(0);
+  };
+  EXPECT_EQ(why_loading_does_not_return(goes_on_in_a_child), "its loading ended the program with exit code 0");
 }
 
 }  // namespace
