@@ -48,7 +48,8 @@ struct Augmentation {
   std::uint64_t seed = 0;
 };
 
-/// A data set: up to three splits of samples of one shape. Every value is finite; every label is in [0, classes).
+/// A data set: up to three splits of samples of one shape. Every value is finite, but target vectors of steps beyond a
+/// sample's length may be any; every label is in [0, classes).
 struct DataSet {
   Shape input_shape;                     ///< of one sample, without the batch axis; never empty
   std::int64_t classes = 0;              ///< number of classes; 0 where targets are vectors

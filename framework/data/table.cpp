@@ -25,10 +25,13 @@ constexpr const char* kNegativeLabels =
     "`lengths` end before such steps";
 constexpr const char* kHugeLabels = "numbers that are to be met, not classes, are `targets`";
 
-void require_finite(const Table& table) {
+/// What stands in `padding` may be anything.
+void require_finite(const Table& table, const Padding& padding) {
   std::visit(
       [&](const auto& values) {
-        const auto bad = std::ranges::find_if(values, [](auto value) { return !std::isfinite(double(value)); });
+        const auto bad = std::ranges::find_if(values, [&](const auto& value) {
+          return !std::isfinite(double(value)) && !padding.holds(&value - values.data());
+        });
         if (bad == values.end()) return;
         const std::int64_t index = bad - values.begin();
         const std::int64_t width = static_cast<std::int64_t>(values.size()) / table.dims[0];
@@ -89,7 +92,8 @@ void check_lengths(const Table& lengths, const Table& inputs) {
 }
 
 /// What stands for steps beyond a sample's length, often -1 or NaN, is never looked at. Layers compute with the inputs
-/// among it, so what would make NaN of a zero times it goes.
+/// among it, so what would make NaN of a zero times it goes; labels among it name no class. Target vectors stay: only
+/// the network tells whether they belong to the steps that lengths cut off.
 void clear_padding(RawSplit& split) {
   constexpr double kMost = std::numeric_limits<float>::max();
   const auto clear = [](auto& values, const Padding& padding, const auto& is_wrong) {
@@ -99,8 +103,8 @@ void clear_padding(RawSplit& split) {
   const auto is_huge = [](auto value) { return !(std::abs(static_cast<double>(value)) <= kMost); };
   const auto is_not_zero = [](auto value) { return value != 0; };
   std::visit([&](auto& values) { clear(values, Padding::of_inputs(split), is_huge); }, split.inputs.values);
-  std::visit([&](auto& values) { clear(values, Padding::of_targets(split, has_labels(split)), is_not_zero); },
-             split.targets.values);
+  if (auto* labels = std::get_if<std::vector<std::int64_t>>(&split.targets.values))
+    clear(*labels, Padding::of_targets(split, true), is_not_zero);
 }
 
 void check(RawSplit& split) {
@@ -113,8 +117,8 @@ void check(RawSplit& split) {
                                               : " in " + split.inputs.origin.place.source));
   if (split.lengths) check_lengths(*split.lengths, split.inputs);
   clear_padding(split);
-  require_finite(split.inputs);
-  if (!labels) require_finite(split.targets);
+  require_finite(split.inputs, Padding());
+  if (!labels) require_finite(split.targets, Padding::of_targets(split, false));
 }
 
 void check_same_shape(const Table& train, const Table& test, const char* noun) {

@@ -34,7 +34,8 @@ struct RawSplit {
   std::optional<Table> lengths{};  ///< int64: valid steps of each sample
 };
 
-/// Which elements of a table follow the valid steps of their sample. Whatever they are, nothing is learned from them.
+/// Which elements of a table follow the valid steps of their sample. Whatever they are, nothing is learned from them,
+/// as long as the table's steps are those of the network's outputs: `Loss` sees to that.
 class Padding {
  public:
   Padding() = default;  ///< There are none.
@@ -79,8 +80,9 @@ std::int64_t table_bytes(const Origin& origin, const Shape& dims, std::size_t el
 
 /// Makes a data set without validation split. Throws by the table's origin where counts or shapes disagree, a value
 /// is not finite, a label is negative or too large, or a length is not in [1, first extent of a sample]. `classes`
-/// becomes the largest label + 1. Of steps beyond a sample's length all may be any: labels and target vectors become 0,
-/// and so do inputs that are not finite in float32, since layers compute with them though nothing comes of it.
+/// becomes the largest label + 1. Of steps beyond a sample's length all may be any: labels become 0, and so do inputs
+/// that are not finite in float32, since layers compute with them though nothing comes of it. Target vectors stay as
+/// they are, finite or not, since they count where the network's outputs are no steps.
 DataSet assemble(RawSplit train, std::optional<RawSplit> test);
 
 }  // namespace backplane

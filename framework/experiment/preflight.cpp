@@ -152,6 +152,11 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
         data.classes == 1 ? "" : "es",
         outputs - data.classes == 1 ? fmt::format(" {}", data.classes)
                                     : fmt::format("s {} to {}", data.classes, outputs - 1)));
+  if (loss.has_accuracy() && data.steps == 1 && last.output_size > last.features())
+    doubts.push_back(fmt::format(
+        "{}the last layer '{}' gives {} a sample, but a sample has one label: each of the {} numbers is the "
+        "output of a class of its own",
+        at(last.layer.place()), last.name(), to_string(last.plan.output), last.output_size));
   for (std::size_t i = 0; i < network.nodes().size() && !data.vocabulary.empty(); ++i) {
     const LayerNode& node = network.nodes()[i];
     if (experiment.network.layers[i].type != "embedding" || node.inputs.front() != LayerNode::kData) continue;

@@ -176,9 +176,12 @@ void Executor::gather(const Batch& batch, std::int64_t index, Rows rows) {
       else
         batch.data->gather_input(*batch.samples, batch.indices[n], batch_.input.as<T>() + n * input_size);
       gather_target(*batch.samples, batch.indices[n], outputs, batch_.target.as<T>() + n * outputs);
-      if (has_lengths_)
-        batch_.lengths[static_cast<std::size_t>(n)] =
-            batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];
+      if (!has_lengths_) continue;
+      std::int64_t& length = batch_.lengths[static_cast<std::size_t>(n)];
+      length = batch.samples->lengths[static_cast<std::size_t>(batch.indices[n])];
+      // Beyond the length there may be anything, NaN too, which would look like a fault in checkpoints and traces.
+      std::fill(batch_.target.as<T>() + n * outputs + loss_.valid_outputs(&length),
+                batch_.target.as<T>() + (n + 1) * outputs, T(0));
     }
   });
 }

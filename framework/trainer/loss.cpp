@@ -1,6 +1,7 @@
 #include "trainer/loss.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +18,32 @@ template <class T>
 bool is_correct(const T* a, const T* target, std::int64_t outputs) {
   if (outputs == 1) return (a[0] >= T(0.5)) == (target[0] >= T(0.5));
   return index_of_largest(a, outputs) == index_of_largest(target, outputs);
+}
+
+/// Without axes of extent 1.
+Shape squeezed(Shape shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+
+/// What makes labels go with outputs whose first axes are others.
+std::string remedy_for_labels(const Shape& output, const Shape& labels, std::int64_t classes) {
+  if (output == labels && classes <= 2)
+    return "labels of 0 and 1, one for each class, are one-hot: write `targets` instead of `labels`";
+  const Shape places(output.begin(), output.end() - 1);
+  if (!places.empty() && squeezed(places) == squeezed(labels))
+    return fmt::format("leave out what the labels have too much of extent 1: {} of them go with {}", to_string(places),
+                       to_string(output));
+  if (places.size() == labels.size() && std::ranges::is_permutation(places, labels))
+    return fmt::format("the labels' axes come in another order: transpose them to {}", to_string(places));
+  Shape wanted = labels;
+  if (places.size() != labels.size() && element_count(places) == element_count(labels)) {
+    wanted.push_back(output.back());
+    return fmt::format("give the labels shape {}, or let a reshape layer make {} of the outputs", to_string(places),
+                       to_string(wanted));
+  }
+  return fmt::format("let it give [{}, classes]: dense with flatten: false keeps {} apart", fmt::join(labels, ", "),
+                     labels.size() == 1 ? "the steps" : "steps and places");
 }
 
 }  // namespace
@@ -48,7 +75,7 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
   if (kind_ == Kind::binary_cross_entropy && last.activation_name != "sigmoid")
     fail(last, fmt::format("has activation '{}', but binary_cross_entropy needs probabilities", last.activation_name),
          "give the last layer activation: sigmoid");
-  has_accuracy_ ? require_fitting_labels(last, data) : require_fitting_targets(last, data);
+  has_accuracy_ ? require_fitting_labels(last, is_over_time, data) : require_fitting_targets(last, data);
   if (kind_ == Kind::softmax_cross_entropy && features_ < 2)
     fail(last, fmt::format("has one output{}, over which softmax is always 1", steps_ > 1 ? " a step" : ""),
          "give it one unit a class, or use binary_cross_entropy");
@@ -81,22 +108,38 @@ std::string first_label_from(std::int64_t least, const DataSet& data) {
 
 }  // namespace
 
-void Loss::require_fitting_labels(const LayerNode& last, const DataSet& data) const {
+void Loss::require_fitting_labels(const LayerNode& last, bool is_over_time, const DataSet& data) const {
   const Shape &output = last.plan.output, &labels = data.target_shape;
-  if (steps_ > 1 && (output.size() <= labels.size() || !std::equal(labels.begin(), labels.end(), output.begin()))) {
-    const bool looks_one_hot = output == labels && data.classes <= 2;
+  const bool has_padding = !data.train.lengths.empty() && data.input_shape[0] > 1;
+  if (has_padding && is_over_time && steps_within_length_ == 0)
     fail(last,
-         fmt::format("gives {} a sample, but each of the {} steps of a sample has a label", to_string(output), steps_),
-         looks_one_hot
-             ? "labels of 0 and 1, one for each class, are one-hot: write `targets` instead of `labels`"
-             : fmt::format("let it give [{}, classes]: dense with flatten: false keeps the steps apart", steps_));
-  }
+         fmt::format("gives {} a sample, one row a step, but a sample has one label: the padding beyond its length "
+                     "would count",
+                     to_string(output)),
+         "global_avg_pool and recurrent layers with output: last make one row of the steps that lengths leave; or give "
+         "each step a label");
+  if (steps_ > 1 && (output.size() <= labels.size() || !std::equal(labels.begin(), labels.end(), output.begin())))
+    fail(last,
+         labels.size() == 1 ? fmt::format("gives {} a sample, but each of the {} steps of a sample has a label",
+                                          to_string(output), steps_)
+                            : fmt::format("gives {} a sample, but the labels of a sample have shape {}",
+                                          to_string(output), to_string(labels)),
+         remedy_for_labels(output, labels, data.classes));
   const std::int64_t representable = features_ == 1 ? 2 : features_;
   std::string doubts;
   for (const std::string& warning : data.warnings) doubts += "; but " + warning;
   if (data.classes > representable)
     fail(last, fmt::format("has {}, but the data has {} classes", counted(features_, "output"), data.classes),
          fmt::format("give it {} units{}{}", data.classes, first_label_from(representable, data), doubts));
+  // Sources take such labels for those of the input's steps, and what lengths cut off for no labels.
+  if (has_padding && !is_over_time && steps_ > 1 && labels[0] == data.input_shape[0])
+    fail(last,
+         fmt::format("gives {} a sample, which are not the steps of the input any more, but the labels {} are: beyond "
+                     "a sample's length they would count as 0",
+                     to_string(output), to_string(labels)),
+         fmt::format("keep the steps up to the last layer; or, where labels are no steps of the input, say so by their "
+                     "shape: [1, {}], behind a reshape to [1, {}]",
+                     fmt::join(labels, ", "), fmt::join(output, ", ")));
 }
 
 void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) const {
@@ -109,10 +152,6 @@ void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) c
          : last.plan.output.size() == 1 ? fmt::format("give it {}", counted(data.target_size, "unit"))
                                         : fmt::format("outputs of a sample have shape {}, targets {}",
                                                       to_string(last.plan.output), to_string(data.target_shape)));
-  const auto squeezed = [](Shape shape) {
-    std::erase(shape, 1);
-    return shape;
-  };
   const Shape output = squeezed(last.plan.output), target = squeezed(data.target_shape);
   const bool output_is_flat = output.size() <= 1 && kind_ != Kind::softmax_cross_entropy;
   if (output != target && target.size() > 1 && !output_is_flat)

@@ -22,7 +22,8 @@ namespace backplane {
 /// Where every step of a sequence has a label or a target of its own (outputs [T, F]), the loss of a sample is the mean
 /// of the above over its valid steps; steps beyond its length count nothing. What is said of steps holds for every
 /// place before the last axis: of outputs [H, W, F], the pixels. Only squared_error of target vectors stays a sum over
-/// all that is valid, as its formula says, so that it is the same whatever shape they have.
+/// all that is valid, as its formula says, so that it is the same whatever shape they have. Where the outputs are not
+/// over time, lengths say nothing of them: every number of a target counts.
 ///
 /// Targets lie in [0, 1] for binary_cross_entropy and are not negative for softmax_cross_entropy: beyond, these losses
 /// have no least value. Const and thread-safe.
@@ -45,6 +46,8 @@ class Loss {
   std::int64_t steps(const std::int64_t* length) const {
     return steps_within_length_ > 0 && length != nullptr ? *length * steps_within_length_ : steps_;
   }
+  /// How many of a sample's outputs() numbers count; those of its other steps follow them.
+  std::int64_t valid_outputs(const std::int64_t* length) const { return steps(length) * features_; }
   /// What a user should know of the targets, though it is no error: of softmax_cross_entropy, that those of a sample do
   /// not sum to 1. One sentence a split, behind the place of the first that does not.
   std::vector<std::string> doubts(const DataSet& data) const;
@@ -68,7 +71,7 @@ class Loss {
   enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
 
   static Kind kind_of(const std::string& name);
-  void require_fitting_labels(const LayerNode& last, const DataSet& data) const;
+  void require_fitting_labels(const LayerNode& last, bool is_over_time, const DataSet& data) const;
   void require_fitting_targets(const LayerNode& last, const DataSet& data) const;
   void require_domain(const DataSet& data, DType dtype) const;
   [[noreturn]] void fail(const LayerNode& last, const std::string& what, const std::string& hint) const;

@@ -55,6 +55,9 @@ void Loss::require_domain(const DataSet& data, DType dtype) const {
             "sample {} of the {} split has the target {} at {}element {} (counted from 0)", samples->source_index(n),
             name, value, is_per_step() ? fmt::format("step {}, ", step) : "", element);
         const Origin origin = origin_of(*samples, n, i - begin);
+        if (!std::isfinite(value))
+          origin.fail(where + ", expected a finite number",
+                      "lengths cut targets only where the last layer's outputs are steps of the input; here all count");
         if (std::abs(value) > finite)
           origin.fail(fmt::format("{}, which {} cannot hold", where, name_of(dtype)),
                       "scale the targets, or set dtype: float64");

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "support/model.h"
@@ -335,6 +337,102 @@ TEST(Loss, OfLabelsIsThatOfTheirOneHotTargets) {
   EXPECT_EQ(labels.loss, score_of("targets: [[[1, 0], [0, 1], [1, 0]], [[0, 1], [-1, 0], [0, -1]]]").loss);
   EXPECT_TRUE(labels.accuracy == 0.25 || labels.accuracy == 0.5 || labels.accuracy == 0.75)
       << *labels.accuracy << ": of four valid steps";
+}
+
+/// Two samples of three steps, the first of which has one valid step.
+ExperimentText cut_steps(const std::string& targets, const std::string& layers, const std::string& loss) {
+  return {.data = "inline: {inputs: [[[1], [2], [3]], [[1], [2], [3]]], lengths: [1, 3], " + targets + "}",
+          .layers = layers,
+          .loss = loss,
+          .train = "steps: 1, optimizer: sgd, batch_size: 2"};
+}
+
+/// Outputs that are no steps, 0 for every sample, so that losses of targets are computed by hand.
+constexpr const char* kSixZeros = "{rnn: {units: 2, output: last}}, {dense: {units: 6, init: {W: zeros, b: zeros}}}";
+
+TEST(Loss, OfTargetsThatAreNoStepsCountsAllOfThem) {
+  const std::string sample = "[[5, 6], [7, 8], [9, 10]]";
+  const std::string targets = "targets: [" + sample + ", " + sample + "]";
+  Lab lab(cut_steps(targets, kSixZeros, "squared_error"));
+  EXPECT_EQ(lab.trainer.evaluate(lab.model.data.train).loss, (25 + 36 + 49 + 64 + 81 + 100) / 2.0);
+  EXPECT_EQ(testing::widened(lab.trainer.executor().target(), 6, DType::float64), (Numbers{5, 6, 7, 8, 9, 10}));
+  DataSet data = lab.model.data;
+  std::get<Numbers>(data.train.targets)[5] = std::numeric_limits<double>::quiet_NaN();
+  const std::string error = user_error_of([&] { Loss(lab.experiment.network, lab.model.network, data); });
+  EXPECT_NE(error.find("sample 0 of the training split has the target nan at element 5 (counted from 0), expected a "
+                       "finite number"),
+            std::string::npos)
+      << error;
+}
+
+TEST(Loss, OfTargetsOfStepsIsGivenZerosBeyondTheLength) {
+  Lab lab(cut_steps("targets: [[[5], [99], [-1]], [[1], [2], [3]]]", "{dense: {units: 1, flatten: false}}",
+                    "squared_error"));
+  lab.trainer.evaluate(lab.model.data.train);
+  EXPECT_EQ(testing::widened(lab.trainer.executor().target(), 6, DType::float64), (Numbers{5, 0, 0, 1, 2, 3}));
+}
+
+TEST(Loss, OfLabelsThatAreNoStepsIsToldFromThatOfSteps) {
+  const std::string labels = "labels: [[0, 1, 1], [0, 1, 1]]", reshape = std::string(kSixZeros) + ", ";
+  const std::string error =
+      user_error_of([&] { Lab(cut_steps(labels, reshape + "{reshape: {shape: [3, 2]}}", "softmax_cross_entropy")); });
+  EXPECT_TRUE(error.starts_with("78 ")) << error;
+  EXPECT_NE(error.find("[1, 3], behind a reshape to [1, 3, 2]"), std::string::npos) << error;
+  Lab lab(cut_steps("labels: [[[0, 1, 1]], [[0, 1, 1]]]", reshape + "{reshape: {shape: [1, 3, 2]}}",
+                    "softmax_cross_entropy"));
+  lab.trainer.evaluate(lab.model.data.train);
+  EXPECT_EQ(testing::widened(lab.trainer.executor().target(), 6, DType::float64), (Numbers{1, 0, 0, 1, 0, 1}));
+}
+
+TEST_P(LossNamed, RefusesOneLabelBehindPaddedSteps) {
+  const std::string name = GetParam(), dense = "{dense: {flatten: false, activation: " + activation_of(name);
+  for (const char* units : {"1", "2"}) {
+    const std::string layers = dense + ", units: " + units + "}}";
+    const std::string error = user_error_of([&] { Lab(cut_steps("labels: [0, 1]", layers, name)); });
+    EXPECT_TRUE(error.starts_with("78 ")) << error;
+    EXPECT_NE(error.find("the padding beyond its length would count"), std::string::npos) << error;
+  }
+}
+
+TEST(Loss, SaysThatOneLabelBehindStepsMakesAClassOfEachOutput) {
+  const auto doubts = [](const std::string& units, const std::string& labels) {
+    return Lab({.data = "inline: {inputs: [[[1], [2]], [[3], [4]]], labels: " + labels + "}",
+                .layers = "{dense: {name: out, flatten: false, units: " + units + "}}",
+                .loss = "softmax_cross_entropy",
+                .train = "steps: 1, optimizer: sgd"})
+        .model.warnings;
+  };
+  ASSERT_EQ(doubts("1", "[0, 1]").size(), 1u);
+  EXPECT_NE(doubts("1", "[0, 1]")[0].find("the last layer 'out' gives [2, 1] a sample, but a sample has one label: "
+                                          "each of the 2 numbers is the output of a class of its own"),
+            std::string::npos)
+      << doubts("1", "[0, 1]")[0];
+  EXPECT_TRUE(doubts("2", "[[0, 1], [1, 0]]").empty());
+}
+
+TEST(Loss, ShowsTheShapeOfLabelsThatDoNotFit) {
+  const auto error_of = [](const std::string& labels) {
+    return user_error_of([&] {
+      Lab({.data = "inline: {inputs: [[[[1], [2], [3]], [[4], [5], [6]]]], labels: [" + labels + "]}",
+           .layers = "{dense: {flatten: false, units: 2}}",
+           .loss = "softmax_cross_entropy",
+           .train = "steps: 1, optimizer: sgd"});
+    });
+  };
+  EXPECT_EQ(error_of("[[0, 1, 0], [1, 0, 1]]"), "");
+  const std::tuple<const char*, const char*, const char*> wrong[] = {
+      {"[[[0], [1], [0]], [[1], [0], [1]]]", "the labels of a sample have shape [2, 3, 1]",
+       "leave out what the labels have too much of extent 1: [2, 3] of them go with [2, 3, 2]"},
+      {"[[0, 1], [0, 1], [0, 1]]", "the labels of a sample have shape [3, 2]", "transpose them to [2, 3]"},
+      {"[0, 1, 0, 1, 0, 1]", "each of the 6 steps of a sample has a label",
+       "give the labels shape [2, 3], or let a reshape layer make [6, 2] of the outputs"},
+      {"[[0, 1, 0], [1, 0, 1], [0, 1, 0]]", "the labels of a sample have shape [3, 3]", "let it give [3, 3, classes]"},
+      {"[[[0, 1], [0, 1], [0, 1]], [[0, 1], [0, 1], [0, 1]]]", "the labels of a sample have shape [2, 3, 2]",
+       "write `targets` instead of `labels`"}};
+  for (const auto& [labels, what, hint] : wrong) {
+    const std::string error = error_of(labels);
+    EXPECT_TRUE(error.find(what) != std::string::npos && error.find(hint) != std::string::npos) << error;
+  }
 }
 
 }  // namespace
