@@ -27,7 +27,7 @@ struct Largest {
 };
 
 /// The number furthest from 0 among inputs, as they are used, and target vectors, without padding.
-Largest largest_of(const Batch& batch) {
+Largest largest_of(const Batch& batch, const Loss& loss) {
   const DataSet& data = *batch.data;
   const Samples& samples = *batch.samples;
   std::vector<double> inputs(static_cast<std::size_t>(data.input_size()));
@@ -35,18 +35,19 @@ Largest largest_of(const Batch& batch) {
   for (const std::int64_t* index = batch.indices; index != batch.indices + batch.count; ++index) {
     const std::int64_t sample = samples.source_index(*index);
     data.gather_input(samples, *index, inputs.data());
-    const std::int64_t steps = samples.lengths.empty() ? data.input_shape[0] : samples.lengths[std::size_t(*index)];
+    const std::int64_t* length = samples.lengths.empty() ? nullptr : &samples.lengths[std::size_t(*index)];
+    const std::int64_t steps = length == nullptr ? data.input_shape[0] : *length;
     largest.look_at(inputs.data(), data.input_size() / data.input_shape[0] * steps, "input", sample);
     if (const auto* targets = std::get_if<std::vector<double>>(&samples.targets))
-      largest.look_at(targets->data() + *index * data.target_size, data.target_size, "target", sample);
+      largest.look_at(targets->data() + *index * data.target_size, loss.valid_outputs(length), "target", sample);
   }
   return largest;
 }
 
 }  // namespace
 
-Divergence explain_divergence(const Batch& batch, bool is_first) {
-  const Largest largest = largest_of(batch);
+Divergence explain_divergence(const Batch& batch, const Loss& loss, bool is_first) {
+  const Largest largest = largest_of(batch, loss);
   const double size = std::abs(largest.value);
   if (!is_first && size < kHuge) return {"", "a lower learning rate, train.clip or scaled inputs help most often"};
   return {fmt::format("; the largest number of {} is {:.6g}, {} {} of sample {} (counted from 0)",

@@ -14,6 +14,6 @@ struct Divergence {
 
 /// Looks for the cause among the samples: numbers of a size that no learning rate makes up for, and before the first
 /// update (`is_first`), when no learning rate has done anything yet, whatever size they have.
-Divergence explain_divergence(const Batch& batch, bool is_first);
+Divergence explain_divergence(const Batch& batch, const Loss& loss, bool is_first);
 
 }  // namespace backplane

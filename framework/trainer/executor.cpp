@@ -153,8 +153,13 @@ void* Executor::delta_rows(std::size_t index, Rows rows) {
   return at(batch_[index].delta.data(), rows.begin, network_.nodes()[index].output_size);
 }
 
+const char* Batch::split() const {
+  if (data->validation && samples == &*data->validation) return "validation";
+  return data->test && samples == &*data->test ? "test" : "training";
+}
+
 void Executor::begin_pass(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
-  pass_ = {.step = step, .mode = mode, .rows = batch.count, .keep = keep};
+  pass_ = {.step = step, .mode = mode, .rows = batch.count, .keep = keep, .batch = &batch};
   if (keep == Keep::yes) batch_.make_room_for_kept();
   has_lengths_ = !batch.samples->lengths.empty();
   if (batch.is_start) batch_.clear_carried(static_cast<std::size_t>(mode));
@@ -190,11 +195,28 @@ void Executor::forward_layers(Stage stage, std::int64_t index, Rows rows) {
   for (std::size_t i = stage.begin; i < stage.end; ++i) {
     const TaskLog::Span span(log(), Work::forward, i, index);
     const LayerNode& node = network_.nodes()[i];
-    bp_call& call = start_call(i, rows);
-    node.layer.forward(call);
+    forward_layer(i, rows);
     if (node.activation)
-      node.activation->forward(call.output.data, at(batch_[i].a.data(), rows.begin, node.output_size),
-                               call.output.count / node.features(), node.features());
+      node.activation->forward(z_rows(i, rows), at(batch_[i].a.data(), rows.begin, node.output_size),
+                               rows.count * node.output_size / node.features(), node.features());
+  }
+}
+
+void Executor::forward_layer(std::size_t index, Rows rows) {
+  const Layer& layer = network_.nodes()[index].layer;
+  try {
+    layer.forward(start_call(index, rows));
+  } catch (const UserError& error) {
+    if (error.code() != ExitCode::bad_data) throw;
+    if (rows.count > 1)  // again, one by one, for the sample that it is
+      for (std::int64_t n = rows.begin; n < rows.begin + rows.count; ++n) forward_layer(index, {n, 1});
+    std::vector<Diagnostic> findings = error.diagnostics();
+    if (rows.count == 1)
+      findings.front().what +=
+          fmt::format("; it is sample {} of the {} split (counted from 0)",
+                      pass_.batch->samples->source_index(pass_.batch->indices[rows.begin]), pass_.batch->split());
+    findings.front().hint = "see what the layers before it make of such a sample, and mend them or the sample";
+    throw UserError(error.code(), std::move(findings));
   }
 }
 

@@ -25,6 +25,9 @@ struct Batch {
   std::int64_t count = 0;
   bool is_start = false;                 ///< of an epoch or evaluation: carried state begins at 0
   std::optional<std::uint64_t> epoch{};  ///< of training, whose samples are augmented; empty: samples as they are
+
+  /// What split they are of: "training", "validation" or "test".
+  const char* split() const;
 };
 
 /// What a batch gave.
@@ -155,6 +158,7 @@ class Executor {
     Mode mode = Mode::evaluation;
     std::int64_t rows = 0;
     Keep keep = Keep::no;
+    const Batch* batch = nullptr;  ///< while the pass runs
   };
 
   void make_workers();
@@ -180,6 +184,7 @@ class Executor {
   /// The last stage of a slice, up to its losses, and to their gradient where it is wanted.
   void finish_forward(const Batch& batch, std::int64_t index, Rows rows, bool with_gradient);
   void gather(const Batch& batch, std::int64_t index, Rows rows);
+  void forward_layer(std::size_t index, Rows rows);
   void forward_layers(Stage stage, std::int64_t index, Rows rows);
   void collect_forward(std::size_t node, std::int64_t index, Rows rows);
   void collect_backward(std::size_t node, std::int64_t index, Rows rows);

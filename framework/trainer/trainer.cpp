@@ -123,7 +123,7 @@ void Trainer::update(const Batch& batch, Keep keep) {
     executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);
   }
   if (wrong != nullptr) {
-    const Divergence why = explain_divergence(batch, state_.step == 0);
+    const Divergence why = explain_divergence(batch, loss_, state_.step == 0);
     throw UserError(ExitCode::diverged,
                     fmt::format("a gradient is not finite at step {} (epoch {}), though the loss is: NaN or infinity "
                                 "first stands in {}{}",
@@ -259,7 +259,7 @@ void Trainer::report_divergence(const Batch& batch) {
   executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable, Keep::yes);
   std::string where = executor_.first_non_finite(batch.count);
   if (where.empty()) where = "the loss itself";
-  const Divergence why = explain_divergence(batch, state_.step == 0);
+  const Divergence why = explain_divergence(batch, loss_, state_.step == 0);
   throw UserError(ExitCode::diverged,
                   fmt::format("the loss is not finite at step {} (epoch {}): NaN or infinity first stands in {}{}",
                               state_.step + 1, state_.epoch + 1, where, why.data),
@@ -270,12 +270,10 @@ void Trainer::report_divergence_in_evaluation(const Batch& batch) {
   executor_.forward(batch, Mode::evaluation, 0, Keep::yes);
   const double* losses = executor_.losses();
   const double* wrong = std::find_if_not(losses, losses + batch.count, [](double loss) { return std::isfinite(loss); });
-  const char* split = data_.validation && batch.samples == &*data_.validation ? "validation"
-                      : data_.test && batch.samples == &*data_.test           ? "test"
-                                                                              : "training";
+  const char* split = batch.split();
   Batch of_sample = batch;
   if (wrong != losses + batch.count) of_sample.indices += wrong - losses, of_sample.count = 1;
-  const Divergence why = explain_divergence(of_sample, false);
+  const Divergence why = explain_divergence(of_sample, loss_, false);
   const std::string which =
       wrong == losses + batch.count
           ? "the sum of a batch"
