@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/system_error.h"
+#include "cli/library_variables.h"
 #include "cli/output.h"
 #include "cli/usage.h"
 #include "experiment/signals.h"
@@ -72,6 +73,7 @@ ExitCode run(int argc, char** argv) {
 /// What the program was asked to do, and every way in which it may fail.
 ExitCode run_or_explain(int argc, char** argv) {
   try {
+    settle_library_variables();
     take_signals_on_one_thread();
     return run(argc, argv);
   } catch (const UserError& error) {

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "base/system_error.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -239,6 +240,7 @@ void require_file(const std::string& path) {
   if (error) fail(error.value());
   if (!std::filesystem::is_regular_file(status)) origin.fail("this is not a regular file");
   if (access(path.c_str(), R_OK) != 0) fail(errno);
+  if (const OpenedFile opened = open_regular(path); !opened) origin.fail(opened.why, remedy_of(opened.error));
 }
 
 std::int64_t available_memory() {

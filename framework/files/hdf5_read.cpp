@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <fstream>
 
 #include "files/hdf5_foreign.h"
 #include "files/hdf5_superblock.h"
+#include "files/open_file.h"
 
 namespace backplane::h5 {
 
@@ -83,8 +83,9 @@ OpenedHdf5 open_file(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
     fail(ExitCode::no_input, "there is no such file, or it cannot be read");
-  std::ifstream bytes(path, std::ios::binary);
-  if (!bytes) fail(ExitCode::no_input, "there is no such file, or it cannot be read");
+  OpenedFile opened = open_regular(path);
+  if (!opened) fail(ExitCode::no_input, opened.why);
+  InputFile bytes(std::move(opened.file));
   if (!read_superblock(bytes)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   make_quiet_and_safe();
   const ReadLock lock(path);

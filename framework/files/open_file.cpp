@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 
@@ -21,6 +24,16 @@ const char* noun_of(mode_t mode) {
   if (S_ISFIFO(mode)) return "a FIFO";
   if (S_ISSOCK(mode)) return "a socket";
   return "a device";
+}
+
+/// Whether the kernel makes up what a file holds: it says that it is regular and of no bytes, and may be waited for.
+bool is_made_up(int descriptor) {
+  struct statfs system {};
+  if (::fstatfs(descriptor, &system) != 0) return false;
+  constexpr std::array<decltype(system.f_type), 7> kMadeUp = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,      DEBUGFS_MAGIC,
+                                                              TRACEFS_MAGIC,      SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
+                                                              CGROUP2_SUPER_MAGIC};
+  return std::ranges::find(kMadeUp, system.f_type) != kMadeUp.end();
 }
 
 /// Whether a path names a descriptor that this process was given, rather than a file.
@@ -59,6 +72,8 @@ OpenedFile open_if(const std::string& path, int flags, unsigned mode, const IsFi
     opened.why = fmt::format("cannot be looked at: {}", reason_of(opened.error));
   } else if (!is_fine(status.st_mode)) {
     opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
+  } else if (S_ISREG(status.st_mode) && is_made_up(descriptor)) {
+    opened.why = "is made up by the kernel (/proc, /sys), not a regular file";
   } else {
     ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
     return opened;

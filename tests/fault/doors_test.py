@@ -351,6 +351,15 @@ class NoRegularFiles(Doors):
             with self.subTest(words):
                 self.do(66, *words)
 
+    def test_what_the_kernel_makes_up_is_not_waited_for(self):
+        for words in (["inspect", "/proc/kmsg"], ["export", "/proc/kmsg", "--to", "npz"], ["replay", "/proc/self/environ"],
+                      ["run", "/proc/self/status"], ["run", "run.yaml", "--weights", "/proc/kmsg"]):
+            with self.subTest(words):
+                self.do(66, *words, timeout=30)
+        for data in "csv: {train: /proc/kmsg, labels: y}", "text: {files: [/proc/kmsg], window: 4}":
+            self.do(66, "run", "run.yaml", "--set", f"data={{{data}}}", "--set", "record.samples=1", timeout=30)
+        self.do(66, "inspect", "/proc/self/status", said="is made up by the kernel")
+
     def test_as_data_are_not_waited_for(self):
         os.mkfifo(self.folder / "fifo")
         network = "network: {layers: [{dense: {units: 2}}], loss: softmax_cross_entropy}\n"

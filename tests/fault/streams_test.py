@@ -18,7 +18,7 @@ import whole_program
 from kill_test import result_of
 from whole_program import HANGS, InFolder, backplane, read_command_line
 
-USAGE, IO = 64, 74
+USAGE, IO, BAD_CONFIG = 64, 74, 78
 RUN = """
 name: streams
 data: {synthetic: {spirals: {samples: 120, classes: 2}}}
@@ -37,9 +37,10 @@ class Streams(InFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.checkpoint = sorted((self.folder / "alone/checkpoints").glob("*.h5"))[-1]
 
-    def shell(self, words, redirection):
+    def shell(self, words, redirection, **variables):
         command = " ".join([whole_program.OPTIONS.program, *map(str, words)]) + " " + redirection
-        return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=HANGS)
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=HANGS,
+                              env={**os.environ, **variables})
 
     def commands(self):
         """Each command, with what it is asked to do here."""
@@ -115,6 +116,18 @@ class Streams(InFolder):
             done = self.shell(["export", "missing.h5", "--to", "npz", "--out", out], how)
             self.assertEqual(done.returncode, IO, done.stderr)
             self.assertIn("/dev/fd/9: ", done.stderr)
+
+    def test_variables_of_libraries_neither_print_among_results_nor_end_the_program(self):
+        words = ["replay", self.checkpoint]
+        plain = self.shell(words, "")
+        for name in "DNNL_VERBOSE", "ONEDNN_VERBOSE", "BLIS_ARCH_DEBUG", "OMP_DISPLAY_ENV":
+            done = self.shell(words, "", **{name: "1"})
+            self.assertEqual((done.returncode, done.stdout), (0, plain.stdout), name)
+        for value in "99", "abc", "-5":
+            done = self.shell(["run", self.file, "--out", "new"], "", BLIS_ARCH_TYPE=value)
+            self.assertEqual(done.returncode, BAD_CONFIG, done.stderr)
+            self.assertIn(f"error: the variable BLIS_ARCH_TYPE={value} names no kernels", done.stderr)
+            self.assertFalse((self.folder / "new").exists())
 
     def test_a_reader_that_has_seen_enough_hears_nothing(self):
         done = self.shell(["inspect", "alone", "--json"], "| head -c 1; exit ${PIPESTATUS[0]}")

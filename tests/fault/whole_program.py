@@ -28,7 +28,7 @@ def read_command_line(text, **more):
 
 def backplane(*words, **how):
     """The program, when it has ended."""
-    return subprocess.run([OPTIONS.program, *map(str, words)], capture_output=True, text=True, timeout=HANGS, **how)
+    return subprocess.run([OPTIONS.program, *map(str, words)], capture_output=True, text=True, **{"timeout": HANGS, **how})
 
 
 class InFolder(unittest.TestCase):
