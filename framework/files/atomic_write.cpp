@@ -42,7 +42,8 @@ void sync_directory(const std::string& directory) {
   const int reason = errno;
   if (descriptor >= 0) ::close(descriptor);
   if (!synced)
-    throw UserError(ExitCode::io, fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)));
+    throw UserError(ExitCode::io, fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)),
+                    remedy_of(reason));
 }
 
 void replace_file_durably(TemporaryFile& finished, const std::string& path) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 
+#include "base/system_error.h"
 #include "files/hdf5_foreign.h"
 #include "files/hdf5_superblock.h"
 #include "files/open_file.h"
@@ -77,14 +78,14 @@ void require(bool condition, const std::string& what) {
 }
 
 OpenedHdf5 open_file(const std::string& path) {
-  const auto fail = [&](ExitCode code, const std::string& why) {
-    throw UserError(code, Diagnostic{.place = {.source = path}, .what = why});
+  const auto fail = [&](ExitCode code, const std::string& why, const std::string& remedy = "") {
+    throw UserError(code, Diagnostic{.place = {.source = path}, .what = why, .hint = remedy});
   };
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
     fail(ExitCode::no_input, "there is no such file, or it cannot be read");
   OpenedFile opened = open_regular(path);
-  if (!opened) fail(ExitCode::no_input, opened.why);
+  if (!opened) fail(ExitCode::no_input, opened.why, remedy_of(opened.error));
   InputFile bytes(std::move(opened.file));
   if (!read_superblock(bytes)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   make_quiet_and_safe();

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -26,14 +27,17 @@ const char* noun_of(mode_t mode) {
   return "a device";
 }
 
-/// Whether the kernel makes up what a file holds: it says that it is regular and of no bytes, and may be waited for.
-bool is_made_up(int descriptor) {
+/// Whether the kernel makes up what a file holds, and reading it may wait: it says that it is regular, and can be asked
+/// whether it is ready, which files of disks cannot (those of FUSE can, and do not wait).
+bool may_wait(int descriptor) {
   struct statfs system {};
   if (::fstatfs(descriptor, &system) != 0) return false;
-  constexpr std::array<decltype(system.f_type), 7> kMadeUp = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,      DEBUGFS_MAGIC,
-                                                              TRACEFS_MAGIC,      SECURITYFS_MAGIC, CGROUP_SUPER_MAGIC,
-                                                              CGROUP2_SUPER_MAGIC};
-  return std::ranges::find(kMadeUp, system.f_type) != kMadeUp.end();
+  constexpr std::array<decltype(system.f_type), 5> kMadeUp = {PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC,
+                                                              TRACEFS_MAGIC, SECURITYFS_MAGIC};
+  if (std::ranges::find(kMadeUp, system.f_type) == kMadeUp.end()) return false;
+  const Descriptor set(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  return ::epoll_ctl(set.number(), EPOLL_CTL_ADD, descriptor, &event) == 0 || errno != EPERM;
 }
 
 /// Whether a path names a descriptor that this process was given, rather than a file.
@@ -72,7 +76,7 @@ OpenedFile open_if(const std::string& path, int flags, unsigned mode, const IsFi
     opened.why = fmt::format("cannot be looked at: {}", reason_of(opened.error));
   } else if (!is_fine(status.st_mode)) {
     opened.why = fmt::format("is {}, not a regular file", noun_of(status.st_mode));
-  } else if (S_ISREG(status.st_mode) && is_made_up(descriptor)) {
+  } else if (S_ISREG(status.st_mode) && may_wait(descriptor)) {
     opened.why = "is made up by the kernel (/proc, /sys), not a regular file";
   } else {
     ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);

@@ -43,6 +43,10 @@ TemporaryFile::TemporaryFile(const std::string& target) {
   } while (!file_ && (errno == EINTR || errno == EEXIST));
   if (!file_) {
     const std::string failed = std::exchange(path_, {});
+    if (errno == ENAMETOOLONG)
+      throw UserError(
+          ExitCode::io, fmt::format("{}: no temporary file can be made beside it: {}", target, reason_of(errno)),
+          fmt::format("shorten the name: that of the temporary file has {} bytes more", failed.size() - target.size()));
     throw UserError(ExitCode::io, fmt::format("{}: open failed: {}", failed, reason_of(errno)),
                     "check free space and permissions of that directory");
   }

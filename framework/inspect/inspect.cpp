@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "base/system_error.h"
 #include "files/json.h"
 #include "files/open_file.h"
 #include "inspect/as_json.h"
@@ -49,7 +50,7 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
 std::string summary_text(const std::string& path, bool as_json) {
   constexpr std::size_t kLargest = 1 << 20;
   const OpenedFile file = open_regular(path);
-  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, file.why));
+  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, file.why), remedy_of(file.error));
   const Json summary = parse_json<Json>(read_all(file.file, path, kLargest));
   if (!summary.is_object()) throw UserError(ExitCode::bad_data, path + ": is no JSON object");
   if (as_json) return to_text(summary);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "base/system_error.h"
 #include "files/json.h"
 #include "files/open_file.h"
 
@@ -43,7 +44,7 @@ class Lines {
  private:
   static Descriptor open(const std::string& path) {
     OpenedFile opened = open_regular(path);
-    if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why));
+    if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why), remedy_of(opened.error));
     return std::move(opened.file);
   }
 

@@ -134,6 +134,13 @@ class RunDirectories(Doors):
         self.resume(preexec_fn=lay_links)
         self.assertEqual(self.secret.read_text(), "years of work")
 
+    def test_repair_of_a_name_that_leaves_no_room_for_a_temporary_one(self):
+        name = "x" * 245
+        with h5py.File(self.run_folder / "trace.h5", "r+", libver="latest") as trace:
+            trace.swmr_mode = True  # as a run that was killed leaves it
+            shutil.copy(self.run_folder / "trace.h5", self.folder / name)
+        self.do(74, "inspect", name, "--repair", said="hint: shorten the name")
+
     def test_repair_follows_no_link(self):
         shutil.move(self.run_folder / "trace.h5", self.folder / "other.h5")
         before = (self.folder / "other.h5").stat().st_ino
@@ -198,6 +205,20 @@ class LostCheckpoints(Doors):
         if as_nobody:
             for path in [self.run_folder, *self.run_folder.rglob("*")]:
                 os.chown(path, 65534, 65534)
+        for closed, mode, words in (("trace.h5", 0, ["inspect", "run"]), ("trace.h5", 0, ["diff", "run", "run"]),
+                                    ("summary.json", 0, ["inspect", "run"]), ("metrics.jsonl", 0, ["diff", "run", "run"]),
+                                    ("metrics.jsonl", 0, ["run", "run.yaml", "--out", "run", *MORE]),
+                                    (".", 0o111, ["run", "run.yaml", "--out", "run", *MORE])):
+            with self.subTest(closed, words=words):
+                path = self.run_folder / closed
+                earlier = path.stat().st_mode
+                path.chmod(mode)
+                done = subprocess.run([program / built.name, *words], cwd=self.folder, capture_output=True, text=True,
+                                      timeout=HANGS, **as_nobody)
+                path.chmod(earlier)
+                self.assertIn(done.returncode, (66, 74), done.stderr)
+                self.assertIn("permission denied", done.stderr)
+                self.assertIn("\n  hint: ", done.stderr)
         (self.run_folder / "checkpoints").chmod(0)
         before = self.files("run")
         done = subprocess.run([program / built.name, "run", "run.yaml", "--out", "run", *MORE], cwd=self.folder,
@@ -352,13 +373,13 @@ class NoRegularFiles(Doors):
                 self.do(66, *words)
 
     def test_what_the_kernel_makes_up_is_not_waited_for(self):
-        for words in (["inspect", "/proc/kmsg"], ["export", "/proc/kmsg", "--to", "npz"], ["replay", "/proc/self/environ"],
-                      ["run", "/proc/self/status"], ["run", "run.yaml", "--weights", "/proc/kmsg"]):
+        for words in (["inspect", "/proc/kmsg"], ["export", "/proc/kmsg", "--to", "npz"], ["replay", "/proc/kmsg"],
+                      ["run", "/proc/self/mounts"], ["run", "run.yaml", "--weights", "/proc/kmsg"]):
             with self.subTest(words):
                 self.do(66, *words, timeout=30)
         for data in "csv: {train: /proc/kmsg, labels: y}", "text: {files: [/proc/kmsg], window: 4}":
             self.do(66, "run", "run.yaml", "--set", f"data={{{data}}}", "--set", "record.samples=1", timeout=30)
-        self.do(66, "inspect", "/proc/self/status", said="is made up by the kernel")
+        self.do(66, "inspect", "/proc/self/mounts", said="is made up by the kernel")
 
     def test_as_data_are_not_waited_for(self):
         os.mkfifo(self.folder / "fifo")
