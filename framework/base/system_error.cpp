@@ -68,6 +68,11 @@ std::string remedy_of(int error) {
   return meaning == nullptr ? "" : meaning->remedy;
 }
 
+std::string remedy_of_writing(int error) {
+  const bool is_of_reading = error == EACCES || error == ENOENT || remedy_of(error).empty();
+  return is_of_reading ? "check free space and permissions of that directory" : remedy_of(error);
+}
+
 ExitCode code_of_reading(int error) {
   const Meaning* meaning = meaning_of(error);
   return meaning == nullptr ? ExitCode::io : meaning->reading;

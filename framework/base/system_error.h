@@ -14,6 +14,9 @@ std::string reason_of(int error);
 /// What mends it, a sentence; empty where the reason says all.
 std::string remedy_of(int error);
 
+/// Likewise of something that was to be written.
+std::string remedy_of_writing(int error);
+
 /// no_input where what the user named is not there or not theirs to read, io where the system or its disk failed.
 ExitCode code_of_reading(int error);
 

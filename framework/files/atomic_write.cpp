@@ -43,7 +43,7 @@ void sync_directory(const std::string& directory) {
   if (descriptor >= 0) ::close(descriptor);
   if (!synced)
     throw UserError(ExitCode::io, fmt::format("{}: fsync of the directory failed: {}", directory, reason_of(reason)),
-                    remedy_of(reason));
+                    remedy_of_writing(reason));
 }
 
 void replace_file_durably(TemporaryFile& finished, const std::string& path) {

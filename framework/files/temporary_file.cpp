@@ -36,19 +36,18 @@ std::uint64_t random_number() {
 
 }  // namespace
 
-TemporaryFile::TemporaryFile(const std::string& target) {
+TemporaryFile::TemporaryFile(const std::string& target) : target_(target) {
   do {
     path_ = fmt::format("{}{}{:0{}x}", target, kMark, random_number(), kDigits);
     file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
   } while (!file_ && (errno == EINTR || errno == EEXIST));
   if (!file_) {
-    const std::string failed = std::exchange(path_, {});
+    const std::size_t length = std::exchange(path_, {}).size();
     if (errno == ENAMETOOLONG)
       throw UserError(
           ExitCode::io, fmt::format("{}: no temporary file can be made beside it: {}", target, reason_of(errno)),
-          fmt::format("shorten the name: that of the temporary file has {} bytes more", failed.size() - target.size()));
-    throw UserError(ExitCode::io, fmt::format("{}: open failed: {}", failed, reason_of(errno)),
-                    "check free space and permissions of that directory");
+          fmt::format("shorten the name: that of the temporary file has {} bytes more", length - target.size()));
+    fail("open");
   }
 }
 
@@ -85,7 +84,7 @@ void TemporaryFile::require_same(const void* data, std::size_t bytes) {
     if (got < 0) fail("reading back");
     if (got == 0 || std::memcmp(block.data(), static_cast<const char*>(data) + at, static_cast<std::size_t>(got)) != 0)
       throw UserError(ExitCode::io,
-                      fmt::format("{}: what is read back differs from what was written, near byte {}", path_, at),
+                      fmt::format("{}: what is read back differs from what was written, near byte {}", target_, at),
                       "the disk or the memory of this machine is failing");
     at += static_cast<std::size_t>(got);
   }
@@ -120,8 +119,9 @@ bool TemporaryFile::take_free_name(const std::string& target) {
 }
 
 void TemporaryFile::fail(const char* call) const {
-  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", path_, call, reason_of(errno)),
-                  "check free space and permissions of that directory");
+  const int reason = errno;
+  throw UserError(ExitCode::io, fmt::format("{}: {} failed: {}", target_, call, reason_of(reason)),
+                  remedy_of_writing(reason));
 }
 
 void remove_dead_temporary_files(const std::string& directory, const std::function<bool(const std::string&)>& is_ours) {
