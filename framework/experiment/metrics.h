@@ -44,8 +44,11 @@ class MetricsFile {
 };
 
 /// Takes those lines out of metrics.jsonl, durably, that a run will write again when it goes on from `step`: of later
-/// steps, of the end of the run, where `owes_end_of_epoch` also those of the epoch that ended there, and lines that
-/// were cut off. Does nothing where there is no file. `step` -1: all. Throws UserError (io).
-void cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_of_epoch);
+/// steps, of the end of the run, where `owes_end_of_epoch` also those of the epoch that ended there, and a last one
+/// that was cut off. Does nothing where there is no file. `step` -1: all.
+///
+/// Lines that make no sense go, too; then the file as it was is kept beside it, durably, before anything changes, and a
+/// sentence is returned that says how many there were and where it is. Throws UserError (io).
+std::optional<std::string> cut_metrics_back(const std::string& path, std::int64_t step, bool owes_end_of_epoch);
 
 }  // namespace backplane

@@ -79,7 +79,8 @@ class Run {
     remove_dead_temporary_files(directory_.text(),
                                 [](const std::string& name) { return RunDirectory::files().contains(name); });
     const std::string path = directory_.path("metrics.jsonl");
-    cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
+    metrics_flaw_ =
+        cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
     return path;
   }
 
@@ -113,6 +114,7 @@ class Run {
                                 directory_.text()));
     if (!directory_.moved_aside().empty())
       progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
+    if (metrics_flaw_) progress_.say("warning: " + *metrics_flaw_);
     progress_.say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
                               counted(std::ssize(model_.network.nodes()), "layer"),
                               counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
@@ -332,6 +334,7 @@ class Run {
   const RunDirectory& directory_;
   Arena arena_;
   Trainer trainer_;
+  std::optional<std::string> metrics_flaw_;  ///< of the file that an earlier process left
   MetricsFile metrics_;
   Commits commits_;
   Progress progress_;

@@ -13,6 +13,7 @@
 #include "base/system_error.h"
 #include "files/free_space.h"
 #include "files/isolation.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -86,9 +87,7 @@ bool Trace::take_over(const TemporaryFile& copy) {
         });
   } catch (const UserError& error) {
     if (error.code() == ExitCode::io) throw;
-    std::string aside = fmt::format("{}.until-{:08}", path_, resumed_at);
-    for (int number = 1; fs::exists(aside); ++number)
-      aside = fmt::format("{}.until-{:08}.{}", path_, resumed_at, number);
+    const std::string aside = free_name(fmt::format("{}.until-{:08}", path_, resumed_at));
     std::error_code failed;
     fs::rename(path_, aside, failed);
     if (failed) throw system_error(ExitCode::io, path_, fmt::format("cannot be moved to {}", aside), failed.value());

@@ -1,5 +1,7 @@
 #include "files/paths.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace backplane {
@@ -49,6 +51,14 @@ bool is_inside(const fs::path& path, const fs::path& directory) {
   const fs::path inner = resolved_path(path), outer = resolved_path(directory);
   if (inner.empty() || outer.empty()) return false;
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+std::string free_name(const std::string& stem) {
+  std::error_code unknown;  // then whoever takes the name is told
+  std::string name = stem;
+  for (int number = 1; fs::exists(fs::symlink_status(name, unknown)); ++number)
+    name = fmt::format("{}.{}", stem, number);
+  return name;
 }
 
 }  // namespace backplane

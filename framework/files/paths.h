@@ -24,4 +24,7 @@ std::filesystem::path without_dots(const std::filesystem::path& path);
 /// Whether a path leads into a directory, or to it.
 bool is_inside(const std::filesystem::path& path, const std::filesystem::path& directory);
 
+/// `stem`, or where something has that name the first of "<stem>.1", "<stem>.2", … that nothing has.
+std::string free_name(const std::string& stem);
+
 }  // namespace backplane

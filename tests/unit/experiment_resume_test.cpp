@@ -60,6 +60,25 @@ TEST(CutMetricsBack, TakesLinesThatWereCutOffAway) {
   EXPECT_EQ(cut(first_lines(1) + std::string(3, '\0') + "\n", 3, false), first_lines(1));
 }
 
+TEST(CutMetricsBack, KeepsAFileWithLinesThatMakeNoSense) {
+  const TemporaryFolder folder("metrics");
+  const std::string path = folder.path("metrics.jsonl"), aside = path + ".until-00000003";
+  const std::string lines = "no line\n" + first_lines(4) + std::string(2 << 20, 'x') + "\n{\"step\":\"3\"}\n";
+  const auto cut_in_place = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    return cut_metrics_back(path, 3, false).value_or("");
+  };
+  EXPECT_EQ(cut_in_place(lines),
+            path + ": 3 lines make no sense and will be missing; the file as it was is kept: " + aside);
+  EXPECT_EQ(read_bytes(path), first_lines(4));
+  EXPECT_EQ(read_bytes(aside), lines);
+  EXPECT_NE(cut_in_place("\n").find("1 line makes no sense"), std::string::npos);
+  EXPECT_EQ(read_bytes(aside), lines);
+  EXPECT_EQ(read_bytes(aside + ".1"), "\n");
+  EXPECT_EQ(cut_in_place(kLines), "");
+  EXPECT_EQ(cut_in_place(first_lines(1) + "{\"step\":3,\"spl"), "");  // a kill's
+}
+
 TEST(CutMetricsBack, MakesNoFile) {
   const TemporaryFolder folder("metrics");
   cut_metrics_back(folder.path("metrics.jsonl"), 3, false);
