@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/system_error.h"
+#include "files/temporary_directory.h"
 
 namespace backplane {
 
@@ -35,6 +36,7 @@ StopRequest request;
 
 /// Ends the process in the way in which it would have ended without us, so that its parent sees which signal it was.
 [[noreturn]] void die_by(int signal) {
+  remove_temporary_directories_at_end();
   std::signal(signal, SIG_DFL);
   sigset_t alone;
   sigemptyset(&alone);
@@ -46,8 +48,10 @@ StopRequest request;
 
 void on_stop(int signal) {
   const std::lock_guard lock(mutex);
+  // The mutex stays locked where the process ends: what fails elsewhere for want of a temporary directory is not said.
   if (phase == Phase::unwatched) die_by(signal);
   if (phase == Phase::nothing_begun) {
+    remove_temporary_directories_at_end();
     pollfd messages{STDERR_FILENO, POLLOUT, 0};  // a terminal may be stopped, a reader asleep: nobody waits for them
     if (::poll(&messages, 1, 0) == 1 && (messages.revents & POLLOUT) != 0) {
       [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNothingBegun.data(), kNothingBegun.size());

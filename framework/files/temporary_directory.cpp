@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
+#include <set>
 
 #include "base/system_error.h"
 
@@ -12,6 +14,10 @@ namespace backplane {
 namespace fs = std::filesystem;
 
 namespace {
+
+// Those of this process.
+std::mutex mutex;
+std::set<fs::path> alive;
 
 constexpr const char* kRemedy = "set TMPDIR to a directory with room for some checkpoints";
 
@@ -31,16 +37,29 @@ fs::path parent_of_all() {
 
 TemporaryDirectory::TemporaryDirectory(const std::string& name) {
   const fs::path below = parent_of_all();
+  const std::lock_guard lock(mutex);
   std::string pattern = (below / (name + "-XXXXXX")).string();
   if (::mkdtemp(pattern.data()) == nullptr)
     throw UserError(ExitCode::io,
                     fmt::format("{}: no directory can be made there: {}", below.string(), reason_of(errno)), kRemedy);
   path_ = pattern;
+  alive.insert(path_);
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
+  const std::lock_guard lock(mutex);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+  alive.erase(path_);
+}
+
+void remove_temporary_directories_at_end() {
+  mutex.lock();               // for good: none is made any more
+  constexpr int kTries = 10;  // other threads may make files meanwhile
+  std::error_code error;
+  for (const fs::path& path : alive)
+    for (int i = 0; i < kTries && (fs::remove_all(path, error), error); ++i) {
+    }
 }
 
 }  // namespace backplane

@@ -21,4 +21,8 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+/// Removes all that there are, for a process that ends without unwinding. Who makes or removes one after that waits for
+/// ever. REQUIRES: the process ends at once. [any thread]
+void remove_temporary_directories_at_end();
+
 }  // namespace backplane

@@ -127,6 +127,26 @@ class Signals(InFolder):
                                                  "nothing is lost\n"))
         self.assertFalse((self.folder / "out").exists())
 
+    def test_temporary_directories_go_with_the_process(self):
+        """Also of one that is ended at once: before training begins, and by a second signal."""
+        file = self.write(LONG_STEP, "long-step.yaml")
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        recorded = ["--dry-run", "--set", "record.every=1", "--set", "record.taps=[delta]"]
+        for command, signals, expected in [(["run", file, *recorded], 1, STOPPED),
+                                           (["verify-resume", file, "--steps", "3"], 2, -signal.SIGTERM)]:
+            with self.subTest(command[0]):
+                process = self.start(*command, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(temporary)})
+                self.addCleanup(process.stderr.close)
+                self.wait_until(process, lambda: [*temporary.rglob("*.*")], "a file in a temporary directory")
+                for i in range(signals):
+                    time.sleep(0.7 * i)
+                    process.send_signal(signal.SIGTERM)
+                code, said = self.end(process)
+                self.assertEqual(code, expected, said)
+                self.assertNotIn("error", said)
+                self.assertEqual([*temporary.iterdir()], [])
+
     def test_stop_while_text_is_written_is_resumed(self):
         file = self.write((RUNS / "text.yaml").read_text().replace("length: 40", "length: 3000"))
         process = self.start_run(file)
