@@ -67,11 +67,15 @@ Beginning::Beginning(const Experiment& experiment, const Registry& registry, con
       environment(describe_environment(registry, model.data, options.threads)),
       plan(experiment, model.network, run_length(experiment.train, model.data.train.count)),
       directory(begin_to_change(experiment, options, model.data), earlier_of(experiment, options)) {
-  if (options.resume == Resume::no) return;
-  checkpoint = find_checkpoint(directory.text());
-  if (!checkpoint) return;
-  differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
-  if (options.resume == Resume::strict && !is_done()) require_no_difference(differences);
+  if (options.resume != Resume::no) checkpoint = find_checkpoint(directory.text());
+  if (checkpoint) {
+    differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
+    if (is_done()) return;
+    if (options.resume == Resume::strict) require_no_difference(differences);
+    if (auto weights = same_initial_weights(checkpoint->snapshot, experiment))
+      environment["data"].push_back(std::move(*weights));
+  }
+  directory.require_writable();
 }
 
 bool Beginning::is_done() const {

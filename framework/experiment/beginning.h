@@ -27,7 +27,7 @@ struct Beginning {
   const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   const std::string versions;
   Model model;
-  const nlohmann::ordered_json environment;
+  nlohmann::ordered_json environment;
   const TracePlan plan;
   RunDirectory directory;  // made only when all that can be checked has been
   std::optional<NewestCheckpoint> checkpoint;

@@ -8,8 +8,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/system_error.h"
 #include "config/scalar.h"
+#include "files/digest.h"
 #include "files/json.h"
 #include "files/open_file.h"
 
@@ -97,13 +99,62 @@ std::set<std::string> plugins_used(const Network& network, const Registry& regis
   return ids;
 }
 
+/// Where a configuration says `init_from: FILE`, the same as a map.
+void spell_out_initial_weights(Node& config) {
+  Node* network = config.find("network");
+  Node* section = network == nullptr ? nullptr : network->find("init_from");
+  if (section == nullptr || !section->is_scalar()) return;
+  Node map = Node::empty_map();
+  map.map.emplace_back("file", *section);
+  map.map.emplace_back("rename", Node::empty_list());
+  map.map.emplace_back("partial", Node::plain("false"));
+  *section = std::move(map);
+}
+
+/// The name of the file in a configuration that is so spelled out; empty where there is none.
+std::string initial_weights_of(const Node& config) {
+  const Node* node = &config;
+  for (const char* key : {"network", "init_from", "file"})
+    if (node = node->find(key); node == nullptr) return {};
+  return node->scalar;
+}
+
+Node config_of(const Snapshot& checkpoint) {
+  Node config = config::parse_text(checkpoint.config, "the checkpoint's /config");
+  spell_out_initial_weights(config);
+  return config;
+}
+
+/// The SHA-256 of a file that an environment lists; empty where it does not.
+std::string listed_sha256(const Json& environment, const std::string& file) {
+  std::string found;
+  if (environment.contains("data") && environment["data"].is_array())
+    for (const Json& entry : environment["data"])
+      if (text_at(entry, "/file") == printable(file)) found = text_at(entry, "/sha256");
+  return found;
+}
+
 }  // namespace
+
+std::optional<Json> same_initial_weights(const Snapshot& checkpoint, const Experiment& experiment) {
+  if (!experiment.initial_weights) return std::nullopt;
+  const std::string then = initial_weights_of(config_of(checkpoint)), now = experiment.initial_weights->file;
+  const std::string sha256 = listed_sha256(parse_json<Json>(checkpoint.environment), then);
+  if (then.empty() || sha256.empty()) return std::nullopt;
+  try {
+    if (then != now && sha256_of_file(now) != sha256) return std::nullopt;
+  } catch (const UserError&) {  // the name differs, and nothing shows that the file does not
+    return std::nullopt;
+  }
+  return Json{{"file", printable(now)}, {"sha256", sha256}};
+}
 
 Differences compare(const Snapshot& checkpoint, const Experiment& experiment, const Network& network,
                     const Registry& registry, const Json& environment) {
   Differences differences;
-  const Node then_config = config::parse_text(checkpoint.config, "the checkpoint's /config");
-  const Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
+  const Node then_config = config_of(checkpoint);
+  Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
+  spell_out_initial_weights(now_config);
   std::vector<KeyDifference> keys;
   compare_nodes("", &then_config, &now_config, keys);
 
@@ -112,7 +163,9 @@ Differences compare(const Snapshot& checkpoint, const Experiment& experiment, co
   const bool has_same_data =
       then.contains(digests) && environment.contains(digests) && then.at(digests) == environment.at(digests);
   for (const KeyDifference& key : keys) {
-    if (has_same_data && is_place_of_data(key.path))
+    if (key.path == "network.init_from.file" && same_initial_weights(checkpoint, experiment))
+      differences.notes.push_back(key.what + "; the weights are the same, so the bits will be");
+    else if (has_same_data && is_place_of_data(key.path))
       differences.notes.push_back(key.what + "; the data are the same, so the bits will be");
     else
       differences.config.push_back(key.what);
@@ -173,6 +226,8 @@ std::optional<NewestCheckpoint> find_checkpoint(const std::string& run_directory
 bool is_done(const std::string& run_directory, const Snapshot& checkpoint) {
   const std::string path = (fs::path(run_directory) / "summary.json").string();
   const OpenedFile file = open_regular(path, Links::refuse);
+  if (!file && !file.is_missing)  // it is about to be removed, unless it says that nothing is to be done
+    throw UserError(ExitCode::io, fmt::format("{}: {}", path, file.why), remedy_of(file.error));
   const Json summary = file ? parse_json<Json>(read_all(file.file, path, kMostJson)) : Json();
   const std::string status = text_at(summary, "/status");
   return (status == "finished" || status == "stopped_early") &&

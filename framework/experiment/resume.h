@@ -28,6 +28,10 @@ struct Differences {
 Differences compare(const Snapshot& checkpoint, const Experiment& experiment, const Network& network,
                     const Registry& registry, const nlohmann::ordered_json& environment);
 
+/// What an environment says of the file of initial weights, where the run that goes on names the file that the
+/// checkpoint's began with, or one of the same bytes. A resumed run reads no initial weights, and so lists none itself.
+std::optional<nlohmann::ordered_json> same_initial_weights(const Snapshot& checkpoint, const Experiment& experiment);
+
 /// Throws UserError where a strict resume minds the differences: bad_config where a key differs, else bad_data.
 void require_no_difference(const Differences& differences);
 

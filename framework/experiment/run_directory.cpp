@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -43,11 +44,12 @@ Lock open_lock(const fs::path& directory, int flags) {
   // The directory may have been moved between the two calls: then the lock is on a file that stands elsewhere by now.
   struct stat opened {
   }, named{};
-  lock.error = lock_exclusively(lock.opened.file);
+  const bool is_to_be_read = (flags & O_ACCMODE) == O_RDONLY;
+  lock.error = is_to_be_read ? lock_against_writers(lock.opened.file) : lock_exclusively(lock.opened.file);
   const bool is_here = ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
                        opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
   if (lock.error == 0 && !is_here) lock.error = EAGAIN;
-  if (lock.error == 0 && (opened.st_mode & 0777) != kOwnerOnly) ::fchmod(descriptor, kOwnerOnly);
+  if (lock.error == 0 && !is_to_be_read && (opened.st_mode & 0777) != kOwnerOnly) ::fchmod(descriptor, kOwnerOnly);
   return lock;
 }
 
@@ -57,9 +59,10 @@ Lock open_lock(const fs::path& directory, int flags) {
        "choose a directory on a file system that has locks with --out");
 }
 
-/// Takes the lock of an earlier run, or throws where what stands there is none of ours or still at work.
-Descriptor lock_earlier(const fs::path& directory) {
-  Lock lock = open_lock(directory, O_RDWR);
+/// The lock of an earlier run; throws where what stands there is none of ours or still at work. With O_RDONLY it keeps
+/// no reader out.
+Descriptor lock_earlier(const fs::path& directory, int flags = O_RDWR) {
+  Lock lock = open_lock(directory, flags);
   if (lock.error != 0) fail_locked(directory, lock.error, "wait for it, or choose another directory with --out");
   if (lock.opened.is_missing)
     fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
@@ -112,7 +115,8 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   if (fs::exists(status) && !fs::is_directory(status)) fail(directory_, "is a file", kElsewhere);
   if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
     if (earlier == Earlier::go_on) {
-      lock_ = lock_earlier(directory_);
+      is_read_only_ = ::access(real.c_str(), W_OK) != 0 && errno == EROFS;
+      lock_ = lock_earlier(directory_, is_read_only_ ? O_RDONLY : O_RDWR);
       require_no_links(directory_);
       return;
     }
@@ -126,6 +130,11 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   lock_ = std::move(lock.opened.file);
   // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
   sync_directory(directory_.string());
+}
+
+void RunDirectory::require_writable() const {
+  if (is_read_only_)
+    fail(directory_, reason_of(EROFS), "copy the run to a disk that can be written, and go on with it there (--out)");
 }
 
 const std::set<std::string>& RunDirectory::files() {

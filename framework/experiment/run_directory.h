@@ -19,6 +19,10 @@ class RunDirectory {
   enum class Earlier { move_aside, go_on };
   RunDirectory(const std::string& directory, Earlier earlier);
 
+  /// Throws UserError (io) where the directory of an earlier run is on a file system that is mounted read-only: what it
+  /// holds can be read all the same.
+  void require_writable() const;
+
   /// What a run writes into it besides the lock and the directory checkpoints/.
   static const std::set<std::string>& files();
 
@@ -33,6 +37,7 @@ class RunDirectory {
  private:
   std::filesystem::path directory_;
   std::string moved_aside_;
+  bool is_read_only_ = false;
   Descriptor lock_;
 };
 

@@ -9,4 +9,7 @@ namespace backplane {
 /// anybody who may read the file. Returns 0, EAGAIN where another process holds the lock, or another errno.
 int lock_exclusively(const Descriptor& file);
 
+/// Likewise against those alone that lock it exclusively; open for reading will do.
+int lock_against_writers(const Descriptor& file);
+
 }  // namespace backplane

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <hdf5_hl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,6 +17,7 @@
 #include "files/atomic_write.h"
 #include "files/file_lock.h"
 #include "files/open_file.h"
+#include "files/paths.h"
 #include "inspect/print_in_child.h"
 #include "inspect/target.h"
 
@@ -237,25 +239,30 @@ Repair repair_trace(const std::string& given) {
     throw UserError(ExitCode::no_input, given + ": the run has no trace", "record: {every: …} makes one");
   if (target.is_run) require_regular_or_nothing(*target.trace);
   const std::string path = fs::canonical(target.is_run ? *target.trace : given).string();
-  const Descriptor lock = take_lock_of_run(path);
-  require_no_writer(path);
-  require_room_for_copy(path);
-  TemporaryFile copy(path);
-  const std::string made = copy.name_for_libraries();
   std::string found;
-  const auto look = [&](const std::string& file, const std::string& to) {
+  const auto look = [&](const std::string& file, const std::string& to, int descriptor) {
     found.clear();
     return print_in_child(
         {path}, [&](const Print& report) -> int { return look_at(file, to, report); },
-        [&](std::string_view text) { found += text; }, to.empty() ? -1 : copy.descriptor());
+        [&](std::string_view text) { found += text; }, descriptor);
   };
   Repair repair{.path = path};
-  repair.was_needed = look(path, made) == needs_repair;
-  if (repair.was_needed) {
-    const std::string before = found;
-    if (look(copy.path(), {}) != closed || found != before)
-      throw UserError(ExitCode::io, path + ": its copy could not be read back; the file stands as it was");
-    replace_file_durably(copy, path);
+  if (::access(directory_of(path).c_str(), W_OK) != 0 && errno == EROFS) {  // nobody writes there, and it may be closed
+    if (look(path, {}, -1) == needs_repair)
+      throw UserError(ExitCode::io, path + ": cannot be repaired: " + reason_of(EROFS),
+                      "copy the run to a disk that can be written, and repair it there");
+  } else {
+    const Descriptor lock = take_lock_of_run(path);
+    require_no_writer(path);
+    require_room_for_copy(path);
+    TemporaryFile copy(path);
+    repair.was_needed = look(path, copy.name_for_libraries(), copy.descriptor()) == needs_repair;
+    if (repair.was_needed) {
+      const std::string before = found;
+      if (look(copy.path(), {}, -1) != closed || found != before)
+        throw UserError(ExitCode::io, path + ": its copy could not be read back; the file stands as it was");
+      replace_file_durably(copy, path);
+    }
   }
   if (std::sscanf(found.c_str(), "%ld %ld %ld", &repair.records, &repair.first_step, &repair.last_step) != 3)
     throw InternalError("a repair reported nothing");

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A run whose disk is full: training goes on and says so, and commits again as soon as there is room.
+"""A run whose disk is full: training goes on and says so, and commits again as soon as there is room. And one whose disk
+is mounted read-only: what is to be written is refused with a remedy, and where nothing is, nothing is missed.
 
 The disk is a small file system in memory, which takes root to mount; without, the test is skipped (exit 77).
 
@@ -48,6 +49,9 @@ class SmallDisk:
                 except OSError:
                     pass
         return ballast
+
+    def make_read_only(self):
+        subprocess.run(["mount", "-o", "remount,ro", str(self.path)], check=True)
 
     def unmount(self):
         subprocess.run(["umount", "-l", str(self.path)], check=True)
@@ -125,6 +129,8 @@ class FullDisk(InFolder):
         process = self.start_run()
         self.assertEqual(process.wait(timeout=HANGS), 74, self.said.read_text())
         self.assertNotIn("internal error", self.said.read_text())
+        self.assertNotIn(".tmp-", self.said.read_text())  # nobody knows a file of that name
+        self.assertIn("hint: make room on that disk", self.said.read_text())
 
     def test_no_room_for_a_repaired_trace_is_said_and_the_trace_stands(self):
         short = [word for each in ("train.steps=20", "checkpoint.every=20", "record.every=1") for word in ("--set", each)]
@@ -136,6 +142,40 @@ class FullDisk(InFolder):
         self.assertEqual(refused.returncode, 74, refused.stderr)
         self.assertRegex(refused.stderr, r"trace\.h5: its copy needs \d+ bytes of free space, there are 0\n")
         self.assertEqual(trace.read_bytes(), before)
+
+    def finished_run(self):
+        short = [word for each in ("train.steps=20", "checkpoint.every=20", "record.every=1") for word in ("--set", each)]
+        self.assertEqual(self.start_run(*short).wait(timeout=HANGS), 0, self.said.read_text())
+        return short
+
+    def test_a_finished_run_on_a_read_only_disk_is_finished(self):
+        short = self.finished_run()
+        self.disk.make_read_only()
+        done = backplane("run", "run.yaml", "--out", self.run_path, "--resume", *short, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("had finished at step 20: nothing was changed", done.stderr)
+        more = backplane("run", "run.yaml", "--out", self.run_path, "--resume=loose", "--set", "train.steps=30",
+                         cwd=self.folder)
+        self.assertEqual(more.returncode, 74, more.stderr)
+        self.assertRegex(more.stderr, "read-only\n  hint: copy the run to a disk that can be written")
+
+    def test_a_trace_on_a_read_only_disk_is_repaired_elsewhere(self):
+        process = self.start_run("--set", "record.every=1000", "--set", "record.taps=[delta]")
+        self.wait_until(process, lambda: self.newest() > 0, "a second checkpoint")
+        process.kill()
+        process.wait(timeout=HANGS)
+        self.disk.make_read_only()
+        refused = backplane("inspect", self.run_path, "--repair")
+        self.assertEqual(refused.returncode, 74, refused.stderr)
+        self.assertRegex(refused.stderr, r"trace\.h5: cannot be repaired: the file system is mounted read-only\n"
+                                         r"  hint: copy the run to a disk that can be written, and repair it there")
+
+    def test_a_closed_trace_on_a_read_only_disk_needs_no_repair(self):
+        self.finished_run()
+        self.disk.make_read_only()
+        done = backplane("inspect", self.run_path, "--repair")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("was closed already", done.stdout)
 
 
 def main():
