@@ -7,18 +7,13 @@
 #include <queue>
 
 #include "base/error.h"
+#include "base/median.h"
 
 namespace backplane {
 
 namespace {
 
 constexpr double kSeconds = 1e-9;
-
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 double sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);

@@ -4,6 +4,7 @@
 #include <boost/math/distributions/binomial.hpp>
 
 #include "base/error.h"
+#include "base/median.h"
 
 namespace backplane {
 
@@ -11,7 +12,7 @@ Interval median_with_confidence(std::vector<double> values) {
   BP_ASSERT(!values.empty());
   std::sort(values.begin(), values.end());
   const std::size_t n = values.size();
-  Interval interval{.median = (values[(n - 1) / 2] + values[n / 2]) / 2, .low = values.front(), .high = values.back()};
+  Interval interval{.median = median(values), .low = values.front(), .high = values.back()};
   // The largest k with P(fewer than k of n lie below the median) ≤ 2.5 %: the k-th from below and from above.
   const boost::math::binomial_distribution<double> below(static_cast<double>(n), 0.5);
   std::size_t k = 1;

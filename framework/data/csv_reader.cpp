@@ -23,10 +23,9 @@ std::string shown(const std::string& text) {
   return text.size() > kLongest ? result + "…" : result;
 }
 
-CsvReader::CsvReader(const std::string& path, char delimiter) : path_(path), delimiter_(delimiter) {
-  require_file(path);
+CsvReader::CsvReader(const std::string& path, char delimiter)
+    : path_(path), delimiter_(delimiter), file_(open_data(path)), bytes_(*file_.rdbuf()) {
   refuse_foreign(path, "a CSV file");
-  bytes_.open(path, std::ios::in | std::ios::binary);
   for (const int mark : {0xEF, 0xBB, 0xBF}) {  // a byte order mark, which spreadsheets write, is no part of a name
     if (peek() != mark) break;
     bytes_.sbumpc();

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <fstream>
+#include <streambuf>
 #include <string>
 #include <vector>
 
 #include "data/table.h"
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -39,7 +40,8 @@ class CsvReader {
 
   std::string path_;
   char delimiter_;
-  std::filebuf bytes_;
+  InputFile file_;
+  std::streambuf& bytes_;
   int line_ = 1;
   int column_ = 1;
 };

@@ -238,7 +238,7 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
 }
 
 RawSplit read_split(const std::string& path, const Hdf5Options& options) {
-  require_file(path);
+  open_data(path);  // the library opens it again, by its name
   refuse_foreign(path, "an HDF5 file");
   const h5::ForeignFile foreign(path);
   const std::int64_t memory = available_memory();

@@ -1,9 +1,11 @@
 #include "data/packed_file.h"
 
-#include <boost/iostreams/device/file.hpp>
+#include <unistd.h>
+
+#include <boost/iostreams/device/file_descriptor.hpp>
 #include <boost/iostreams/filter/gzip.hpp>
-#include <filesystem>
-#include <fstream>
+
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -14,11 +16,12 @@ constexpr int kGzipFirstByte = 0x1f;
 }  // namespace
 
 PackedFile::PackedFile(const std::string& path) : origin_(Origin::file(path)) {
-  require_file(path);
-  is_gzip_ = std::ifstream(path, std::ios::binary).peek() == kGzipFirstByte;
-  most_left_ = static_cast<std::int64_t>(std::filesystem::file_size(path)) * (is_gzip_ ? kMostDeflateRatio : 1);
+  Descriptor file = open_data(path);
+  unsigned char first = 0;
+  is_gzip_ = ::pread(file.number(), &first, 1, 0) == 1 && first == kGzipFirstByte;
+  most_left_ = static_cast<std::int64_t>(size_of(file)) * (is_gzip_ ? kMostDeflateRatio : 1);
   if (is_gzip_) bytes_.push(boost::iostreams::gzip_decompressor());
-  bytes_.push(boost::iostreams::file_source(path, std::ios::binary));
+  bytes_.push(boost::iostreams::file_descriptor_source(file.release(), boost::iostreams::close_handle));
 }
 
 template <class F>

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <string_view>
+
+#include "files/open_file.h"
 
 namespace backplane {
 
@@ -125,10 +126,9 @@ bool is_riff(std::string_view head) {
 }  // namespace
 
 Signature recognise(const std::string& path) {
-  std::string head(4096, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(head.data(), std::ssize(head));
-  head.resize(static_cast<std::size_t>(file.gcount()));
+  constexpr std::size_t kHead = 4096;
+  const OpenedFile file = open_regular(path);
+  const std::string head = file ? read_all(file.file, path, kHead) : "";
   const std::string_view bytes = head;
   if (is_hdf5(bytes)) return {kHdf5, "`hdf5` reads it; `h5ls -r` lists its data sets"};
   if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06")) return zip_signature(bytes);

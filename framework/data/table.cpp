@@ -1,7 +1,6 @@
 #include "data/table.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "base/control_groups.h"
 #include "base/system_error.h"
 #include "files/open_file.h"
 
@@ -227,35 +227,32 @@ void Origin::fail(std::string what, std::string hint) const {
           .place = place, .what = std::move(what), .path = path, .nearest = {}, .known = {}, .hint = std::move(hint)});
 }
 
-void require_file(const std::string& path) {
+Descriptor open_data(const std::string& path) {
   const Origin origin{Place{path}, {}, ExitCode::no_input};
   if (path.empty()) origin.fail("a path is expected, and this one is empty");
   if (path.find('\0') != std::string::npos)  // the system would read the name up to it
     origin.fail("a path cannot hold a NUL character", "leave it out");
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  const auto fail = [&](int reason) {
-    origin.fail(reason == ENOENT ? "there is no such file" : "cannot be read: " + reason_of(reason), remedy_of(reason));
-  };
-  if (error) fail(error.value());
-  if (!std::filesystem::is_regular_file(status)) origin.fail("this is not a regular file");
-  if (access(path.c_str(), R_OK) != 0) fail(errno);
-  if (const OpenedFile opened = open_regular(path); !opened) origin.fail(opened.why, remedy_of(opened.error));
+  OpenedFile opened = open_regular(path);
+  if (opened) return std::move(opened.file);
+  if (opened.error == 0) origin.fail(opened.why);
+  origin.fail(opened.is_missing ? "there is no such file" : "cannot be read: " + reason_of(opened.error),
+              remedy_of(opened.error));
 }
 
-std::int64_t available_memory() {
+std::int64_t available_memory(const std::string& root) {
   std::int64_t bytes = std::numeric_limits<std::int64_t>::max();
-  std::ifstream info("/proc/meminfo");
+  std::ifstream info(root + "/proc/meminfo");
   for (std::string key; info >> key;)
     if (key == "MemAvailable:") {
       std::int64_t kilobytes = 0;
       if (info >> kilobytes) bytes = kilobytes * 1024;
     }
-  // Of a container that sees its own control group as the root, in version 2; what it uses already is mostly cache that
-  // it can give back. Limits of version 1, or of a group below the root (a job of a scheduler, a systemd scope), are
-  // not seen: where they are smaller, the kernel ends the process.
-  std::int64_t most = 0;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> most) bytes = std::min(bytes, most);
+  // What a group uses already is mostly cache that it can give back.
+  for_each_control_group(root, "memory", [&](const std::filesystem::path& group, bool is_version_2) {
+    std::int64_t most = 0;  // "max": none
+    if (std::ifstream(group / (is_version_2 ? "memory.max" : "memory.limit_in_bytes")) >> most)
+      bytes = std::min(bytes, most);
+  });
   return bytes;
 }
 

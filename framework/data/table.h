@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "data/origin.h"
+#include "files/descriptor.h"
 #include "tensor/shape.h"
 
 namespace backplane {
@@ -65,11 +66,12 @@ inline constexpr std::int64_t kMostBytes = std::int64_t{4} << 30;
 /// Deflate shrinks data by this factor at most, so a shorter file cannot hold what its header promises.
 inline constexpr std::int64_t kMostDeflateRatio = 1032;
 
-/// Throws UserError (no_input) where `path` is not a regular file that can be read.
-void require_file(const std::string& path);
+/// Opens a file of data. Throws UserError (no_input) where `path` is not a regular file that can be read.
+Descriptor open_data(const std::string& path);
 
-/// Bytes that this machine, or the container, can still give; as many as there can be where neither tells.
-std::int64_t available_memory();
+/// Bytes that this machine, and the control groups of this process (a container, a job of a scheduler), can still give;
+/// as many as there can be where nothing tells. `root` stands before /proc and /sys: tests put their own there.
+std::int64_t available_memory(const std::string& root = "");
 
 /// Throws by `origin` where so many bytes of samples are more than that.
 void require_memory(const Origin& origin, std::int64_t bytes);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "base/median.h"
 #include "experiment/trace.h"
 #include "files/io_thread.h"
 #include "files/temporary_directory.h"
@@ -18,11 +19,6 @@ double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
-  return values[values.size() / 2];
 }
 
 /// Seconds of a step without, and of one with recording.

@@ -1,6 +1,5 @@
 #include "files/hdf5_foreign.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include <fstream>
 
 #include "base/system_error.h"
+#include "files/open_file.h"
 #include "files/hdf5_superblock.h"
 
 namespace backplane::h5 {
@@ -42,12 +42,12 @@ void check_superblock(const std::string& path, std::uint64_t bytes) {
 }  // namespace
 
 ReadLock::ReadLock(const std::string& path) {
-  // O_NONBLOCK: opening a pipe would wait for its writer.
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd_ < 0) {
-    const int reason = errno;
-    fail(path, code_of_reading(reason), "the file cannot be opened: " + reason_of(reason), remedy_of(reason));
-  }
+  OpenedFile opened = open_regular(path);
+  if (!opened && opened.error == 0) fail(path, ExitCode::no_input, opened.why);
+  if (!opened)
+    fail(path, code_of_reading(opened.error), "the file cannot be opened: " + reason_of(opened.error),
+         remedy_of(opened.error));
+  fd_ = opened.file.release();
   if (!wants_locks() || flock(fd_, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(fd_);
   fail(path, ExitCode::io, "another program has this file open for writing",
@@ -73,8 +73,7 @@ void fail_to_open(const std::string& path) {
 
 ForeignFile::ForeignFile(std::string path) : path_(std::move(path)), lock_(path_) {
   struct stat status {};
-  if (fstat(lock_.fd(), &status) != 0 || !S_ISREG(status.st_mode))
-    fail(path_, ExitCode::no_input, "this is not a regular file");
+  if (fstat(lock_.fd(), &status) != 0) throw cannot_read(path_, errno);
   check_superblock(path_, static_cast<std::uint64_t>(status.st_size));
 }
 

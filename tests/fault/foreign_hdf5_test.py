@@ -559,7 +559,7 @@ class Foreign(unittest.TestCase):
 
     def test_no_file(self):
         for path, code, why in ((Files.folder / "none.h5", 66, "there is no such file"),
-                                (Files.folder, 66, "this is not a regular file")):
+                                (Files.folder, 66, "is a directory, not a regular file")):
             ended, said, _ = run(path)
             self.assertEqual(ended, code)
             self.assertIn(why, said)

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/counted.h"
+#include "base/median.h"
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "base/system_error.h"
@@ -79,6 +80,12 @@ TEST(SystemError, ExceptionsOfTheStandardLibraryKeepTheirPath) {
   const std::system_error other(std::make_error_code(std::future_errc::no_state));  // 3, which as an errno is ESRCH
   EXPECT_EQ(system_error(other).diagnostics().front().what,
             std::string("the system refused what the program needs: ") + other.what());
+}
+
+TEST(Median, IsInTheMiddleOrBetweenTheTwoThatAre) {
+  EXPECT_EQ(median({7}), 7);
+  EXPECT_EQ(median({9, 1, 5}), 5);
+  EXPECT_EQ(median({8, 1, 4, 2}), 3);
 }
 
 }  // namespace

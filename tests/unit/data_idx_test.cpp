@@ -150,7 +150,7 @@ TEST_F(DataIdx, RefusesValuesThatAreNotFinite) {
 TEST_F(DataIdx, NamesMissingFilesAndFolders) {
   EXPECT_EQ(load_error(), "66 images: error: there is no such file");
   std::filesystem::create_directory("images");
-  EXPECT_EQ(load_error(), "66 images: error: this is not a regular file");
+  EXPECT_EQ(load_error(), "66 images: error: is a directory, not a regular file");
 }
 
 TEST_F(DataIdx, FindsADataSetByNameInTheFirstFolderThatHasIt) {

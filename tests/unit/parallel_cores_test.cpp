@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "data/table.h"
 #include "parallel/cores.h"
 
 namespace backplane {
@@ -22,6 +23,7 @@ class Cores : public ::testing::Test {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
   }
+  std::int64_t memory() const { return available_memory(root_.string()); }
   double cores() const { return cores_of_control_groups(root_.string()); }
 
   void mount_version_2(const std::string& group) {
@@ -34,6 +36,19 @@ class Cores : public ::testing::Test {
  private:
   fs::path root_;
 };
+
+TEST_F(Cores, TheMemoryOfEachGroupAboveCounts) {
+  mount_version_2("/job/step");
+  write("proc/meminfo", "MemTotal: 64 kB\nMemAvailable: 32 kB\n");
+  EXPECT_EQ(memory(), 32 << 10);
+  write("sys/fs/cgroup/job/step/memory.max", "max\n");
+  write("sys/fs/cgroup/job/memory.max", "4096\n");
+  EXPECT_EQ(memory(), 4096);
+  write("proc/self/cgroup", "3:memory:/job\n");
+  write("proc/self/mountinfo", "36 30 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+  write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "8192\n");
+  EXPECT_EQ(memory(), 8192);
+}
 
 TEST_F(Cores, AreUnboundedWithoutControlGroups) {
   EXPECT_TRUE(std::isinf(cores()));
