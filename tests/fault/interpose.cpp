@@ -71,6 +71,8 @@ long with_errno(int error, long result) {
 /// Counts a call. 0: it is let through; else the error that it ends with, or -1 for half of it.
 int fate_of(const char* call, const std::string& path) {
   state->calls.push_back(std::string(call) + " " + path);
+  if (const char* log = std::getenv("BP_FAULT_LOG"); log != nullptr)  // at once: the program's end runs no destructors
+    std::ofstream(log, std::ios::app) << state->calls.back() << '\n';
   for (const Fault& fault : state->plan.faults) {
     if (fault.at != std::ssize(state->calls)) continue;
     switch (fault.action) {
@@ -274,13 +276,6 @@ std::string environment(const char* name) {
   if (const std::string seed = environment("BP_FAULT_SEED"); !seed.empty())
     plan.seed = std::strtoull(seed.c_str(), nullptr, 10);
   arm(plan);
-}
-
-[[gnu::destructor]] void write_log() {
-  const std::string path = environment("BP_FAULT_LOG");
-  if (path.empty() || state == nullptr) return;
-  std::ofstream log(path);
-  for (const std::string& call : disarm()) log << call << '\n';
 }
 
 }  // namespace
