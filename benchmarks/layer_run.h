@@ -1,13 +1,14 @@
 #pragma once
 
 #include <deque>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "layer_pass/layer_call.h"
 #include "plugin_host/layer.h"
 #include "plugin_host/registry.h"
 #include "tensor/buffer.h"
+#include "trainer/tile.h"
 
 namespace backplane {
 
@@ -33,8 +34,8 @@ struct Cut {
   }
   template <class Body>
   static void for_each_tile(std::int64_t units, const Body& body) {
-    const std::int64_t tile = std::max<std::int64_t>(16, (units / 16 + 15) / 16 * 16);
-    for (std::int64_t begin = 0; begin < units; begin += tile) body(begin, std::min(begin + tile, units));
+    constexpr std::int64_t kLeastUnits = 32;  // where the layer is all of its network
+    for_each_part(units, kTilesPerLayer, kLeastUnits, body);
   }
 };
 
@@ -46,8 +47,7 @@ struct LayerCase {
   bool is_split = false;         ///< gradients of inputs and of parameters share no work: asked for apart
 };
 
-/// A layer of float32 with the tensors of a batch. All calls are made ready before: nothing is allocated in the timed
-/// ones, as nothing is in the executor's.
+/// A layer of float32 with the tensors of a batch, called as the executor does. Nothing is allocated in a timed call.
 class LayerRun : public Work {
  public:
   LayerRun(const Registry& registry, const LayerCase& what, const Cut& cut);
@@ -68,20 +68,14 @@ class LayerRun : public Work {
  private:
   struct PerSample {
     Buffer buffer;
-    Shape sample;
-  };
-  struct Call {
-    std::deque<Shape> dims;
-    std::vector<bp_tensor> inputs, saved, d_inputs, d_parameters;
-    bp_call frame{};
+    std::int64_t size = 0;  ///< of one sample
+    float* row(std::int64_t begin) { return buffer.as<float>() + begin * size; }
   };
 
   PerSample per_sample(const Shape& sample) const;
-  bp_tensor whole(const Shape& shape);
-  std::unique_ptr<Call> call(std::int64_t begin, std::int64_t rows, bool wants_inputs, bool wants_parameters);
-  bp_call& slice(const std::vector<std::unique_ptr<Call>>& calls, std::int64_t begin) const {
-    return calls[static_cast<std::size_t>(begin / cut_.slice)]->frame;
-  }
+  /// A call on these rows with every tensor of the layer.
+  LayerCall& begin_call(std::int64_t begin, std::int64_t rows);
+  void want_d_parameters();
 
   LayerCase what_;
   Cut cut_;
@@ -89,13 +83,10 @@ class LayerRun : public Work {
   LayerPlan plan_;
   std::vector<PerSample> inputs_, d_inputs_, saved_;
   PerSample output_, delta_;
-  std::deque<Shape> dims_;
-  std::deque<Buffer> memory_;
-  std::vector<bp_tensor> parameters_, d_parameters_, state_;
-  std::vector<double> forward_sums_, backward_sums_;
-  Buffer prepared_, workspace_;
-  std::vector<std::unique_ptr<Call>> slices_, parameter_slices_;
-  std::unique_ptr<Call> tile_;
+  std::deque<Buffer> parameters_, d_parameters_, state_;
+  std::vector<double> forward_sums_, backward_sums_, part_;
+  Buffer packed_, workspace_;
+  LayerCall call_;
 };
 
 }  // namespace backplane

@@ -76,6 +76,28 @@ bool LayerNode::has_trainable() const {
   return std::any_of(parameters.begin(), parameters.end(), [](const Parameter& p) { return p.trainable; });
 }
 
+ParameterSet LayerNode::parameter_set() const {
+  ParameterSet set{.values = {}, .packed = const_cast<void*>(prepared.data())};
+  for (const Parameter& parameter : parameters) set.values.push_back(const_cast<void*>(parameter.value.data()));
+  return set;
+}
+
+LayerCall LayerNode::make_call(DType dtype) const {
+  LayerCall call(layer, plan, input_shapes, dtype);
+  call.use(parameter_set());
+  for (const SharedState& shared : shared_state)
+    call.set_shared_state(shared.declared, const_cast<void*>(shared.value.data()));
+  return call;
+}
+
+void LayerNode::activate(const void* z, void* a, std::int64_t samples) const {
+  if (activation) activation->forward(z, a, samples * output_size / features(), features());
+}
+
+void LayerNode::multiply_by_slope(const void* z, const void* a, void* delta, std::int64_t samples) const {
+  if (activation) activation->backward(z, a, delta, delta, samples * output_size / features(), features());
+}
+
 Network::Network(const NetworkSpec& spec, const Registry& registry, const Shape& input, DType dtype, std::uint64_t seed,
                  double l1, double l2)
     : dtype_(dtype), input_(input), seed_(seed) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layer_pass/layer_call.h"
 #include "network/spec.h"
 #include "plugin_host/layer.h"
 #include "tensor/buffer.h"
@@ -53,6 +54,15 @@ struct LayerNode {
   std::int64_t features() const { return plan.output.empty() ? 1 : plan.output.back(); }
   bool is_batch_wide() const { return plan.gradient_units > 0; }
   bool has_trainable() const;
+
+  /// Its own parameters, as a call is to use them.
+  ParameterSet parameter_set() const;
+  /// A call that uses its own parameters and shared state.
+  LayerCall make_call(DType dtype) const;
+  /// a = σ(z) of so many samples; nothing where the activation is the identity. [compute]
+  void activate(const void* z, void* a, std::int64_t samples) const;
+  /// δ = ∂C/∂a ⊙ σ'(z), in the place of ∂C/∂a. `a`: what activate wrote, or z. [compute]
+  void multiply_by_slope(const void* z, const void* a, void* delta, std::int64_t samples) const;
 };
 
 /// The network of an experiment: layers in the order in which data flows, checked shapes, parameters with their

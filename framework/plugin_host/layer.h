@@ -57,6 +57,10 @@ struct LayerPlan {
 
   bool has_batch_sums() const { return forward_sums > 0 || backward_sums > 0; }
   bool has_carried_state() const;
+  /// Of a call on so many samples.
+  std::uint64_t workspace_bytes(std::int64_t samples) const {
+    return workspace_fixed + workspace_per_sample * static_cast<std::uint64_t>(samples);
+  }
 };
 
 /// Has a plug-in destroy what it made, under a guard as every call.

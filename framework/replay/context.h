@@ -12,11 +12,6 @@
 
 namespace backplane {
 
-/// Rows of a batch: those of a slice.
-struct ReplayRows {
-  std::int64_t begin, count;
-};
-
 /// What all layers of a replay share: the checkpoint, the network of its /config, and how the batch was cut.
 struct ReplayContext {
   const Snapshot& snapshot;
@@ -29,7 +24,7 @@ struct ReplayContext {
   DType dtype() const { return network.dtype(); }
   bool has_whole_batch() const { return stored == batch; }
   std::int64_t slices() const { return (stored + slice_rows - 1) / slice_rows; }
-  ReplayRows slice(std::int64_t index) const {
+  Rows slice(std::int64_t index) const {
     return {index * slice_rows, std::min(slice_rows, batch - index * slice_rows)};
   }
   /// Rows of all slices that have stored rows.

@@ -50,9 +50,9 @@ class LayerReplay {
   template <class Collect>
   void sum_over_batch(std::vector<double>& total, const Collect& collect) {
     std::vector<double> sums(total.size(), 0.0);
-    c_.for_each_slice([&](std::int64_t index, ReplayRows rows) {
-      std::vector<double> part(total.size(), 0.0);
-      collect(rows, part.data());
+    c_.for_each_slice([&](std::int64_t index, Rows rows) {
+      std::vector<double> part(total.size());
+      collect(rows, part);
       if (index == 0) sums = part;
       for (std::size_t i = 0; index > 0 && i < sums.size(); ++i) sums[i] += part[i];
     });
@@ -74,12 +74,9 @@ class LayerReplay {
     if (node_.plan.forward_sums > 0 && !c_.has_whole_batch())
       return leave_out("z", output_shape(), needs_all_rows("its statistics are of"));
     if (node_.plan.forward_sums > 0)
-      sum_over_batch(t_.forward_sums, [&](ReplayRows rows, double* part) {
-        bp_call& call = t_.start_forward(rows);
-        call.forward_sums = part;
-        node_.layer.collect_forward(call);
-      });
-    c_.for_each_slice([&](std::int64_t, ReplayRows rows) { node_.layer.forward(t_.start_forward(rows)); });
+      sum_over_batch(t_.forward_sums,
+                     [&](Rows rows, std::vector<double>& part) { t_.begin_forward(rows).collect_forward(part); });
+    c_.for_each_slice([&](std::int64_t, Rows rows) { t_.begin_forward(rows).forward(); });
     compare_stored("z", output_shape(), t_.new_z.data());
     compare_saved(BP_SAVED_BY_FORWARD);
   }
@@ -92,10 +89,9 @@ class LayerReplay {
 
   void run_activation() {
     if (!node_.activation) return;
-    c_.for_each_slice([&](std::int64_t, ReplayRows rows) {
-      node_.activation->forward(t_.row(t_.z, rows.begin, node_.output_size),
-                                t_.row(t_.new_a, rows.begin, node_.output_size),
-                                rows.count * node_.output_size / node_.features(), node_.features());
+    c_.for_each_slice([&](std::int64_t, Rows rows) {
+      node_.activate(t_.row(t_.z, rows.begin, node_.output_size), t_.row(t_.new_a, rows.begin, node_.output_size),
+                     rows.count);
     });
     compare_stored("activation", output_shape(), t_.new_a.data());
   }
@@ -106,7 +102,7 @@ class LayerReplay {
     std::vector<double> losses(static_cast<std::size_t>(c_.rows()));
     std::vector<std::int64_t> correct(losses.size());
     Buffer target = c_.filled_up(c_.snapshot.target.data.data(), node_.output_size);
-    c_.for_each_slice([&](std::int64_t, ReplayRows rows) {
+    c_.for_each_slice([&](std::int64_t, Rows rows) {
       dispatch(c_.dtype(), [&]<class T>(T) {
         const auto at = [&](Buffer& buffer) { return static_cast<T*>(t_.row(buffer, rows.begin, node_.output_size)); };
         c_.loss.evaluate<T>({.z = at(t_.z),
@@ -126,13 +122,12 @@ class LayerReplay {
   /// δ = ∂C/∂a ⊙ σ'(z); without an activation there is nothing to compute.
   void make_delta() {
     if (t_.d_a.bytes() == 0 || !node_.activation) return;
-    c_.for_each_slice([&](std::int64_t, ReplayRows rows) {
+    c_.for_each_slice([&](std::int64_t, Rows rows) {
       void* delta = t_.row(t_.new_delta, rows.begin, node_.output_size);
       std::memcpy(delta, t_.row(t_.d_a, rows.begin, node_.output_size),
                   static_cast<std::size_t>(rows.count * node_.output_size) * size_of(c_.dtype()));
-      node_.activation->backward(t_.row(t_.z, rows.begin, node_.output_size),
-                                 t_.row(t_.a, rows.begin, node_.output_size), delta, delta,
-                                 rows.count * node_.output_size / node_.features(), node_.features());
+      node_.multiply_by_slope(t_.row(t_.z, rows.begin, node_.output_size), t_.row(t_.a, rows.begin, node_.output_size),
+                              delta, rows.count);
     });
     compare_stored("delta", output_shape(), t_.new_delta.data());
   }
@@ -141,27 +136,18 @@ class LayerReplay {
     if (node_.plan.has_batch_sums() && !c_.has_whole_batch())
       return leave_out("backward", {}, needs_all_rows("its sums are of"));
     if (node_.plan.backward_sums > 0)
-      sum_over_batch(t_.backward_sums, [&](ReplayRows rows, double* part) {
-        bp_call& call = t_.start_backward(rows);
-        call.backward_sums = part;
-        node_.layer.collect_backward(call);
-      });
+      sum_over_batch(t_.backward_sums,
+                     [&](Rows rows, std::vector<double>& part) { t_.begin_backward(rows).collect_backward(part); });
     const bool sums_slices = !node_.is_batch_wide();
     std::vector<std::vector<Buffer>> parts(node_.parameters.size());  // [parameter][slice]
-    c_.for_each_slice([&](std::int64_t, ReplayRows rows) {
-      bp_call& call = t_.start_backward(rows);
-      bool is_asked = std::ranges::any_of(
-          node_.plan.saved, [](const SavedTensor& saved) { return saved.written_by == BP_SAVED_BY_BACKWARD; });
-      for (std::size_t p = 0; sums_slices && p < node_.parameters.size(); ++p) {
-        t_.frame().set_d_parameter(p, parts[p].emplace_back(node_.parameters[p].value.bytes()).data());
-        is_asked = true;
-      }
-      for (std::size_t k = 0; k < node_.inputs.size(); ++k) {
-        if (node_.inputs[k] == LayerNode::kData) continue;
-        t_.frame().set_d_input(k, t_.row(t_.d_inputs[k], rows.begin, element_count(node_.input_shapes[k])));
-        is_asked = true;
-      }
-      if (is_asked) node_.layer.backward(call);
+    c_.for_each_slice([&](std::int64_t, Rows rows) {
+      LayerCall& call = t_.begin_backward(rows);
+      for (std::size_t p = 0; sums_slices && p < node_.parameters.size(); ++p)
+        call.want_d_parameter(p, parts[p].emplace_back(node_.parameters[p].value.bytes()).data());
+      for (std::size_t k = 0; k < node_.inputs.size(); ++k)
+        if (node_.inputs[k] != LayerNode::kData)
+          call.want_d_input(k, t_.row(t_.d_inputs[k], rows.begin, element_count(node_.input_shapes[k])));
+      call.backward();
     });
     compare_saved(BP_SAVED_BY_BACKWARD);
     for (std::size_t k = 0; k < node_.inputs.size(); ++k) compare_d_input(k);
@@ -191,11 +177,9 @@ class LayerReplay {
       whole = Buffer(parameter.value.bytes());
       for (const Tile& tile : cut_into_tiles(c_.network)) {
         if (tile.node != index_) continue;
-        bp_call& call = t_.start_backward({0, c_.batch});
-        call.unit_begin = tile.unit_begin;
-        call.unit_end = tile.unit_end;
-        t_.frame().set_d_parameter(p, whole.data());
-        node_.layer.backward(call);
+        LayerCall& call = t_.begin_backward({0, c_.batch});
+        call.want_d_parameter(p, t_.row(whole, tile.unit_begin, parameter.count / node_.plan.gradient_units));
+        call.gradient(tile.unit_begin, tile.unit_end);
       }
     } else {
       std::vector<void*> slices;

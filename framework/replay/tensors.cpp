@@ -15,16 +15,17 @@ ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
     : c_(context),
       node_(context.network.nodes()[index]),
       stored_(context.snapshot.layers[index]),
-      frame_(context.network, node_),
+      call_(node_.make_call(context.dtype())),
       key_(Stream(context.experiment.seed, Purpose::layer, index).bits(0)) {
   take_parameters();
   take_outputs();
   take_inputs();
   take_saved();
   take_state();
-  workspace_ = Buffer(node_.plan.workspace_fixed +
-                      node_.plan.workspace_per_sample * static_cast<std::uint64_t>(std::max(c_.batch, c_.slice_rows)));
-  if (node_.plan.prepared > 0) node_.layer.prepare(start({0, 0}));
+  workspace_ = Buffer(node_.plan.workspace_bytes(std::max(c_.batch, c_.slice_rows)));
+  if (node_.plan.prepared == 0) return;
+  begin({0, 0});
+  call_.pack();
 }
 
 void ReplayTensors::take_parameters() {
@@ -91,50 +92,44 @@ void ReplayTensors::take_state() {
   }
 }
 
-bp_call& ReplayTensors::start(ReplayRows rows) {
-  bp_call& call =
-      frame_.start(rows.begin, rows.count, static_cast<std::uint64_t>(c_.snapshot.step + 1), /*training=*/true);
+void ReplayTensors::begin(Rows rows) {
+  call_.begin({.rows = rows,
+               .batch_rows = c_.batch,
+               .step = static_cast<std::uint64_t>(c_.snapshot.step + 1),
+               .is_training = true,
+               .random_key = key_});
   for (std::size_t k = 0; k < inputs_.size(); ++k)
-    frame_.set_input(k, row(inputs_[k], rows.begin, element_count(node_.input_shapes[k])));
+    call_.set_input(k, row(inputs_[k], rows.begin, element_count(node_.input_shapes[k])));
   for (std::size_t k = 0; k < carried_.size(); ++k)
     if (node_.plan.state[k].kind == BP_STATE_CARRIED)
-      frame_.set_state(k, row(carried_[k], rows.begin, element_count(node_.plan.state[k].shape)));
-  call.workspace = workspace_.data();
-  call.workspace_bytes = workspace_.bytes();
-  call.batch_samples = c_.batch;
-  call.random_key = key_;
-  if (node_.is_over_time) call.lengths = lengths(rows.begin);
-  if (node_.plan.has_batch_sums()) {
-    call.forward_sums = forward_sums.data();
-    call.backward_sums = backward_sums.data();
-  }
-  return call;
+      call_.set_carried_state(k, row(carried_[k], rows.begin, element_count(node_.plan.state[k].shape)));
+  call_.set_workspace(workspace_.data(), workspace_.bytes());
+  if (node_.is_over_time) call_.set_lengths(lengths(rows.begin));
+  if (node_.plan.has_batch_sums()) call_.set_batch_sums(forward_sums.data(), backward_sums.data());
 }
 
 template <class IsNew>
-void ReplayTensors::set_saved(ReplayRows rows, const IsNew& is_new) {
+void ReplayTensors::set_saved(Rows rows, const IsNew& is_new) {
   for (std::size_t k = 0; k < new_saved.size(); ++k) {
     Buffer& tensor = is_new(node_.plan.saved[k]) || saved_[k].bytes() == 0 ? new_saved[k] : saved_[k];
-    frame_.set_saved(k, row(tensor, rows.begin, element_count(node_.plan.saved[k].sample_shape)));
+    call_.set_saved(k, row(tensor, rows.begin, element_count(node_.plan.saved[k].sample_shape)));
   }
 }
 
-bp_call& ReplayTensors::start_forward(ReplayRows rows) {
-  bp_call& call = start(rows);
+LayerCall& ReplayTensors::begin_forward(Rows rows) {
+  begin(rows);
   set_saved(rows, [](const SavedTensor&) { return true; });
-  call.output.data = row(new_z, rows.begin, node_.output_size);
-  call.delta.data = row(new_delta, rows.begin, node_.output_size);
-  return call;
+  call_.set_output(row(new_z, rows.begin, node_.output_size));
+  call_.set_delta(row(new_delta, rows.begin, node_.output_size));
+  return call_;
 }
 
-bp_call& ReplayTensors::start_backward(ReplayRows rows) {
-  bp_call& call = start(rows);
+LayerCall& ReplayTensors::begin_backward(Rows rows) {
+  begin(rows);
   set_saved(rows, [](const SavedTensor& saved) { return saved.written_by == BP_SAVED_BY_BACKWARD; });
-  if ((node_.plan.needs & BP_NEEDS_INPUTS) == 0)
-    for (std::size_t k = 0; k < inputs_.size(); ++k) frame_.set_input(k, nullptr);
-  if ((node_.plan.needs & BP_NEEDS_OUTPUT) != 0) call.output.data = row(z, rows.begin, node_.output_size);
-  call.delta.data = row(delta, rows.begin, node_.output_size);
-  return call;
+  call_.set_output(row(z, rows.begin, node_.output_size));
+  call_.set_delta(row(delta, rows.begin, node_.output_size));
+  return call_;
 }
 
 }  // namespace backplane

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "replay/context.h"
-#include "trainer/call_frame.h"
 
 namespace backplane {
 
@@ -17,10 +16,9 @@ class ReplayTensors {
   ReplayTensors(const ReplayContext& context, std::size_t index);
 
   /// Reads the stored inputs; writes new_saved, new_z and new_delta.
-  bp_call& start_forward(ReplayRows rows);
-  /// Reads what the layer says it needs and the stored delta; what is wanted, the caller adds.
-  bp_call& start_backward(ReplayRows rows);
-  CallFrame& frame() { return frame_; }
+  LayerCall& begin_forward(Rows rows);
+  /// Reads the stored inputs, z and delta; what is wanted, the caller adds.
+  LayerCall& begin_backward(Rows rows);
 
   /// Where the row `begin` stands, of rows of `size` elements.
   void* row(Buffer& buffer, std::int64_t begin, std::int64_t size) const {
@@ -43,15 +41,15 @@ class ReplayTensors {
   void take_saved();
   void take_state();
   /// A call as in training, before it is said what is read and what is written.
-  bp_call& start(ReplayRows rows);
+  void begin(Rows rows);
   /// What `is_new` says of each saved tensor; the stored one is handed over where it is there.
   template <class IsNew>
-  void set_saved(ReplayRows rows, const IsNew& is_new);
+  void set_saved(Rows rows, const IsNew& is_new);
 
   const ReplayContext& c_;
   LayerNode& node_;
   const StoredLayer& stored_;
-  CallFrame frame_;
+  LayerCall call_;
   const std::uint64_t key_;
   std::vector<Buffer> inputs_, saved_, carried_;
   std::vector<std::int64_t> lengths_;

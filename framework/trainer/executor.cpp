@@ -52,8 +52,7 @@ void Executor::make_workers() {
   for (const LayerNode& node : network_.nodes()) {
     const bool sees_whole_batch = node.is_batch_wide() || !node.plan.state.empty();
     const std::int64_t rows = sees_whole_batch ? capacity_ : slice_rows_;
-    const std::uint64_t bytes =
-        node.plan.workspace_fixed + node.plan.workspace_per_sample * static_cast<std::uint64_t>(rows);
+    const std::uint64_t bytes = node.plan.workspace_bytes(rows);
     if (bytes > workspace) workspace = bytes, hungriest = &node;
     widest = std::max(widest, node.output_size);
   }
@@ -63,7 +62,7 @@ void Executor::make_workers() {
       largest_tile = std::max(largest_tile, scratch_offset(tile, tile.ranges.size()));
   workers_.resize(static_cast<std::size_t>(arena_.threads()));
   for (Worker& worker : workers_) {
-    for (const LayerNode& node : network_.nodes()) worker.frames.emplace_back(network_, node);
+    for (const LayerNode& node : network_.nodes()) worker.calls.push_back(node.make_call(network_.dtype()));
     try {
       worker.workspace = Buffer(workspace);
     } catch (const std::bad_alloc&) {
@@ -87,7 +86,7 @@ std::uint64_t Executor::bytes() const {
   return bytes;
 }
 
-Executor::Rows Executor::slice(std::int64_t index, std::int64_t rows) const {
+Rows Executor::slice(std::int64_t index, std::int64_t rows) const {
   const std::int64_t begin = index * slice_rows_;
   return {begin, std::min(slice_rows_, rows - begin)};
 }
@@ -104,40 +103,30 @@ const void* Executor::producer_rows(int producer, Rows rows) const {
             network_.nodes()[static_cast<std::size_t>(producer)].output_size);
 }
 
-bp_call& Executor::start_call(std::size_t index, Rows rows) {
+LayerCall& Executor::begin_call(std::size_t index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   LayerTensors& tensors = batch_[index];
   Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
-  CallFrame& frame = worker.frames[index];
-  bp_call& call = frame.start(rows.begin, rows.count, pass_.step, pass_.mode == Mode::training);
-  for (std::size_t k = 0; k < node.inputs.size(); ++k) frame.set_input(k, producer_rows(node.inputs[k], rows));
+  LayerCall& call = worker.calls[index];
+  const bool is_training = pass_.mode == Mode::training;
+  call.begin({.rows = rows,
+              .batch_rows = pass_.rows,
+              .step = pass_.step,
+              .is_training = is_training,
+              .random_key = keys_[index]});
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) call.set_input(k, producer_rows(node.inputs[k], rows));
   for (std::size_t k = 0; k < tensors.saved.size(); ++k)
-    frame.set_saved(k, at(tensors.saved[k].data(), rows.begin, element_count(node.plan.saved[k].sample_shape)));
+    call.set_saved(k, at(tensors.saved[k].data(), rows.begin, element_count(node.plan.saved[k].sample_shape)));
   auto& carried = tensors.carried[static_cast<std::size_t>(pass_.mode)];
   for (std::size_t k = 0; k < carried.size(); ++k)
     if (node.plan.state[k].kind == BP_STATE_CARRIED)
-      frame.set_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
-  call.output.data = z_rows(index, rows);
-  call.delta.data = delta_rows(index, rows);
-  call.workspace = worker.workspace.data();
-  call.workspace_bytes = worker.workspace.bytes();
-  call.batch_samples = pass_.rows;
-  call.random_key = keys_[index];
-  if (has_lengths_ && node.is_over_time) call.lengths = batch_.lengths.data() + rows.begin;
-  if (pass_.mode == Mode::training && node.plan.has_batch_sums()) {
-    call.forward_sums = tensors.forward_sums[0].data();
-    call.backward_sums = tensors.backward_sums[0].data();
-  }
-  return call;
-}
-
-bp_call& Executor::start_backward(std::size_t index, Rows rows) {
-  bp_call& call = start_call(index, rows);
-  const std::uint32_t needs = network_.nodes()[index].plan.needs;
-  CallFrame& frame = workers_[static_cast<std::size_t>(Arena::worker())].frames[index];
-  if ((needs & BP_NEEDS_INPUTS) == 0)
-    for (std::size_t k = 0; k < network_.nodes()[index].inputs.size(); ++k) frame.set_input(k, nullptr);
-  if ((needs & BP_NEEDS_OUTPUT) == 0) call.output.data = nullptr;
+      call.set_carried_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
+  call.set_output(z_rows(index, rows));
+  call.set_delta(delta_rows(index, rows));
+  call.set_workspace(worker.workspace.data(), worker.workspace.bytes());
+  if (has_lengths_ && node.is_over_time) call.set_lengths(batch_.lengths.data() + rows.begin);
+  if (is_training && node.plan.has_batch_sums())
+    call.set_batch_sums(tensors.forward_sums[0].data(), tensors.backward_sums[0].data());
   return call;
 }
 
@@ -196,16 +185,13 @@ void Executor::forward_layers(Stage stage, std::int64_t index, Rows rows) {
     const TaskLog::Span span(log(), Work::forward, i, index);
     const LayerNode& node = network_.nodes()[i];
     forward_layer(i, rows);
-    if (node.activation)
-      node.activation->forward(z_rows(i, rows), at(batch_[i].a.data(), rows.begin, node.output_size),
-                               rows.count * node.output_size / node.features(), node.features());
+    node.activate(z_rows(i, rows), at(batch_[i].a.data(), rows.begin, node.output_size), rows.count);
   }
 }
 
 void Executor::forward_layer(std::size_t index, Rows rows) {
-  const Layer& layer = network_.nodes()[index].layer;
   try {
-    layer.forward(start_call(index, rows));
+    begin_call(index, rows).forward();
   } catch (const UserError& error) {
     if (error.code() != ExitCode::bad_data) throw;
     if (rows.count > 1)  // again, one by one, for the sample that it is
@@ -224,21 +210,13 @@ void Executor::collect_forward(std::size_t index, std::int64_t slice_index, Rows
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.forward_sums == 0) return;
   const TaskLog::Span span(log(), Work::forward, index, slice_index);
-  std::vector<double>& sums = batch_[index].forward_sums[static_cast<std::size_t>(slice_index)];
-  std::fill(sums.begin(), sums.end(), 0.0);
-  bp_call& call = start_call(index, rows);
-  call.forward_sums = sums.data();
-  node.layer.collect_forward(call);
+  begin_call(index, rows).collect_forward(batch_[index].forward_sums[static_cast<std::size_t>(slice_index)]);
 }
 
 void Executor::collect_backward(std::size_t index, std::int64_t slice_index, Rows rows) {
   const LayerNode& node = network_.nodes()[index];
   if (node.plan.backward_sums == 0) return;
-  std::vector<double>& sums = batch_[index].backward_sums[static_cast<std::size_t>(slice_index)];
-  std::fill(sums.begin(), sums.end(), 0.0);
-  bp_call& call = start_backward(index, rows);
-  call.backward_sums = sums.data();
-  node.layer.collect_backward(call);
+  begin_call(index, rows).collect_backward(batch_[index].backward_sums[static_cast<std::size_t>(slice_index)]);
 }
 
 void Executor::total(std::vector<std::vector<double>>& sums) const {
@@ -329,9 +307,7 @@ void Executor::make_delta(std::size_t i, Rows rows, std::int64_t capture_rows) {
   if (const std::int64_t kept = std::min(rows.count, capture_rows - rows.begin); kept > 0)
     std::memcpy(at(tensors.d_activation.data(), rows.begin, node.output_size), delta,
                 static_cast<std::size_t>(kept * node.output_size) * element_);
-  if (node.activation)
-    node.activation->backward(z_rows(i, rows), at(tensors.a.data(), rows.begin, node.output_size), delta, delta,
-                              rows.count * node.output_size / node.features(), node.features());
+  node.multiply_by_slope(z_rows(i, rows), at(tensors.a.data(), rows.begin, node.output_size), delta, rows.count);
 }
 
 void Executor::update_state(Mode mode) {
@@ -340,48 +316,37 @@ void Executor::update_state(Mode mode) {
   arena_.for_each(std::ssize(layers), [&](std::int64_t i) {
     const std::size_t node = layers[static_cast<std::size_t>(i)];
     const TaskLog::Span span(log(), Work::state, static_cast<std::int32_t>(node));
-    network_.nodes()[node].layer.update_state(start_call(node, {0, pass_.rows}));
+    begin_call(node, {0, pass_.rows}).update_state();
   });
 }
 
 void Executor::backward_layer(std::size_t index, std::int64_t slice_index, Rows rows, Gradients wanted) {
   const LayerNode& node = network_.nodes()[index];
   LayerTensors& tensors = batch_[index];
-  Worker& worker = workers_[static_cast<std::size_t>(Arena::worker())];
-  bp_call& call = start_backward(index, rows);
-  bool is_asked = std::any_of(node.plan.saved.begin(), node.plan.saved.end(),
-                              [](const SavedTensor& saved) { return saved.written_by == BP_SAVED_BY_BACKWARD; });
+  LayerCall& call = begin_call(index, rows);
   if (!node.is_batch_wide())
     for (std::size_t p = 0; p < node.parameters.size(); ++p)
       if (is_wanted(node.parameters[p], wanted)) {
-        Buffer& accumulator = tensors.gradients[static_cast<std::size_t>(slice_index)][p];
-        std::memset(accumulator.data(), 0, accumulator.bytes());
-        worker.frames[index].set_d_parameter(p, accumulator.data());
-        is_asked = true;
+        Buffer& part = tensors.gradients[static_cast<std::size_t>(slice_index)][p];
+        std::memset(part.data(), 0, part.bytes());
+        call.want_d_parameter(p, part.data());
       }
-  const auto ask_input = [&](std::size_t k) -> void* {
-    const int producer = node.inputs[k];
-    if (producer == LayerNode::kData) return nullptr;
-    is_asked = true;
-    if (tensors.adds[k]) return worker.d_input.data();
-    const auto p = static_cast<std::size_t>(producer);
-    return delta_rows(p, rows);
-  };
+  for (std::size_t k = 0; k < node.inputs.size(); ++k)
+    if (node.inputs[k] != LayerNode::kData && !tensors.adds[k])
+      call.want_d_input(k, delta_rows(static_cast<std::size_t>(node.inputs[k]), rows));
+  call.backward();
   // A second consumer's ∂C/∂a goes through the worker's scratch, of which there is one: such inputs are asked for
   // one at a time.
-  for (std::size_t k = 0; k < node.inputs.size(); ++k)
-    if (!tensors.adds[k]) worker.frames[index].set_d_input(k, ask_input(k));
-  if (is_asked) node.layer.backward(call);
+  void* scratch = workers_[static_cast<std::size_t>(Arena::worker())].d_input.data();
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     if (!tensors.adds[k]) continue;
-    start_backward(index, rows);
-    worker.frames[index].set_d_input(k, ask_input(k));
-    node.layer.backward(call);
-    const auto p = static_cast<std::size_t>(node.inputs[k]);
-    const std::int64_t size = network_.nodes()[p].output_size;
+    LayerCall& again = begin_call(index, rows);
+    again.want_d_input(k, scratch);
+    again.backward();
+    const auto producer = static_cast<std::size_t>(node.inputs[k]);
     dispatch(network_.dtype(), [&]<class T>(T) {
-      void* parts[] = {delta_rows(p, rows), worker.d_input.data()};
-      tree_sum<T>(parts, 2, 0, rows.count * size);
+      void* parts[] = {delta_rows(producer, rows), scratch};
+      tree_sum<T>(parts, 2, 0, rows.count * network_.nodes()[producer].output_size);
     });
   }
 }
@@ -395,11 +360,11 @@ std::uint64_t Executor::scratch_offset(const Tile& tile, std::size_t ranges) con
   return bytes;
 }
 
-void* Executor::tile_gradient(const Tile& tile, const Tile::Range& range) {
+void* Executor::tile_gradient(const Tile& tile, std::size_t range) {
+  const auto& [parameter, begin, end] = tile.ranges[range];
   if (keeps_gradients_ || !network_.nodes()[tile.node].is_batch_wide())
-    return at(batch_[tile.node].gradients[0][range.parameter].data(), range.begin, 1);
-  const auto index = static_cast<std::size_t>(&range - tile.ranges.data());
-  return workers_[static_cast<std::size_t>(Arena::worker())].gradients.as<char>() + scratch_offset(tile, index);
+    return at(batch_[tile.node].gradients[0][parameter].data(), begin, 1);
+  return workers_[static_cast<std::size_t>(Arena::worker())].gradients.as<char>() + scratch_offset(tile, range);
 }
 
 bool Executor::compute_gradient(const Tile& tile, Gradients wanted) {
@@ -425,38 +390,29 @@ void Executor::reduce_gradient(const Tile& tile, Gradients wanted) {
 void Executor::multiply_gradient(const Tile& tile, Gradients wanted) {
   const TaskLog::Span span(log(), Work::gradient, tile.node, tile.number);
   const LayerNode& node = network_.nodes()[tile.node];
-  bp_call& call = start_backward(tile.node, {0, pass_.rows});
-  call.unit_begin = tile.unit_begin;
-  call.unit_end = tile.unit_end;
-  for (const Tile::Range& range : tile.ranges) {
-    if (!is_wanted(node.parameters[range.parameter], wanted)) continue;
-    void* gradient = tile_gradient(tile, range);
-    if (!node.plan.writes_gradients)
-      std::memset(gradient, 0, static_cast<std::size_t>(range.end - range.begin) * element_);
-    // The layer is given the whole tensor's address and writes the tile's units: in scratch, only those exist.
-    const std::uintptr_t whole =
-        reinterpret_cast<std::uintptr_t>(gradient) - static_cast<std::uintptr_t>(range.begin) * element_;
-    workers_[static_cast<std::size_t>(Arena::worker())].frames[tile.node].set_d_parameter(
-        range.parameter, reinterpret_cast<void*>(whole));
+  LayerCall& call = begin_call(tile.node, {0, pass_.rows});
+  for (std::size_t i = 0; i < tile.ranges.size(); ++i) {
+    const auto& [parameter, begin, end] = tile.ranges[i];
+    if (!is_wanted(node.parameters[parameter], wanted)) continue;
+    void* gradient = tile_gradient(tile, i);
+    if (!node.plan.writes_gradients) std::memset(gradient, 0, static_cast<std::size_t>(end - begin) * element_);
+    call.want_d_parameter(parameter, gradient);
   }
-  node.layer.backward(call);
+  call.gradient(tile.unit_begin, tile.unit_end);
 }
 
 void Executor::prepare(const Tile& tile) {
   const LayerNode& node = network_.nodes()[tile.node];
   if (node.plan.prepared == 0 || !node.is_batch_wide()) return;
   const TaskLog::Span span(log(), Work::prepare, tile.node, tile.number);
-  bp_call& call = start_call(tile.node, {0, 0});
-  call.unit_begin = tile.unit_begin;
-  call.unit_end = tile.unit_end;
-  node.layer.prepare(call);
+  begin_call(tile.node, {0, 0}).pack(tile.unit_begin, tile.unit_end);
 }
 
 void Executor::prepare_whole(const std::vector<std::size_t>& layers) {
   arena_.for_each(std::ssize(layers), [&](std::int64_t i) {
     const std::size_t node = layers[static_cast<std::size_t>(i)];
     const TaskLog::Span span(log(), Work::prepare, static_cast<std::int32_t>(node));
-    network_.nodes()[node].layer.prepare(start_call(node, {0, 0}));
+    begin_call(node, {0, 0}).pack();
   });
 }
 

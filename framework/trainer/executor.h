@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "layer_pass/layer_call.h"
 #include "network/network.h"
 #include "parallel/arena.h"
 #include "trainer/batch_tensors.h"
-#include "trainer/call_frame.h"
 #include "trainer/loss.h"
 #include "trainer/scratch.h"
 #include "trainer/stage.h"
@@ -131,9 +131,9 @@ class Executor {
   const void* gradient(std::size_t node, std::size_t parameter) const {
     return batch_[node].gradients[0][parameter].data();
   }
-  /// Inside for_each_gradient_tile and, where gradients are kept, for_each_tile: the elements of one of the tile's
-  /// ranges.
-  void* tile_gradient(const Tile& tile, const Tile::Range& range);
+  /// Inside for_each_gradient_tile and, where gradients are kept, for_each_tile: the elements of the tile's range
+  /// `range`.
+  void* tile_gradient(const Tile& tile, std::size_t range);
 
   /// After a pass that kept its tensors: see BatchTensors.
   std::string first_non_finite(std::int64_t rows) const { return batch_.first_non_finite(rows); }
@@ -141,15 +141,11 @@ class Executor {
  private:
   /// What a worker owns; never carries anything from one task to another.
   struct Worker {
-    std::vector<CallFrame> frames;
+    std::vector<LayerCall> calls;
     Buffer workspace;
     Buffer d_input;    ///< a second consumer's ∂C/∂a, before it is added
     Buffer passing;    ///< z and δ of a slice that nobody needs when it has passed
     Buffer gradients;  ///< of one tile with batch-wide gradients, range after range
-  };
-
-  struct Rows {
-    std::int64_t begin, count;
   };
 
   /// What a pass is for; every call of a layer in it says so.
@@ -165,9 +161,8 @@ class Executor {
   void prepare_whole(const std::vector<std::size_t>& layers);
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
-  bp_call& start_call(std::size_t node, Rows rows);
-  /// A call of backward: only what the layer said it needs is handed over.
-  bp_call& start_backward(std::size_t node, Rows rows);
+  /// A call of this worker on these rows, with every tensor that the layer has.
+  LayerCall& begin_call(std::size_t node, Rows rows);
   void* at(void* tensor, std::int64_t row, std::int64_t size) const;
   const void* producer_rows(int producer, Rows rows) const;
 

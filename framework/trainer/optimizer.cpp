@@ -156,7 +156,8 @@ Optimizer::Optimizer(const config::Node& choice, const Network& network) : name_
 void Optimizer::update(Network& network, Executor& executor, const Tile& tile, const Step& step) {
   const TaskLog::Span span(executor.log(), Work::optimizer, tile.node, tile.number);
   LayerNode& node = network.nodes()[tile.node];
-  for (const Tile::Range& range : tile.ranges) {
+  for (std::size_t i = 0; i < tile.ranges.size(); ++i) {
+    const Tile::Range& range = tile.ranges[i];
     Parameter& parameter = node.parameters[range.parameter];
     if (!parameter.trainable) continue;
     const auto t = static_cast<double>(step.number);
@@ -174,7 +175,7 @@ void Optimizer::update(Network& network, Executor& executor, const Tile& tile, c
                           .variance_correction = 1.0 / (1.0 - std::pow(beta2_, t)),
                           .shrink = 1.0 - (parameter.role == "weight" ? step.rate * weight_decay_ : 0.0)};
     dispatch(network.dtype(), [&]<class T>(T) {
-      update_range(parameter, static_cast<const T*>(executor.tile_gradient(tile, range)),
+      update_range(parameter, static_cast<const T*>(executor.tile_gradient(tile, i)),
                    slots_[tile.node][range.parameter], range, factors);
     });
   }

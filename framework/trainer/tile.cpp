@@ -20,7 +20,8 @@ std::vector<Tile> cut_into_tiles(const Network& network) {
     std::int64_t number = 0;
     if (node.is_batch_wide() && !node.parameters.empty())
       for_each_part(node.plan.gradient_units, kTilesPerLayer, least, [&](std::int64_t begin, std::int64_t end) {
-        Tile tile{.node = i, .number = number++, .unit_begin = begin, .unit_end = end, .ranges = {}};
+        Tile tile{
+            .index = tiles.size(), .node = i, .number = number++, .unit_begin = begin, .unit_end = end, .ranges = {}};
         for (std::size_t p = 0; p < node.parameters.size(); ++p) {
           const std::int64_t unit = node.parameters[p].count / node.plan.gradient_units;
           tile.ranges.push_back({p, begin * unit, end * unit});
@@ -30,7 +31,7 @@ std::vector<Tile> cut_into_tiles(const Network& network) {
     else
       for (std::size_t p = 0; p < node.parameters.size(); ++p)
         for_each_part(node.parameters[p].count, kTilesPerLayer, kElements, [&](std::int64_t begin, std::int64_t end) {
-          tiles.push_back({.node = i, .number = number++, .ranges = {{p, begin, end}}});
+          tiles.push_back({.index = tiles.size(), .node = i, .number = number++, .ranges = {{p, begin, end}}});
         });
   }
   return tiles;

@@ -14,7 +14,8 @@ struct Tile {
     std::size_t parameter;    ///< index in LayerNode::parameters
     std::int64_t begin, end;  ///< elements
   };
-  std::size_t node;
+  std::size_t index = 0;  ///< among all tiles
+  std::size_t node = 0;
   std::int64_t number = 0;                    ///< in its layer
   std::int64_t unit_begin = 0, unit_end = 0;  ///< of a layer with batch-wide gradients
   std::vector<Range> ranges;

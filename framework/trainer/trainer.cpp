@@ -107,7 +107,7 @@ void Trainer::update(const Batch& batch, Keep keep) {
   const auto update_tile = [&](const Tile& tile) {
     if (std::string found = non_finite_gradient(tile); !found.empty()) {
       const std::lock_guard lock(mutex);
-      if (wrong == nullptr || tile.node > wrong->node || (tile.node == wrong->node && &tile < wrong))
+      if (wrong == nullptr || tile.node > wrong->node || (tile.node == wrong->node && tile.index < wrong->index))
         wrong = &tile, where = std::move(found);
       return;
     }
@@ -155,11 +155,12 @@ BP_MULTIVERSION bool all_finite(const double* values, std::int64_t count) {
 
 std::string Trainer::non_finite_gradient(const Tile& tile) {
   const LayerNode& node = network_.nodes()[tile.node];
-  for (const Tile::Range& range : tile.ranges) {
+  for (std::size_t i = 0; i < tile.ranges.size(); ++i) {
+    const Tile::Range& range = tile.ranges[i];
     const Parameter& parameter = node.parameters[range.parameter];
     if (!parameter.trainable) continue;
     const std::int64_t element = dispatch(network_.dtype(), [&]<class T>(T) -> std::int64_t {
-      const T* g = static_cast<const T*>(executor_.tile_gradient(tile, range));
+      const T* g = static_cast<const T*>(executor_.tile_gradient(tile, i));
       const T* end = g + (range.end - range.begin);
       if (all_finite(g, end - g)) return -1;
       // Clipping by value makes a number of an infinity.
@@ -175,19 +176,19 @@ std::string Trainer::non_finite_gradient(const Tile& tile) {
 }
 
 double Trainer::gradient_norm() {
-  const Tile* first = executor_.tiles().data();
   squares_.assign(executor_.tiles().size(), 0.0);
   executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [&](const Tile& tile) {
     double sum = 0.0;
-    for (const Tile::Range& range : tile.ranges) {
+    for (std::size_t r = 0; r < tile.ranges.size(); ++r) {
+      const Tile::Range& range = tile.ranges[r];
       if (!network_.nodes()[tile.node].parameters[range.parameter].trainable) continue;
       dispatch(network_.dtype(), [&]<class T>(T) {
-        const T* g = static_cast<const T*>(executor_.tile_gradient(tile, range));
+        const T* g = static_cast<const T*>(executor_.tile_gradient(tile, r));
         for (std::int64_t i = 0; i < range.end - range.begin; ++i)
           sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
       });
     }
-    squares_[static_cast<std::size_t>(&tile - first)] = sum;
+    squares_[tile.index] = sum;
   });
   return std::sqrt(std::accumulate(squares_.begin(), squares_.end(), 0.0));
 }

@@ -110,14 +110,14 @@ void Dense::backward(const bp::Call<T>& call) const {
               padded ? padded_leading(I) : I, T(0), d_a.data(), I);
   }
   const std::int64_t begin = call.unit_begin(), count = call.unit_end() - call.unit_begin();
-  if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W = δᵀ·a, for the rows asked for
+  if (const auto d_W = call.d_parameter(kW)) {  // ∂C/∂W = δᵀ·a, of the units asked for
     const auto a = call.input(0);
     const std::int64_t I = d_W.columns();
-    outer_products<T>(N, count, I, delta.data() + begin, O, a.data(), I, T(0), d_W.data() + begin * I, I);
+    outer_products<T>(N, count, I, delta.data() + begin, O, a.data(), I, T(0), d_W.data(), I);
   }
   if (const auto d_b = call.d_parameter(kB)) {  // ∂C/∂b = Σₙ δₙ
-    std::fill_n(d_b.data() + begin, count, T(0));
-    add_rows(N, count, delta.data() + begin, O, d_b.data() + begin);
+    std::fill_n(d_b.data(), count, T(0));
+    add_rows(N, count, delta.data() + begin, O, d_b.data());
   }
 }
 

@@ -8,7 +8,7 @@
 ///   z  (N, O)  output         b  (O)     bias
 ///   δ  (N, O)  ∂C/∂z, given
 ///
-///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W += δᵀ·a     ∂C/∂b += Σₙ δₙ
+///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W = δᵀ·a     ∂C/∂b = Σₙ δₙ  (written)
 ///   needs      a
 ///   prepared   where a sample has many rows, Wᵀ (I, O), padded: the kernels read it without repacking, which is done
 ///              once a step instead of once a slice; W itself, padded, where its rows would be a multiple of 2 KiB

@@ -80,7 +80,7 @@ void Embedding::backward(const bp::Call<T>& call) const {
     for (std::int64_t i = n * places; i < n * places + valid; ++i) {
       const auto index = static_cast<std::int64_t>(a[i]);
       if (index >= call.unit_begin() && index < call.unit_end())
-        add_to(units, call.delta().data() + i * units, d_W.data() + index * units);
+        add_to(units, call.delta().data() + i * units, d_W.data() + (index - call.unit_begin()) * units);
     }
   }
 }
@@ -114,9 +114,8 @@ void PositionEmbedding::backward(const bp::Call<T>& call) const {
   if (const auto d_a = call.d_input(0)) std::copy_n(delta.data(), d_a.size(), d_a.data());
   const auto d_P = call.d_parameter(kP);
   if (!d_P) return;
-  const std::int64_t unit = d_P.size() / d_P.dim(0), begin = call.unit_begin() * unit, end = call.unit_end() * unit;
-  for (std::int64_t n = 0; n < call.samples(); ++n)
-    add_to(end - begin, delta.data() + n * d_P.size() + begin, d_P.data() + begin);
+  const std::int64_t sample = delta.size() / call.samples(), begin = call.unit_begin() * (sample / delta.dim(1));
+  for (std::int64_t n = 0; n < call.samples(); ++n) add_to(d_P.size(), delta.data() + n * sample + begin, d_P.data());
 }
 
 }  // namespace embedding

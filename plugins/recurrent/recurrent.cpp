@@ -342,11 +342,12 @@ class Pass {
     if (tensor.data != nullptr) std::fill_n(tensor.at(n, t), width, T(0));
   }
 
-  /// Rows [begin, end) of d_W = deltaᵀ·a, a (N·T, d_W's columns); row `begin` from column `column` of delta.
+  /// Of the units asked for, [begin, end) of d_W = deltaᵀ·a, a (N·T, d_W's columns); unit `begin` from column `column`
+  /// of delta.
   void write_product(const bp::Tensor<T>& d_W, std::int64_t begin, std::int64_t end, const Steps<T>& delta,
                      std::int64_t column, const T* a, std::int64_t lda) const {
     outer_products<T>(N_ * T_, end - begin, d_W.columns(), delta.data + column, delta.stride, a, lda, T(0),
-                      d_W.data() + begin * d_W.columns(), d_W.columns());
+                      d_W.data() + (begin - call_.unit_begin()) * d_W.columns(), d_W.columns());
   }
   /// Likewise every d_b = Σ delta: rows lie far apart and are worth reading once.
   void write_sums(std::initializer_list<bp::Tensor<T>> biases, std::int64_t begin, std::int64_t end,
@@ -361,7 +362,7 @@ class Pass {
         for (std::int64_t row = 0; row < N_ * T_; ++row)
           for (std::int64_t i = 0; i < end - u; ++i) sums[i] += from[row * delta.stride + i];
       for (const auto& d_b : biases)
-        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u + i] = sums[i];
+        for (std::int64_t i = 0; d_b && i < std::min(kSums, end - u); ++i) d_b[u - call_.unit_begin() + i] = sums[i];
     }
   }
 

@@ -43,8 +43,8 @@ enum class Kind { rnn, lstm, gru };
 ///
 ///   handed on   dh₋ = δ_s·W_hh            gru: (δ_r, δ_z, δ_q)·W_hh + dh ⊙ z
 ///   ∂C/∂x     = δ_s·W_ih                  (written)
-///   ∂C/∂W_ih += Σ δ_sᵀ·x                  ∂C/∂b_ih += Σ δ_s                    over samples and steps
-///   ∂C/∂W_hh += Σ δ_sᵀ·h₋                 ∂C/∂b_hh += Σ δ_s                    gru: δ_q in the place of δ_n
+///   ∂C/∂W_ih = Σ δ_sᵀ·x                  ∂C/∂b_ih = Σ δ_s                    over samples and steps
+///   ∂C/∂W_hh = Σ δ_sᵀ·h₋                 ∂C/∂b_hh = Σ δ_s                    gru: δ_q in the place of δ_n
 ///
 /// Options:
 ///   bidirectional  a second set of parameters (…_reverse) reads the sequence from its end; all last axes are doubled,

@@ -15,6 +15,7 @@
 
 #include "config/parse.h"
 #include "config/schema.h"
+#include "layer_pass/layer_call.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/layer.h"
 #include "plugin_host/registry.h"
@@ -69,27 +70,14 @@ class BenchTensor {
     });
   }
   Numbers numbers() const { return widened(buffer_.data(), count(), dtype_); }
-  bp_tensor view(bool is_there = true) {
-    return {.data = is_there ? buffer_.data() : nullptr,
-            .dims = shape_.data(),
-            .count = count(),
-            .rank = static_cast<std::uint32_t>(shape_.size()),
-            .dtype = static_cast<std::uint32_t>(dtype_)};
-  }
-  /// Rows [begin, begin + rows) of the first axis; until the next such call.
-  bp_tensor view_rows(std::int64_t begin, std::int64_t rows, bool is_there = true) {
-    const std::int64_t row = count() / shape_[0];
-    rows_ = shape_;
-    rows_[0] = rows;
-    bp_tensor part = view(is_there);
-    if (is_there) part.data = buffer_.as<std::byte>() + static_cast<std::size_t>(begin * row) * size_of(dtype_);
-    part.dims = rows_.data();
-    part.count = rows * row;
-    return part;
+  /// Where row `i` of the first axis begins.
+  void* row(std::int64_t i) {
+    const std::int64_t size = shape_.empty() ? 1 : count() / shape_[0];
+    return buffer_.as<std::byte>() + static_cast<std::size_t>(i * size) * size_of(dtype_);
   }
 
  private:
-  Shape shape_, rows_;
+  Shape shape_;
   DType dtype_;
   Buffer buffer_;
 };
@@ -102,11 +90,10 @@ class LayerBench {
       : dtype_(dtype),
         samples_(samples),
         slice_rows_(samples),
-        layer_(make(type, yaml, dtype)),
-        plan_(layer_.plan(inputs)) {
+        planned_(std::make_unique<Planned>(make(type, yaml, dtype), inputs, dtype)) {
     for (const Shape& shape : inputs) inputs_.push_back(per_sample(shape)), d_inputs_.push_back(per_sample(shape));
     for (const SavedTensor& saved : plan_.saved) saved_.push_back(per_sample(saved.sample_shape));
-    for (std::uint32_t i = 0; i < layer_.type().parameter_count; ++i)
+    for (std::uint32_t i = 0; i < planned_->layer.type().parameter_count; ++i)
       parameters_.emplace_back(), d_parameters_.emplace_back();
     for (const PlannedParameter& planned : plan_.parameters) {
       const auto i = static_cast<std::size_t>(planned.declared);
@@ -123,7 +110,7 @@ class LayerBench {
     output_ = per_sample(plan_.output);
     delta_ = per_sample(plan_.output);
     prepared_ = Buffer(static_cast<std::size_t>(plan_.prepared) * size_of(dtype));
-    workspace_ = Buffer(plan_.workspace_fixed + plan_.workspace_per_sample * static_cast<std::uint64_t>(samples));
+    workspace_ = Buffer(plan_.workspace_bytes(samples));
   }
 
   const LayerPlan& plan() const { return plan_; }
@@ -151,32 +138,20 @@ class LayerBench {
 
   /// z
   Numbers forward() {
-    if (plan_.prepared > 0) {
-      Call call = start({0, samples_});
-      call.frame.unit_end = plan_.gradient_units;
-      layer_.prepare(call.frame);
-    }
+    if (plan_.prepared > 0) begin_call({0, samples_}).pack();
     if (is_training_ && plan_.forward_sums > 0) {
       std::fill(forward_sums_.begin(), forward_sums_.end(), 0.0);
       for_each_slice([&](Rows rows) {
-        Numbers part(forward_sums_.size(), 0.0);
-        Call call = start(rows);
-        call.frame.forward_sums = part.data();
-        layer_.collect_forward(call.frame);
+        Numbers part(forward_sums_.size());
+        begin_call(rows).collect_forward(part);
         add_to(forward_sums_, part);
       });
     }
-    for_each_slice([&](Rows rows) {
-      Call call = start(rows);
-      layer_.forward(call.frame);
-    });
+    for_each_slice([&](Rows rows) { begin_call(rows).forward(); });
     return output_->numbers();
   }
   /// What the host calls when a batch is done.
-  void update_state() {
-    Call call = start({0, samples_});
-    layer_.update_state(call.frame);
-  }
+  void update_state() { begin_call({0, samples_}).update_state(); }
 
   struct Gradients {
     std::vector<Numbers> inputs, parameters;  ///< parameters: what was added to 100, or written over it
@@ -192,25 +167,22 @@ class LayerBench {
     if (is_training_ && plan_.backward_sums > 0) {
       std::fill(backward_sums_.begin(), backward_sums_.end(), 0.0);
       for_each_slice([&](Rows rows) {
-        Numbers part(backward_sums_.size(), 0.0);
-        Call call = start_backward(rows);
-        call.frame.backward_sums = part.data();
-        layer_.collect_backward(call.frame);
+        Numbers part(backward_sums_.size());
+        begin_call(rows).collect_backward(part);
         add_to(backward_sums_, part);
       });
     }
     for_each_slice([&](Rows rows) {
-      Call call = start_backward(rows);
-      ask(call, rows, wants_inputs_, wants_parameters_ && !has_two_passes);
-      layer_.backward(call.frame);
+      LayerCall& call = begin_call(rows);
+      for (std::size_t i = 0; wants_inputs_ && i < d_inputs_.size(); ++i)
+        call.want_d_input(i, d_inputs_[i]->row(rows.begin));
+      if (wants_parameters_ && !has_two_passes) want_d_parameters(0);
+      call.backward();
     });
     if (has_two_passes && wants_parameters_) {
-      const Rows all{0, samples_};
-      Call wide = start_backward(all);
-      ask(wide, all, false, true);
-      wide.frame.unit_begin = unit_begin;
-      wide.frame.unit_end = unit_end;
-      layer_.backward(wide.frame);
+      LayerCall& call = begin_call({0, samples_});
+      want_d_parameters(unit_begin);
+      call.gradient(unit_begin, unit_end);
     }
     Gradients result;
     for (const auto& d_input : d_inputs_) result.inputs.push_back(d_input->numbers());
@@ -227,12 +199,13 @@ class LayerBench {
   static constexpr double kAddedTo = 100.0;
   using Owned = std::unique_ptr<BenchTensor>;
 
-  struct Rows {
-    std::int64_t begin, count;
-  };
-  struct Call {
-    std::vector<bp_tensor> inputs, parameters, saved, state, d_inputs, d_parameters;
-    bp_call frame{};
+  /// Stays where it is when the bench is moved: the call refers to the layer.
+  struct Planned {
+    Planned(Layer made, const std::vector<Shape>& inputs, DType dtype)
+        : layer(std::move(made)), plan(layer.plan(inputs)), call(layer, plan, inputs, dtype) {}
+    Layer layer;
+    LayerPlan plan;
+    LayerCall call;
   };
 
   static Layer make(const std::string& type, const std::string& yaml, DType dtype) {
@@ -252,65 +225,38 @@ class LayerBench {
   static void add_to(Numbers& sums, const Numbers& part) {
     std::transform(sums.begin(), sums.end(), part.begin(), sums.begin(), std::plus<>());
   }
-  /// Every optional pointer is NULL.
-  Call start(Rows rows) {
-    Call call;
-    const bp_tensor nothing{
-        .data = nullptr, .dims = nullptr, .count = 0, .rank = 0, .dtype = static_cast<std::uint32_t>(dtype_)};
-    const auto rows_of = [&](const Owned& tensor, bool is_there = true) {
-      return tensor->view_rows(rows.begin, rows.count, is_there);
-    };
-    for (const Owned& tensor : inputs_) call.inputs.push_back(rows_of(tensor));
-    for (const Owned& tensor : saved_) call.saved.push_back(rows_of(tensor));
+  /// A call on these rows with every tensor of the layer; what backward is asked for comes behind.
+  LayerCall& begin_call(Rows rows) {
+    ParameterSet parameters{.values = {}, .packed = prepared_.data()};
+    for (const PlannedParameter& planned : plan_.parameters)
+      parameters.values.push_back(parameters_[static_cast<std::size_t>(planned.declared)]->row(0));
+    call_.use(parameters);
+    call_.begin(
+        {.rows = rows, .batch_rows = samples_, .step = step_, .is_training = is_training_, .random_key = 0x5eed});
+    for (std::size_t i = 0; i < inputs_.size(); ++i) call_.set_input(i, inputs_[i]->row(rows.begin));
+    for (std::size_t i = 0; i < saved_.size(); ++i) call_.set_saved(i, saved_[i]->row(rows.begin));
     for (std::size_t i = 0; i < state_.size(); ++i)
-      call.state.push_back(plan_.state[i].kind == BP_STATE_SHARED ? state_[i]->view() : rows_of(state_[i]));
-    for (const Owned& tensor : parameters_) call.parameters.push_back(tensor ? tensor->view() : nothing);
-    for (const Owned& tensor : d_inputs_) call.d_inputs.push_back(rows_of(tensor, false));
-    for (const Owned& tensor : d_parameters_) call.d_parameters.push_back(tensor ? tensor->view(false) : nothing);
-    bp_call& frame = call.frame;
-    frame.struct_size = sizeof(bp_call);
-    frame.flags = is_training_ ? BP_CALL_TRAINING : 0;
-    frame.step = step_;
-    frame.sample_begin = rows.begin;
-    frame.samples = rows.count;
-    frame.inputs = call.inputs.data();
-    frame.parameters = call.parameters.data();
-    frame.saved = call.saved.data();
-    frame.prepared = prepared_.data();
-    frame.output = rows_of(output_);
-    frame.delta = rows_of(delta_);
-    frame.d_inputs = call.d_inputs.data();
-    frame.d_parameters = call.d_parameters.data();
-    frame.workspace = workspace_.data();
-    frame.workspace_bytes = workspace_.bytes();
-    frame.batch_samples = samples_;
-    frame.random_key = 0x5eed;
-    frame.lengths = lengths_.empty() ? nullptr : lengths_.data() + rows.begin;
-    frame.forward_sums = is_training_ ? forward_sums_.data() : nullptr;
-    frame.backward_sums = is_training_ ? backward_sums_.data() : nullptr;
-    frame.state = call.state.data();
-    frame.input_count = static_cast<std::uint32_t>(call.inputs.size());
-    return call;
+      if (plan_.state[i].kind == BP_STATE_SHARED)
+        call_.set_shared_state(i, state_[i]->row(0));
+      else
+        call_.set_carried_state(i, state_[i]->row(rows.begin));
+    call_.set_output(output_->row(rows.begin));
+    call_.set_delta(delta_->row(rows.begin));
+    call_.set_workspace(workspace_.data(), workspace_.bytes());
+    if (!lengths_.empty()) call_.set_lengths(lengths_.data() + rows.begin);
+    if (is_training_ && plan_.has_batch_sums()) call_.set_batch_sums(forward_sums_.data(), backward_sums_.data());
+    return call_;
   }
-  /// What backward did not ask for is not there.
-  Call start_backward(Rows rows) {
-    Call call = start(rows);
-    if ((plan_.needs & BP_NEEDS_INPUTS) == 0)
-      for (bp_tensor& tensor : call.inputs) tensor.data = nullptr;
-    if ((plan_.needs & BP_NEEDS_OUTPUT) == 0) call.frame.output.data = nullptr;
-    return call;
-  }
-  void ask(Call& call, Rows rows, bool for_inputs, bool for_parameters) {
-    for (std::size_t i = 0; i < d_inputs_.size(); ++i)
-      call.d_inputs[i] = d_inputs_[i]->view_rows(rows.begin, rows.count, for_inputs);
-    for (std::size_t i = 0; i < d_parameters_.size(); ++i)
-      if (d_parameters_[i]) call.d_parameters[i] = d_parameters_[i]->view(for_parameters);
+  void want_d_parameters(std::int64_t unit_begin) {
+    for (std::size_t p = 0; p < plan_.parameters.size(); ++p)
+      call_.want_d_parameter(p, d_parameters_[static_cast<std::size_t>(plan_.parameters[p].declared)]->row(unit_begin));
   }
 
   DType dtype_;
   std::int64_t samples_, slice_rows_;
-  Layer layer_;
-  LayerPlan plan_;
+  std::unique_ptr<Planned> planned_;
+  const LayerPlan& plan_ = planned_->plan;
+  LayerCall& call_ = planned_->call;
   std::vector<Owned> inputs_, d_inputs_, parameters_, d_parameters_, saved_, state_;
   std::vector<double> forward_sums_, backward_sums_;
   std::vector<std::int64_t> lengths_;

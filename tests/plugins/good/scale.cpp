@@ -55,7 +55,7 @@ struct WideScale {
     const auto products = call.saved(0);
     if (const auto d_s = call.d_parameter(0)) {
       for (std::int64_t n = 0; n < call.samples(); ++n)
-        for (std::int64_t u = call.unit_begin(); u < call.unit_end(); ++u) d_s[u] += products(n, u);
+        for (std::int64_t u = call.unit_begin(); u < call.unit_end(); ++u) d_s[u - call.unit_begin()] += products(n, u);
       return;
     }
     const auto a = call.input(0), s = call.parameter(0), delta = call.delta();

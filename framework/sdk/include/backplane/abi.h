@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 #define BP_ABI_MAJOR 0
-#define BP_ABI_MINOR 4
+#define BP_ABI_MINOR 5
 #define BP_PLUGIN_SYMBOL "bp_plugin_v0"
 
 /* Result of every function that can fail: 0, or a negative code. Say what is wrong through bp_host.error first. */
@@ -148,7 +148,8 @@ typedef struct bp_plan_api {
   void (*workspace)(bp_plan* plan, uint64_t fixed_bytes, uint64_t bytes_per_sample);
   /* ∂C/∂θ can be asked for any range of `units`: the first axis of every parameter has this extent, and unit u of
    * the gradient depends on δ and the inputs alone. The host then asks once for the whole batch, in parallel over
-   * ranges of units, instead of summing the gradients of slices. For layers with large weights. */
+   * ranges of units, instead of summing the gradients of slices: d_parameters hold those units and no others. For
+   * layers with large weights. */
   void (*gradient_units)(bp_plan* plan, int64_t units);
   /* `elements` of the layer's dtype, derived from the parameters by `prepare` whenever they have changed, read by
    * forward and backward: weights in an order that the kernels like better. */
@@ -194,7 +195,8 @@ typedef struct bp_call {
   bp_tensor delta;               /* backward: δ = ∂C/∂z */
   const bp_tensor* d_inputs;     /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
   const bp_tensor* d_parameters; /* backward, array: ADD ∂C/∂θ over these samples, or WRITE it if the plan said
-                                    so (writes_gradients); data NULL: not wanted */
+                                    so (writes_gradients); data NULL: not wanted. With gradient_units: of
+                                    units [unit_begin, unit_end) alone, whose number is dims[0] */
   void* workspace;               /* uninitialised, 64-byte aligned */
   uint64_t workspace_bytes;
 
@@ -289,7 +291,7 @@ typedef struct bp_activation_type {
 typedef struct bp_plugin {
   uint32_t struct_size;
   uint32_t abi_major;
-  uint32_t abi_minor_built;  /* of the abi.h it was compiled with: shown, not compared */
+  uint32_t abi_minor_built;  /* of the abi.h it was compiled with; while the major version is 0, compared */
   uint32_t abi_minor_needed; /* the oldest minor version that has all it uses */
   const char* id;            /* "org.example.demo" */
   const char* version;       /* "0.1.0" */

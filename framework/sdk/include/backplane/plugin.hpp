@@ -105,7 +105,9 @@ class Call {
   Tensor<T> output() const { return Tensor<T>(call_->output); }                     ///< z
   Tensor<const T> delta() const { return Tensor<const T>(call_->delta); }           ///< δ
   Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }  ///< write ∂C/∂a_in, if wanted
-  Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }  ///< add (or write) ∂C/∂θ, if wanted
+  /// Add (or write) ∂C/∂θ, if wanted; with gradient_units, of units [unit_begin, unit_end) alone: unit u is its row
+  /// u − unit_begin().
+  Tensor<T> d_parameter(std::size_t i) const { return Tensor<T>(call_->d_parameters[i]); }
   void* workspace() const { return call_->workspace; }
   std::int64_t batch_samples() const { return call_->batch_samples; }  ///< of the whole batch
   /// Valid steps of sample n of this call, where the first axis of a sample is time and has `steps` of them.
