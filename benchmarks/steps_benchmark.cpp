@@ -167,12 +167,13 @@ void optimizer(benchmark::State& state, const Registry& registry, const std::str
   Training training(registry, BP_NETWORKS "/mlp.yaml", 1, {"train.optimizer=" + rule});
   training.trainer.probe(0);
   Executor& executor = training.trainer.executor();
-  Optimizer optimizer(training.experiment.train.optimizer, training.model.network);
+  Optimizer optimizer(training.experiment.train.optimizer, training.model.network, executor.tiles());
   std::uint64_t number = 0;
   for (auto _ : state) {
     ++number;
     executor.for_each_tile([&](const Tile& tile) {
-      optimizer.update(training.model.network, executor, tile, {.number = number, .rate = 1e-12});
+      for (std::size_t r = 0; r < tile.ranges.size(); ++r)
+        optimizer.update(tile, r, executor.tile_gradient(tile, r), {.number = number, .rate = 1e-12});
     });
   }
   state.SetItemsProcessed(state.iterations() * training.model.network.parameter_count());

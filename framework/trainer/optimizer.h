@@ -1,66 +1,63 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "config/schema.h"
+#include "config/node.h"
 #include "network/network.h"
-#include "trainer/executor.h"
+#include "optimizers/update_rule.h"
+#include "trainer/tile.h"
 
 namespace backplane {
 
-/// The schema of `train.optimizer`.
-config::Schema optimizer_schema();
-
-/// Updates parameters from their gradients, tile by tile. With gradient g (of C, plus penalties l1·sign(θ) + l2·θ),
-/// learning rate η and step t from 1, as PyTorch defines them:
-///
-///   sgd       θ −= η g
-///   momentum  v = μ v + g                          θ −= η v                        Polyak 1964
-///   nesterov  v = μ v + g                          θ −= η (g + μ v)                Nesterov 1983, Sutskever 2013
-///   adagrad   s += g²                              θ −= η g / (√s + ε)             Duchi 2011
-///   rmsprop   s = ρ s + (1−ρ) g²                   θ −= η g / (√s + ε)             Tieleman, Hinton 2012
-///   adam      m = β₁ m + (1−β₁) g                  θ −= η m̂ / (√v̂ + ε)             Kingma, Ba 2015
-///             v = β₂ v + (1−β₂) g²                 m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ)
-///   adamw     as adam, after θ −= η λ θ            (weights only)                  Loshchilov, Hutter 2019
-///
-/// Element-wise: how parameters are cut into tiles does not change the result.
+/// Updates a network's parameters from their gradients, tile by tile, by the rule of the experiment's optimizer
+/// (optimizers/table.h), and holds what the rule keeps from step to step.
 class Optimizer {
  public:
-  /// `choice`: the validated `train.optimizer`. Slots start at 0.
-  Optimizer(const config::Node& choice, const Network& network);
+  /// `choice`: the validated `train.optimizer`. `network` and `tiles`, all that it is cut into, must outlive it. Slots
+  /// start at 0.
+  Optimizer(const config::Node& choice, Network& network, const std::vector<Tile>& tiles);
 
-  const std::string& name() const { return name_; }
   /// The learning rate before any schedule.
   double base_rate() const { return rate_; }
   /// Names of the tensors kept for each parameter ("velocity"; "mean", "variance").
   const std::vector<std::string>& slots() const { return slot_names_; }
   Buffer& slot(std::size_t node, std::size_t parameter, std::size_t slot) { return slots_[node][parameter][slot]; }
 
-  /// One step of one tile: gradient · gradient_scale, clipped by value, with penalties, into the parameters.
-  /// Frozen parameters are left alone. [compute: tiles of one step may run at the same time]
   struct Step {
     std::uint64_t number = 1;  ///< t
     double rate = 0.0;         ///< η of this step
     double gradient_scale = 1.0;
     double clip_value = 0.0;  ///< each element of g is held within ± this; 0: not clipped
   };
-  void update(Network& network, Executor& executor, const Tile& tile, const Step& step);
+
+  /// Whether the rule looks at whole parameters: then every tile is collected and `add_up` called before any is
+  /// updated.
+  bool needs_sums() const { return rule_->sums() > 0; }
+  /// The part of one range of a tile; `gradient`: its elements. [compute: ranges may be collected at the same time]
+  void collect(const Tile& tile, std::size_t range, const void* gradient, const Step& step);
+  /// Adds the parts, in the order of the tiles.
+  void add_up();
+  /// One step of one range of a tile: gradient · gradient_scale, clipped by value, with penalties, into the parameters.
+  /// Frozen parameters are left alone. [compute: likewise]
+  void update(const Tile& tile, std::size_t range, const void* gradient, const Step& step);
 
  private:
-  enum class Rule { sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw };
-  struct Factors;
-  template <class T>
-  void update_range(Parameter& parameter, const T* gradient, std::vector<Buffer>& slots, const Tile::Range& range,
-                    const Factors& factors);
+  /// Calls body(update of the range) in the network's type, unless the parameter is frozen.
+  template <class Body>
+  void with_update(const Tile& tile, std::size_t range, const void* gradient, const Step& step,
+                   std::vector<double>& sums, const Body& body);
 
-  std::string name_;
-  Rule rule_;
-  double rate_;
-  double momentum_ = 0.0, decay_ = 0.0, beta1_ = 0.0, beta2_ = 0.0, epsilon_ = 0.0, weight_decay_ = 0.0;
-  std::vector<std::string> slot_names_;
+  Network& network_;
+  const std::vector<Tile>& tiles_;
+  const std::unique_ptr<UpdateRule> rule_;
+  const double rate_;
+  const std::vector<std::string> slot_names_;
   std::vector<std::vector<std::vector<Buffer>>> slots_;  ///< [node][parameter][slot]
+  std::vector<std::vector<std::vector<double>>> parts_;  ///< [tile][range][sum]
+  std::vector<std::vector<std::vector<double>>> sums_;   ///< [node][parameter][sum], over all tiles
 };
 
 }  // namespace backplane

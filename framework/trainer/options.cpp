@@ -1,6 +1,6 @@
 #include "trainer/options.h"
 
-#include "trainer/optimizer.h"
+#include "optimizers/table.h"
 #include "trainer/schedule.h"
 
 namespace backplane {

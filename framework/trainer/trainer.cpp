@@ -49,7 +49,7 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       length_(run_length(options, data.train.count)),
       executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
                 options.slice_rows.value_or(default_slice_rows(network, options.batch_size)), seed),
-      optimizer_(options.optimizer, network),
+      optimizer_(options.optimizer, network, executor_.tiles()),
       schedule_(options.schedule, options.warmup, length_.steps_per_epoch, length_.total_steps) {}
 
 Batch Trainer::next_batch() {
@@ -111,13 +111,29 @@ void Trainer::update(const Batch& batch, Keep keep) {
         wrong = &tile, where = std::move(found);
       return;
     }
-    optimizer_.update(network_, executor_, tile, step);
+    {
+      const TaskLog::Span span(executor_.log(), Work::optimizer, tile.node, tile.number);
+      for (std::size_t r = 0; r < tile.ranges.size(); ++r)
+        optimizer_.update(tile, r, executor_.tile_gradient(tile, r), step);
+    }
     executor_.prepare(tile);
   };
+  // Norms need every gradient, so the optimizer cannot be fused behind each.
   if (options_.clip_norm > 0.0) {
-    // The norm needs every gradient, so the optimizer cannot be fused behind each.
     const double norm = gradient_norm();
     if (norm > options_.clip_norm) step.gradient_scale = options_.clip_norm / norm;
+  } else if (optimizer_.needs_sums()) {
+    executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [](const Tile&) {});
+  }
+  if (optimizer_.needs_sums()) {
+    executor_.for_each_tile([&](const Tile& tile) {
+      const TaskLog::Span span(executor_.log(), Work::optimizer, tile.node, tile.number);
+      for (std::size_t r = 0; r < tile.ranges.size(); ++r)
+        optimizer_.collect(tile, r, executor_.tile_gradient(tile, r), step);
+    });
+    optimizer_.add_up();
+  }
+  if (options_.clip_norm > 0.0 || optimizer_.needs_sums()) {
     executor_.for_each_tile(update_tile);
   } else {
     executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);

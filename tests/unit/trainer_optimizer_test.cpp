@@ -144,13 +144,15 @@ ExperimentText wide(const char* optimizer, const char* dtype, int seed) {
 /// Two updates of all weights, the slots counting in the second, one tile [0, end), [end, …) after the other.
 std::string digest_after_updates(const ExperimentText& text, const std::vector<std::int64_t>& ends) {
   Lab lab(text);
-  auto& optimizer = const_cast<Optimizer&>(lab.trainer.optimizer());
+  Optimizer& optimizer = lab.trainer.optimizer();
   for (const std::uint64_t number : {1u, 2u}) {
     lab.trainer.probe(0);
     std::int64_t begin = 0;
     for (const std::int64_t end : ends) {
       const Tile tile{.node = 0, .unit_begin = 0, .unit_end = 0, .ranges = {{0, begin, end}}};
-      optimizer.update(lab.model.network, lab.trainer.executor(), tile, {.number = number, .rate = 0.01});
+      const auto* gradient = static_cast<const std::byte*>(lab.trainer.executor().gradient(0, 0));
+      optimizer.update(tile, 0, gradient + static_cast<std::size_t>(begin) * size_of(lab.model.network.dtype()),
+                       {.number = number, .rate = 0.01});
       begin = end;
     }
   }

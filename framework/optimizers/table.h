@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "optimizers/update_rule.h"
+
+namespace backplane {
+
+/// A row of the table of optimizers.
+struct OptimizerKind {
+  std::string name;        ///< the word in the YAML
+  std::string doc;         ///< one line
+  config::Schema options;  ///< with "lr", the learning rate, among them
+  std::unique_ptr<UpdateRule> (*make)(const config::Node& options);
+};
+
+/// All of them, as they are shown. Each is one file in rules/ and one row.
+const std::vector<OptimizerKind>& optimizers();
+
+/// The schema of `train.optimizer`.
+config::Schema optimizer_schema();
+
+/// `choice`: the validated `train.optimizer`.
+std::unique_ptr<UpdateRule> make_update_rule(const config::Node& choice);
+
+}  // namespace backplane
