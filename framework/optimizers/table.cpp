@@ -7,12 +7,13 @@
 namespace backplane {
 
 namespace rules {
-OptimizerKind sgd(), momentum(), nesterov(), adagrad(), rmsprop(), adam(), adamw();
+OptimizerKind sgd(), momentum(), nesterov(), adagrad(), rmsprop(), adam(), adamw(), lion();
 }  // namespace rules
 
 const std::vector<OptimizerKind>& optimizers() {
   using namespace rules;
-  static const std::vector<OptimizerKind> kAll{sgd(), momentum(), nesterov(), adagrad(), rmsprop(), adam(), adamw()};
+  static const std::vector<OptimizerKind> kAll{sgd(),     momentum(), nesterov(), adagrad(),
+                                               rmsprop(), adam(),     adamw(),    lion()};
   return kAll;
 }
 
