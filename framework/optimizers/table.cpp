@@ -7,13 +7,13 @@
 namespace backplane {
 
 namespace rules {
-OptimizerKind sgd(), momentum(), nesterov(), adagrad(), rmsprop(), adam(), adamw(), lion();
+OptimizerKind sgd(), momentum(), nesterov(), adagrad(), rmsprop(), adam(), adamw(), lion(), lamb();
 }  // namespace rules
 
 const std::vector<OptimizerKind>& optimizers() {
   using namespace rules;
-  static const std::vector<OptimizerKind> kAll{sgd(),     momentum(), nesterov(), adagrad(),
-                                               rmsprop(), adam(),     adamw(),    lion()};
+  static const std::vector<OptimizerKind> kAll{sgd(),  momentum(), nesterov(), adagrad(), rmsprop(),
+                                               adam(), adamw(),    lion(),     lamb()};
   return kAll;
 }
 
