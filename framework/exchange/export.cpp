@@ -7,17 +7,18 @@
 #include "exchange/npz.h"
 #include "exchange/safetensors.h"
 #include "exchange/torch_names.h"
+#include "tensor/tensor_kinds.h"
 
 namespace backplane {
 
 std::vector<TensorView> weights_of(const Snapshot& snapshot) {
   std::vector<TensorView> views;
   for (const StoredLayer& layer : snapshot.layers)
-    for (const char* group : {"weights/", "state/"})
+    for (const char* group : {"weights", "state"})
       for (const auto& [path, tensor] : layer.tensors) {
         const bool is_carried = !tensor.axes.empty() && tensor.axes[0] == "row";
-        if (path.starts_with(group) && !is_carried)
-          views.push_back({fmt::format("{}.{}", layer.name, path.substr(std::strlen(group))), tensor.shape,
+        if (kind_of(path).name == group && !is_carried)
+          views.push_back({fmt::format("{}.{}", layer.name, path.substr(std::strlen(group) + 1)), tensor.shape,
                            tensor.dtype, tensor.data.data()});
       }
   return views;

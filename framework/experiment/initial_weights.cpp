@@ -14,6 +14,7 @@
 #include "base/suggest.h"
 #include "exchange/torch_names.h"
 #include "exchange/weight_file.h"
+#include "model_state/catalogue.h"
 
 namespace backplane {
 
@@ -53,7 +54,7 @@ namespace {
 /// A tensor of the network that a file may give.
 struct Target {
   std::string layer, name;
-  const Shape* shape;
+  Shape shape;
   void* values;
   bool is_parameter;
   const WeightEntry* source = nullptr;
@@ -63,14 +64,11 @@ struct Target {
 
 std::vector<Target> targets_of(Network& network) {
   std::vector<Target> targets;
-  for (LayerNode& node : network.nodes()) {
-    for (Parameter& parameter : node.parameters)
-      targets.push_back({node.name(), parameter.name, &parameter.shape, parameter.value.data(), true});
-    for (SharedState& shared : node.shared_state) {
-      const StateTensor& state = node.plan.state[shared.declared];
-      targets.push_back({node.name(), state.name, &state.shape, shared.value.data(), false});
-    }
-  }
+  for (std::size_t i = 0; i < network.nodes().size(); ++i)
+    for (const LayerTensor& tensor : tensors_of(network, i, "", {}))
+      if (tensor.kind->lifetime == TensorLifetime::kept && tensor.extent == TensorExtent::layer)
+        targets.push_back({network.nodes()[i].name(), tensor.name.substr(tensor.kind->name.size() + 1), tensor.shape,
+                           tensor.writable_data(network), tensor.kind->name == "weights"});
   return targets;
 }
 
@@ -140,7 +138,7 @@ std::string likely_renames(const WeightFile& file, const std::vector<Target>& ta
   for (const Target& target : targets) {
     if (!target.is_parameter) continue;
     if (layers.empty() || layers.back().first != target.layer) layers.push_back({target.layer, {}});
-    layers.back().second[torch_name(target.name)] = *target.shape;
+    layers.back().second[torch_name(target.name)] = target.shape;
   }
   std::map<std::string, Shapes, decltype(&comes_before)> modules(comes_before);
   for (const WeightEntry& entry : file.entries) {
@@ -200,12 +198,12 @@ class Matching {
       return report(
           fmt::format("'{}' and '{}' would both be {}", target->source->name, entry.name, target->full_name()));
     target->source = &entry;
-    if (entry.shape != *target->shape) {
+    if (entry.shape != target->shape) {
       Shape reversed = entry.shape;
       std::reverse(reversed.begin(), reversed.end());
       report(fmt::format("{} has shape {}, {} has shape {}{}", called(), to_string(entry.shape), target->full_name(),
-                         to_string(*target->shape),
-                         reversed == *target->shape ? ": transpose it, weights are (out, in)" : ""));
+                         to_string(target->shape),
+                         reversed == target->shape ? ": transpose it, weights are (out, in)" : ""));
     } else if (entry.element == Element::other) {
       report(fmt::format("{} has type {}, {} wants numbers of 16, 32 or 64 bits with a fraction, little-endian",
                          called(), entry.stored_type, target->full_name()));
@@ -232,7 +230,7 @@ class Matching {
       std::vector<std::string> known;
       for (const WeightEntry& entry : file_.entries) known.push_back(entry.name);
       report(
-          fmt::format("has no '{}', which has shape {} in this network", target.full_name(), to_string(*target.shape)),
+          fmt::format("has no '{}', which has shape {} in this network", target.full_name(), to_string(target.shape)),
           nearest_name(target.full_name(), known), known);
     }
   }

@@ -181,8 +181,8 @@ void check_before_training(const Experiment& experiment, const DataSet& data, co
   check_keep_best(experiment.checkpoint, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
   // Taps that name no tensor would never record anything.
-  find_taps(network, experiment.record.taps, "record.taps");
-  find_taps(network, experiment.record.statistics.taps, "record.statistics.taps");
+  find_taps(network, experiment.network.loss, experiment.record.taps, "record.taps");
+  find_taps(network, experiment.network.loss, experiment.record.statistics.taps, "record.statistics.taps");
   check_streams(experiment.train, network);
   check_generate(experiment.generate, data, network);
   check_lengths(data, network);

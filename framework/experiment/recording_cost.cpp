@@ -30,7 +30,8 @@ std::pair<double, double> compare(const TracePlan& plan, const Network& network,
   for (int turn = 0; turn <= kTurns; ++turn) {
     const double without = seconds_of([&] { trainer.step(); });
     const double with = seconds_of([&] {
-      trainer.step([&](const Batch& batch) { trace.copy_before_update(batch); });
+      trainer.step([&](const Batch& batch) { trace.copy_before_update(batch); },
+                   trace.capture_rows(trainer.state().step + 1));
       trace.copy_after_update(trainer.state().step);
       io.drain();
     });

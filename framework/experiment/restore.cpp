@@ -6,60 +6,39 @@
 #include <set>
 
 #include "base/error.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
+#include "model_state/catalogue.h"
 
 namespace backplane {
 
 namespace {
 
-/// A tensor of the run, and where a checkpoint has it.
-struct Held {
-  std::string layer, name;
-  Shape shape;
-  void* data;
-};
-
-std::vector<Held> tensors_of(Network& network, Trainer& trainer) {
-  std::vector<Held> all;
-  for (std::size_t i = 0; i < network.nodes().size(); ++i) {
-    LayerNode& node = network.nodes()[i];
-    const auto add = [&](std::string name, Shape shape, void* data) {
-      all.push_back({node.name(), std::move(name), std::move(shape), data});
-    };
-    for (std::size_t p = 0; p < node.parameters.size(); ++p) {
-      Parameter& parameter = node.parameters[p];
-      add("weights/" + parameter.name, parameter.shape, parameter.value.data());
-      for (std::size_t s = 0; s < trainer.optimizer().slots().size(); ++s)
-        add(fmt::format("optimizer/{}/{}", parameter.name, trainer.optimizer().slots()[s]), parameter.shape,
-            trainer.optimizer().slot(i, p, s).data());
-    }
-    for (SharedState& shared : node.shared_state) {
-      const StateTensor& state = node.plan.state[shared.declared];
-      add("state/" + state.name, state.shape, shared.value.data());
-    }
-    for (std::size_t k = 0; k < node.plan.state.size(); ++k)
-      if (const StateTensor& state = node.plan.state[k]; state.kind == BP_STATE_CARRIED)
-        add("state/" + state.name, with_batch(trainer.batch_size(), state.shape),
-            trainer.executor().carried_state(i, k));
-  }
-  return all;
+/// What training goes on from.
+std::vector<LayerTensor> kept_tensors(const Network& network, Trainer& trainer) {
+  std::vector<LayerTensor> kept = tensors_of(network, trainer);
+  std::erase_if(kept, [](const LayerTensor& tensor) { return tensor.kind->lifetime != TensorLifetime::kept; });
+  return kept;
 }
 
 /// What of the file has no place in the run; optimizer slots aside, whose names say which rule made them.
-void find_strangers(const Snapshot& snapshot, const std::vector<Held>& all, std::vector<Diagnostic>& findings) {
+void look_for_unknown(const Snapshot& snapshot, const Network& network, const std::vector<LayerTensor>& kept,
+                      std::vector<Diagnostic>& findings) {
   std::set<std::string> known;
-  for (const Held& held : all) known.insert(held.layer), known.insert(held.layer + "/" + held.name);
+  for (const LayerTensor& tensor : kept) known.insert(network.nodes()[tensor.node].name() + "/" + tensor.name);
   for (const StoredLayer& layer : snapshot.layers)
-    for (const auto& [name, tensor] : layer.tensors)
-      if ((name.starts_with("weights/") || name.starts_with("state/")) && !known.contains(layer.name + "/" + name))
+    for (const auto& [name, tensor] : layer.tensors) {
+      const TensorKind& kind = kind_of(name);
+      if (kind.lifetime == TensorLifetime::kept && kind.phase != TensorPhase::update &&
+          !known.contains(layer.name + "/" + name))
         findings.push_back({.what = fmt::format("the checkpoint has {}/{} {}, the network has not", layer.name, name,
                                                 to_string(tensor.shape))});
+    }
 }
 
-const StoredTensor* find(const Snapshot& snapshot, const Held& held) {
+const StoredTensor* find(const Snapshot& snapshot, const std::string& layer_name, const std::string& tensor) {
   for (const StoredLayer& layer : snapshot.layers)
-    if (layer.name == held.layer)
-      if (const auto found = layer.tensors.find(held.name); found != layer.tensors.end()) return &found->second;
+    if (layer.name == layer_name)
+      if (const auto found = layer.tensors.find(tensor); found != layer.tensors.end()) return &found->second;
   return nullptr;
 }
 
@@ -135,19 +114,24 @@ void store_state(const TrainState& state, Snapshot& snapshot) {
 }
 
 void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
-  const std::vector<Held> all = tensors_of(network, trainer);
+  const std::vector<LayerTensor> kept = kept_tensors(network, trainer);
+  const auto stored_of = [&](const LayerTensor& tensor) {
+    return find(snapshot, network.nodes()[tensor.node].name(), tensor.name);
+  };
   std::vector<Diagnostic> findings;
-  for (const Held& held : all) {
-    const StoredTensor* stored = find(snapshot, held);
-    const std::string name = held.layer + "/" + held.name;
+  for (const LayerTensor& tensor : kept) {
+    const StoredTensor* stored = stored_of(tensor);
+    const Shape shape =
+        tensor.extent == TensorExtent::row ? with_batch(trainer.batch_size(), tensor.shape) : tensor.shape;
+    const std::string name = network.nodes()[tensor.node].name() + "/" + tensor.name;
     if (stored == nullptr)
-      findings.push_back({.what = fmt::format("the checkpoint has no {} {}", name, to_string(held.shape))});
-    else if (stored->shape != held.shape || stored->dtype != network.dtype())
+      findings.push_back({.what = fmt::format("the checkpoint has no {} {}", name, to_string(shape))});
+    else if (stored->shape != shape || stored->dtype != network.dtype())
       findings.push_back(
           {.what = fmt::format("{} is {} {} in the checkpoint and {} {} in the network", name, name_of(stored->dtype),
-                               to_string(stored->shape), name_of(network.dtype()), to_string(held.shape))});
+                               to_string(stored->shape), name_of(network.dtype()), to_string(shape))});
   }
-  find_strangers(snapshot, all, findings);
+  look_for_unknown(snapshot, network, kept, findings);
   const TrainState state = read_state(StateReader(snapshot), findings);
   if (findings.empty() && state.position >= trainer.steps_per_epoch())
     findings.push_back({.what = fmt::format("the checkpoint stands at batch {} of an epoch, which has {} batches",
@@ -157,9 +141,9 @@ void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
       findings.back().hint = "this network cannot go on from that checkpoint; a run without --resume begins anew";
     throw UserError(ExitCode::bad_data, std::move(findings));
   }
-  for (const Held& held : all) {
-    const StoredTensor* stored = find(snapshot, held);
-    if (stored->data.bytes() > 0) std::memcpy(held.data, stored->data.data(), stored->data.bytes());
+  for (const LayerTensor& tensor : kept) {
+    const Buffer& data = stored_of(tensor)->data;
+    if (data.bytes() > 0) std::memcpy(tensor.writable_data(network, &trainer), data.data(), data.bytes());
   }
   trainer.restore(state);
 }

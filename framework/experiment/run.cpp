@@ -183,10 +183,12 @@ class Run {
   Score step() {
     const std::int64_t number = trainer_.state().step + 1;
     if (!trace_.is_due(number)) return trainer_.step();
-    const Score score = trainer_.step([this](const Batch& batch) {
-      const TaskLog::Span span(arena_.log(), Work::recording);
-      trace_.copy_before_update(batch);
-    });
+    const Score score = trainer_.step(
+        [this](const Batch& batch) {
+          const TaskLog::Span span(arena_.log(), Work::recording);
+          trace_.copy_before_update(batch);
+        },
+        trace_.capture_rows(number));
     const TaskLog::Span span(arena_.log(), Work::recording);
     trace_.copy_after_update(number);
     return score;

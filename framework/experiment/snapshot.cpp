@@ -1,11 +1,10 @@
 #include "experiment/snapshot.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "experiment/restore.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
+#include "model_state/catalogue.h"
 
 namespace backplane {
 
@@ -21,8 +20,16 @@ StoredTensor copy(const void* data, Shape shape, DType dtype, std::vector<std::s
           .attributes = std::move(attributes)};
 }
 
-StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& trainer, std::int64_t rows,
-                       std::int64_t batch_size, DType dtype, bool has_d_activation) {
+/// `rows`: samples that are stored.
+StoredTensor copy(const LayerTensor& tensor, const Network& network, Trainer& trainer, std::int64_t rows) {
+  const Shape shape = tensor.extent == TensorExtent::layer    ? tensor.shape
+                      : tensor.extent == TensorExtent::sample ? with_batch(rows, tensor.shape)
+                                                              : with_batch(trainer.batch_size(), tensor.shape);
+  return copy(tensor.data(network, &trainer), shape, network.dtype(), tensor.axes, tensor.attributes);
+}
+
+StoredLayer copy_layer(const Network& network, std::size_t index, Trainer& trainer, std::int64_t rows) {
+  const LayerNode& node = network.nodes()[index];
   const PluginIdentity& plugin = node.layer.plugin();
   StoredLayer layer{.name = node.name(),
                     .type = node.layer.type().name,
@@ -32,44 +39,8 @@ StoredLayer copy_layer(const LayerNode& node, std::size_t index, Trainer& traine
                     .plugin_sha256 = plugin.sha256,
                     .trainable = node.has_trainable(),
                     .tensors = {}};
-  Executor& executor = trainer.executor();
-  const auto per_sample = [&](const char* tap, const void* data) {
-    layer.tensors[tap] = copy(data, with_batch(rows, node.plan.output), dtype, sample_axes(node.plan.output),
-                              {{"definition", definition_of(tap)}});
-  };
-  per_sample("z", executor.z(index));
-  per_sample("activation", executor.activation(index));
-  per_sample("delta", executor.delta(index));
-  if (has_d_activation) per_sample("activation_gradient", executor.d_activation(index));
-  for (std::size_t i = 0; i < node.plan.saved.size(); ++i)
-    layer.tensors[node.plan.saved[i].name] =
-        copy(executor.saved(index, i), with_batch(rows, node.plan.saved[i].sample_shape), dtype,
-             saved_axes(node.plan.saved[i].sample_shape), {{"definition", definition_of(node.plan.saved[i].name)}});
-  for (const SharedState& shared : node.shared_state) {
-    const StateTensor& state = node.plan.state[shared.declared];
-    layer.tensors["state/" + state.name] = copy(shared.value.data(), state.shape, dtype, parameter_axes(state.shape));
-  }
-  for (std::size_t i = 0; i < node.plan.state.size(); ++i) {
-    const StateTensor& state = node.plan.state[i];
-    if (state.kind != BP_STATE_CARRIED) continue;
-    std::vector<std::string> axes = sample_axes(state.shape);
-    axes[0] = "row";  // of the batch, whatever sample stands there
-    layer.tensors["state/" + state.name] =
-        copy(executor.carried_state(index, i), with_batch(batch_size, state.shape), dtype, std::move(axes));
-  }
-  for (std::size_t p = 0; p < node.parameters.size(); ++p) {
-    const Parameter& parameter = node.parameters[p];
-    const auto axes = parameter_axes(parameter.shape);
-    layer.tensors["weights/" + parameter.name] = copy(parameter.value.data(), parameter.shape, dtype, axes,
-                                                      {{"definition", definition_of("weights")},
-                                                       {"role", parameter.role},
-                                                       {"trainable", parameter.trainable ? "true" : "false"}});
-    layer.tensors["gradients/" + parameter.name] =
-        copy(executor.gradient(index, p), parameter.shape, dtype, axes, {{"definition", definition_of("gradients")}});
-    for (std::size_t s = 0; s < trainer.optimizer().slots().size(); ++s)
-      layer.tensors[fmt::format("optimizer/{}/{}", parameter.name, trainer.optimizer().slots()[s])] =
-          copy(trainer.optimizer().slot(index, p, s).data(), parameter.shape, dtype, axes);
-  }
+  for (const LayerTensor& tensor : tensors_of(network, index, trainer.loss().name(), trainer.optimizer().slots()))
+    layer.tensors[tensor.name] = copy(tensor, network, trainer, rows);
   return layer;
 }
 
@@ -111,9 +82,7 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
       return;
     }
     const auto i = static_cast<std::size_t>(task - 1);
-    const bool is_output_of_fused_loss = task == layers && trainer.loss().gives_delta();
-    snapshot.layers[i] = copy_layer(network.nodes()[i], i, trainer, rows, trainer.batch_size(), network.dtype(),
-                                    !is_output_of_fused_loss);
+    snapshot.layers[i] = copy_layer(network, i, trainer, rows);
   });
   return snapshot;
 }

@@ -6,38 +6,22 @@
 #include <algorithm>
 
 #include "base/suggest.h"
-#include "experiment/tensor_names.h"
 
 namespace backplane {
 
 namespace {
 
-/// Everything that can be looked at, in the order of layers.
-std::vector<TapSource> all_sources(const Network& network) {
-  std::vector<TapSource> sources;
-  for (std::size_t index = 0; index < network.nodes().size(); ++index) {
-    const LayerNode& node = network.nodes()[index];
-    const auto add_per_sample = [&](const std::string& name, std::size_t item, const Shape& shape,
-                                    std::vector<std::string> axes) {
-      sources.push_back(
-          {.tap = name, .name = name, .node = index, .item = item, .shape = shape, .axes = std::move(axes)});
-    };
-    for (const char* tap : {"z", "activation", "delta"})
-      add_per_sample(tap, 0, node.plan.output, sample_axes(node.plan.output));
-    for (std::size_t k = 0; k < node.plan.saved.size(); ++k)
-      add_per_sample(node.plan.saved[k].name, k, node.plan.saved[k].sample_shape,
-                     saved_axes(node.plan.saved[k].sample_shape));
-    for (const std::string tap : {"weights", "gradients"})
-      for (std::size_t p = 0; p < node.parameters.size(); ++p)
-        if (const Parameter& parameter = node.parameters[p]; tap == "weights" || parameter.trainable)
-          sources.push_back({.tap = tap,
-                             .name = tap + "/" + parameter.name,
-                             .node = index,
-                             .item = p,
-                             .shape = parameter.shape,
-                             .is_per_sample = false,
-                             .axes = parameter_axes(parameter.shape)});
-  }
+/// "delta", or "weights" of "weights/W".
+std::string tap_of(const LayerTensor& tensor) {
+  return tensor.name.substr(0, tensor.name.find('/'));
+}
+
+/// Everything that can be looked at, layer by layer in the order of a step.
+std::vector<LayerTensor> all_sources(const Network& network, const std::string& loss) {
+  std::vector<LayerTensor> sources;
+  for (std::size_t node = 0; node < network.nodes().size(); ++node)
+    for (LayerTensor& tensor : tensors_of(network, node, loss, {}))
+      if (tensor.can_be_tapped) sources.push_back(std::move(tensor));
   return sources;
 }
 
@@ -49,26 +33,26 @@ struct Pattern {
     tensor = slash == std::string::npos ? text : text.substr(slash + 1);
   }
   bool fits_layer(const std::string& name) const { return ::fnmatch(layer.c_str(), name.c_str(), 0) == 0; }
-  bool fits_tensor(const TapSource& source) const {
-    return ::fnmatch(tensor.c_str(), source.tap.c_str(), 0) == 0 ||
+  bool fits_tensor(const LayerTensor& source) const {
+    return ::fnmatch(tensor.c_str(), tap_of(source).c_str(), 0) == 0 ||
            ::fnmatch(tensor.c_str(), source.name.c_str(), 0) == 0;
   }
   std::string layer, tensor;
 };
 
 /// `weights` or `gradients` of a network that has none to train: the name is right, and often a default.
-bool wants_parameters_of_none(const Tap& tap, const std::vector<TapSource>& sources) {
+bool wants_parameters_of_none(const Tap& tap, const std::vector<LayerTensor>& sources) {
   return (tap.pattern == "weights" || tap.pattern == "gradients") &&
-         std::ranges::none_of(sources, [&](const TapSource& source) { return source.tap == tap.pattern; });
+         std::ranges::none_of(sources, [&](const LayerTensor& source) { return tap_of(source) == tap.pattern; });
 }
 
-[[noreturn]] void report_unused(const Tap& tap, const Network& network, const std::vector<TapSource>& sources,
+[[noreturn]] void report_unused(const Tap& tap, const Network& network, const std::vector<LayerTensor>& sources,
                                 const std::string& path) {
   const Pattern pattern(tap.pattern);
   std::vector<std::string> layers, tensors;
   for (const LayerNode& node : network.nodes()) layers.push_back(node.name());
-  for (const TapSource& source : sources)
-    if (std::ranges::find(tensors, source.tap) == tensors.end()) tensors.push_back(source.tap);
+  for (const LayerTensor& source : sources)
+    if (std::ranges::find(tensors, tap_of(source)) == tensors.end()) tensors.push_back(tap_of(source));
   const bool has_layer = std::ranges::any_of(layers, [&](const std::string& name) { return pattern.fits_layer(name); });
   const std::string& wrong = has_layer ? pattern.tensor : pattern.layer;
   const std::vector<std::string>& known = has_layer ? tensors : layers;
@@ -93,8 +77,9 @@ bool wants_parameters_of_none(const Tap& tap, const std::vector<TapSource>& sour
 
 }  // namespace
 
-std::vector<TapSource> find_taps(const Network& network, const std::vector<Tap>& taps, const std::string& path) {
-  const std::vector<TapSource> sources = all_sources(network);
+std::vector<LayerTensor> find_taps(const Network& network, const std::string& loss, const std::vector<Tap>& taps,
+                                   const std::string& path) {
+  const std::vector<LayerTensor> sources = all_sources(network, loss);
   std::vector<bool> is_tapped(sources.size(), false);
   for (const Tap& tap : taps) {
     const Pattern pattern(tap.pattern);
@@ -104,19 +89,10 @@ std::vector<TapSource> find_taps(const Network& network, const std::vector<Tap>&
         is_used = is_tapped[i] = true;
     if (!is_used && !wants_parameters_of_none(tap, sources)) report_unused(tap, network, sources, path);
   }
-  std::vector<TapSource> found;
+  std::vector<LayerTensor> found;
   for (std::size_t i = 0; i < sources.size(); ++i)
     if (is_tapped[i]) found.push_back(sources[i]);
   return found;
-}
-
-const void* data_of(const TapSource& source, const Network& network, const Executor& executor) {
-  if (source.tap == "z") return executor.z(source.node);
-  if (source.tap == "activation") return executor.activation(source.node);
-  if (source.tap == "delta") return executor.delta(source.node);
-  if (source.tap == "weights") return network.nodes()[source.node].parameters[source.item].value.data();
-  if (source.tap == "gradients") return executor.gradient(source.node, source.item);
-  return executor.saved(source.node, source.item);
 }
 
 }  // namespace backplane

@@ -28,6 +28,11 @@ std::uint64_t bytes_of(const TraceRecord& record) {
   return bytes;
 }
 
+/// Complete only when all slices' parts have been added, which is when parameters change.
+bool is_gradient(const LayerTensor& tensor) {
+  return tensor.kind->name == "gradients";
+}
+
 }  // namespace
 
 Trace::Trace(const std::string& path, const TracePlan& plan, const Network& network, Trainer& trainer, Arena& arena,
@@ -133,6 +138,14 @@ bool Trace::is_due(std::int64_t step) const {
          (!plan_.statistics.empty() && plan_.statistics_steps.contains(step));
 }
 
+std::int64_t Trace::capture_rows(std::int64_t step) const {
+  const auto looks_at_it = [](const std::vector<LayerTensor>& tensors) {
+    return std::ranges::find(tensors, "activation_gradient", &LayerTensor::name) != tensors.end();
+  };
+  if (!is_due(step) || (!looks_at_it(plan_.tensors) && !looks_at_it(plan_.statistics))) return 0;
+  return trainer_.batch_size();
+}
+
 void Trace::copy_before_update(const Batch& batch) {
   const std::int64_t step = trainer_.state().step + 1;
   rows_ = batch.count;
@@ -205,9 +218,9 @@ void Trace::write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<Tr
 
 void Trace::copy_tensors(bool gradients) {
   arena_.for_each(std::ssize(plan_.tensors), [&](std::int64_t i) {
-    const TapSource& source = plan_.tensors[static_cast<std::size_t>(i)];
+    const LayerTensor& source = plan_.tensors[static_cast<std::size_t>(i)];
     const auto tensor = static_cast<std::size_t>(i) + 1;  // the first are the samples' indices
-    if ((source.tap == "gradients") == gradients)
+    if (is_gradient(source) == gradients)
       record_->made_infinite[tensor] = copy(source, record_->tensors[tensor].data());
   });
 }
@@ -215,7 +228,7 @@ void Trace::copy_tensors(bool gradients) {
 void Trace::look_for_overflow() {
   for (std::size_t i = 0; i < plan_.tensors.size() && !has_overflown_; ++i)
     if (const std::int64_t count = record_->made_infinite[i + 1]; count > 0) {
-      const TapSource& source = plan_.tensors[i];
+      const LayerTensor& source = plan_.tensors[i];
       has_overflown_ = true;
       overflow_ = fmt::format(
           "record.dtype: {} of '{}' of layer '{}' at step {} {} too large for it and recorded as infinite, which is "
@@ -226,8 +239,8 @@ void Trace::look_for_overflow() {
     }
 }
 
-std::int64_t Trace::copy(const TapSource& source, void* to) const {
-  const auto* from = static_cast<const std::byte*>(data_of(source, network_, trainer_.executor()));
+std::int64_t Trace::copy(const LayerTensor& source, void* to) const {
+  const auto* from = static_cast<const std::byte*>(source.data(network_, &trainer_));
   auto* at = static_cast<std::byte*>(to);
   const std::size_t width = size_of(network_.dtype()), stored = size_of(plan_.element);
   std::int64_t made_infinite = 0;
@@ -237,7 +250,7 @@ std::int64_t Trace::copy(const TapSource& source, void* to) const {
     at += static_cast<std::size_t>(count) * stored;
   };
   const std::int64_t size = element_count(source.shape);
-  if (!source.is_per_sample) {
+  if (source.extent == TensorExtent::layer) {
     copy_elements(0, size);
     return made_infinite;
   }
@@ -258,15 +271,15 @@ std::int64_t Trace::copy(const TapSource& source, void* to) const {
 void Trace::compute_statistics(bool gradients) {
   arena_.for_each(std::ssize(plan_.statistics), [&](std::int64_t i) {
     const auto index = static_cast<std::size_t>(i);
-    const TapSource& source = plan_.statistics[index];
-    if ((source.tap == "gradients") != gradients) return;
+    const LayerTensor& source = plan_.statistics[index];
+    if (is_gradient(source) != gradients) return;
     const std::size_t end =
         index + 1 < first_column_.size() ? first_column_[index + 1] : statistics_record_->tensors.size();
     std::vector<void*> columns;
     for (std::size_t column = first_column_[index]; column < end; ++column)
       columns.push_back(statistics_record_->tensors[column].data());
-    computed_[index].compute(data_of(source, network_, trainer_.executor()), network_.dtype(),
-                             element_count(source.shape) * (source.is_per_sample ? rows_ : 1), columns);
+    computed_[index].compute(source.data(network_, &trainer_), network_.dtype(),
+                             element_count(source.shape) * (source.extent != TensorExtent::layer ? rows_ : 1), columns);
   });
 }
 

@@ -32,6 +32,8 @@ class Trace {
 
   /// While the weights still are those that made z and δ (between backward and update).
   void copy_before_update(const Batch& batch);
+  /// Of how many rows ∂C/∂a has to be captured in that step: Trainer::step.
+  std::int64_t capture_rows(std::int64_t step) const;
   /// When gradients are complete: the record is handed over.
   void copy_after_update(std::int64_t step);
 
@@ -53,7 +55,7 @@ class Trace {
   void write(TracePlan::Series series, RecordPool& pool, std::unique_ptr<TraceRecord> record);
   void copy_tensors(bool gradients);
   /// Returns how many finite elements became infinite.
-  std::int64_t copy(const TapSource& source, void* to) const;
+  std::int64_t copy(const LayerTensor& source, void* to) const;
   void look_for_overflow();
   void compute_statistics(bool gradients);
 

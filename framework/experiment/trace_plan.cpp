@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "base/counted.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
 
 namespace backplane {
 
@@ -42,8 +42,8 @@ TracePlan::TracePlan(const Experiment& experiment, const Network& network, const
   when_busy = record.when_busy;
   for (const LayerNode& node : network.nodes()) layer_names_.push_back(node.name());
   // Taps are looked at even where no step is asked for: a slip in them is a slip.
-  tensors = find_taps(network, record.taps, "record.taps");
-  statistics = find_taps(network, record.statistics.taps, "record.statistics.taps");
+  tensors = find_taps(network, experiment.network.loss, record.taps, "record.taps");
+  statistics = find_taps(network, experiment.network.loss, record.statistics.taps, "record.statistics.taps");
   statistics_of = record.statistics.of;
   choose_time_steps(record);
   tensor_steps = RecordedSteps(record.steps, length.steps_per_epoch, length.total_steps);
@@ -64,7 +64,7 @@ void TracePlan::choose_time_steps(const RecordOptions& record) {
         Diagnostic{.place = record.time_steps_place, .what = what, .path = "record.time_steps", .hint = hint});
   };
   std::int64_t shortest = 0;
-  for (const TapSource& source : tensors)
+  for (const LayerTensor& source : tensors)
     if (is_cut_in_time(source)) shortest = shortest == 0 ? source.shape[0] : std::min(shortest, source.shape[0]);
   if (shortest == 0) fail("no tensor that is recorded has a time axis", "leave it out");
   time_steps.clear();
@@ -76,12 +76,13 @@ void TracePlan::choose_time_steps(const RecordOptions& record) {
   }
 }
 
-bool TracePlan::is_cut_in_time(const TapSource& source) const {
-  return !time_steps.empty() && source.is_per_sample && source.axes.size() > 1 && source.axes[1] == "time";
+bool TracePlan::is_cut_in_time(const LayerTensor& source) const {
+  return !time_steps.empty() && source.extent != TensorExtent::layer && source.axes.size() > 1 &&
+         source.axes[1] == "time";
 }
 
-Shape TracePlan::record_shape(const TapSource& source) const {
-  if (!source.is_per_sample) return source.shape;
+Shape TracePlan::record_shape(const LayerTensor& source) const {
+  if (source.extent == TensorExtent::layer) return source.shape;
   Shape shape = with_batch(samples, source.shape);
   if (is_cut_in_time(source)) shape[1] = std::ssize(time_steps);
   return shape;
@@ -95,19 +96,19 @@ TraceSeries TracePlan::tensor_series() const {
                             .axes = {"sample"},
                             .element = TraceType::int64,
                             .attributes = {{"definition", "index of the sample within the training split; -1: none"}}});
-  for (const TapSource& source : tensors)
+  for (const LayerTensor& source : tensors)
     series.tensors.push_back({.path = "/layers/" + layer_names_[source.node] + "/" + source.name,
                               .shape = record_shape(source),
                               .axes = source.axes,
                               .element = element,
-                              .attributes = {{"definition", definition_of(source.tap)}}});
+                              .attributes = {{"definition", source.kind->definition}}});
   return series;
 }
 
 TraceSeries TracePlan::statistics_series() const {
   if (statistics.empty()) return {};
   TraceSeries series{.step_path = "/statistics/scales/step", .tensors = {}, .plot = ""};
-  for (const TapSource& source : statistics)
+  for (const LayerTensor& source : statistics)
     for (const Statistic statistic : statistics_of)
       for (const StatisticColumn& column : columns_of(statistic)) {
         std::vector<std::string> axes;
@@ -117,7 +118,7 @@ TraceSeries TracePlan::statistics_series() const {
              .shape = column.shape,
              .axes = std::move(axes),
              .element = column.element,
-             .attributes = {{"definition", column.definition}, {"of", definition_of(source.tap)}}});
+             .attributes = {{"definition", column.definition}, {"of", source.kind->definition}}});
       }
   return series;
 }

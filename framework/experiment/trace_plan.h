@@ -32,8 +32,8 @@ class TracePlan {
   std::uint64_t buffer_bytes() const;
   static constexpr int kRecordsInFlight = 3, kStatisticsInFlight = 16;
 
-  std::vector<TapSource> tensors;     ///< recorded whole
-  std::vector<TapSource> statistics;  ///< of which statistics are recorded
+  std::vector<LayerTensor> tensors;     ///< recorded whole
+  std::vector<LayerTensor> statistics;  ///< of which statistics are recorded
   std::vector<Statistic> statistics_of;
   RecordedSteps tensor_steps, statistics_steps;
   std::vector<std::string> warnings;  ///< of steps that are asked for beyond the end of the run
@@ -45,8 +45,8 @@ class TracePlan {
   WhenBusy when_busy = WhenBusy::wait;
 
   /// Shape of a record of one of `tensors`.
-  Shape record_shape(const TapSource& source) const;
-  bool is_cut_in_time(const TapSource& source) const;
+  Shape record_shape(const LayerTensor& source) const;
+  bool is_cut_in_time(const LayerTensor& source) const;
 
  private:
   TraceSeries tensor_series() const;

@@ -16,6 +16,7 @@
 #include "experiment/run.h"
 #include "experiment/signals.h"
 #include "files/temporary_directory.h"
+#include "tensor/tensor_kinds.h"
 
 namespace backplane {
 
@@ -40,17 +41,13 @@ std::string difference_of(const StoredTensor& a, const StoredTensor& b) {
   });
 }
 
-bool is_carried(const std::string& tensor) {
-  return tensor.starts_with("weights/") || tensor.starts_with("optimizer/") || tensor.starts_with("state/");
-}
-
-/// What is carried from step to step comes first: all else follows from it.
+/// What is kept from step to step comes first: all else follows from it.
 std::vector<std::string> compare_checkpoints(const Snapshot& alone, const Snapshot& resumed) {
   std::vector<std::string> differences;
-  for (const bool carried : {true, false})
+  for (const TensorLifetime lifetime : {TensorLifetime::kept, TensorLifetime::batch})
     for (std::size_t i = 0; i < alone.layers.size(); ++i)
       for (const auto& [name, tensor] : alone.layers[i].tensors) {
-        if (is_carried(name) != carried) continue;
+        if (kind_of(name).lifetime != lifetime) continue;
         if (const std::string what = difference_of(tensor, resumed.layers[i].tensors.at(name)); !what.empty())
           differences.push_back(fmt::format("{}/{} {}", alone.layers[i].name, name, what));
       }

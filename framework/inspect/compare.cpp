@@ -11,31 +11,22 @@
 #include "base/printable.h"
 #include "inspect/overview.h"
 #include "inspect/text_table.h"
+#include "tensor/tensor_kinds.h"
 
 namespace backplane {
 
 namespace {
 
 /// When a tensor is computed within a step.
-enum class Phase { forward, backward, update };
-
 /// A tensor that both files have, in the same shape and type.
 struct Pair {
   std::string layer;
-  std::pair<Phase, std::ptrdiff_t> order;  ///< what comes back passes the last layer first
+  std::pair<TensorPhase, std::ptrdiff_t> order;  ///< what comes back passes the last layer first
   const FileTensor* a;
   const FileTensor* b;
   TensorDifference difference{};
   std::optional<std::int64_t> first_step{};
 };
-
-Phase phase_of(const std::string& name) {
-  const std::string first = name.substr(0, name.find('/'));
-  if (first == "optimizer") return Phase::update;
-  const bool comes_back =
-      first == "delta" || first == "activation_gradient" || first == "gradients" || first.starts_with("delta_");
-  return comes_back ? Phase::backward : Phase::forward;
-}
 
 std::string shape_and_type(const FileTensor& tensor) {
   return fmt::format("{} {}", labelled_shape(tensor), tensor.stored);
@@ -117,10 +108,10 @@ class Comparison {
         differ(fmt::format("{}/{} is in {} alone", b.name, tensor.name, b_.path()));
   }
 
-  std::pair<Phase, std::ptrdiff_t> order_of(const std::string& tensor, std::ptrdiff_t layer) const {
-    const Phase phase = phase_of(tensor);
+  std::pair<TensorPhase, std::ptrdiff_t> order_of(const std::string& tensor, std::ptrdiff_t layer) const {
+    const TensorPhase phase = kind_of(tensor).phase;
     if (layer < 0 && tensor == "loss") return {phase, std::ssize(a_.layers())};
-    return {phase, phase == Phase::backward ? -layer : layer};
+    return {phase, phase == TensorPhase::backward ? -layer : layer};
   }
 
   /// Records of the same step, in the order of a's.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tensor/tensor_kinds.h"
+
 namespace backplane {
 
 using h5::check;
@@ -15,16 +17,6 @@ using h5::require;
 namespace {
 
 constexpr std::size_t kMostTensors = 1 << 12;  // of one layer
-
-/// Where a tensor stands in one step: parameters, what goes forward, what comes back, what is kept for later.
-int order_of(const std::string& name) {
-  std::string first = name.substr(0, name.find('/'));
-  if (first.starts_with("delta_")) first = "delta_*";  // made of delta
-  const std::vector<std::string> order{
-      "weights", "state", "z", "", "activation", "activation_gradient", "delta", "delta_*", "gradients", "optimizer"};
-  const auto found = std::ranges::find(order, first);
-  return static_cast<int>((found == order.end() ? order.begin() + 3 : found) - order.begin());
-}
 
 /// Whether every part of an absolute path is there.
 bool holds_path(hid_t file, const std::string& path) {
@@ -161,7 +153,8 @@ void TensorFile::read_layers() {
       layer.plugin_version = h5::read_text_attribute(group.id(), "plugin_version");
     }
     read_tensors(layer, place, "");
-    std::ranges::stable_sort(layer.tensors, {}, [](const FileTensor& tensor) { return order_of(tensor.name); });
+    std::ranges::stable_sort(layer.tensors, {},
+                             [](const FileTensor& tensor) { return place_in_step(kind_of(tensor.name)); });
     layers_.push_back(std::move(layer));
   }
 }

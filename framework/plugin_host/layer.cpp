@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/host.h"
+#include "tensor/tensor_kinds.h"
 
 /// The ABI's opaque plan: what the layer is asked about, and what it answers.
 struct bp_plan {
@@ -184,8 +185,8 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
       return fmt::format("parameter '{}' does not have the gradient units as its first axis",
                          type_->parameters[parameter.declared]->name);
   }
-  std::set<std::string> names{"z",       "activation", "activation_gradient", "delta",
-                              "weights", "gradients",  "optimizer",           "state"};
+  std::set<std::string> names;
+  for (const TensorKind& kind : tensor_kinds()) names.emplace(kind.name);
   for (const SavedTensor& saved : plan.answer.saved) {
     if (!is_tensor_name(saved.name)) return "a saved tensor has a name other than up to 64 letters, digits and '_'";
     if (!names.insert(saved.name).second) return fmt::format("the name of saved tensor '{}' is taken", saved.name);

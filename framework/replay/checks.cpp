@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/suggest.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
 #include "tensor/dtype.h"
 
 namespace backplane {

@@ -8,7 +8,7 @@
 #include "replay/checks.h"
 #include "replay/compare.h"
 #include "replay/tensors.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
 #include "parallel/tree_sum.h"
 #include "trainer/tile.h"
 

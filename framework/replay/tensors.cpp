@@ -6,13 +6,15 @@
 #include <cstring>
 
 #include "replay/checks.h"
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
+#include "model_state/catalogue.h"
 #include "random/philox.h"
 
 namespace backplane {
 
 ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
     : c_(context),
+      index_(index),
       node_(context.network.nodes()[index]),
       stored_(context.snapshot.layers[index]),
       call_(node_.make_call(context.dtype())),
@@ -29,14 +31,10 @@ ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
 }
 
 void ReplayTensors::take_parameters() {
-  const auto take = [&](const std::string& name, const Shape& shape, Buffer& value) {
-    const StoredTensor& tensor = require_stored(stored_, name, shape, c_.dtype(), c_.source);
-    std::memcpy(value.data(), tensor.data.data(), tensor.data.bytes());
-  };
-  for (Parameter& parameter : node_.parameters) take("weights/" + parameter.name, parameter.shape, parameter.value);
-  for (SharedState& shared : node_.shared_state) {
-    const StateTensor& state = node_.plan.state[shared.declared];
-    take("state/" + state.name, state.shape, shared.value);
+  for (const LayerTensor& tensor : tensors_of(c_.network, index_, c_.loss.name(), {})) {
+    if (tensor.kind->lifetime != TensorLifetime::kept || tensor.extent != TensorExtent::layer) continue;
+    const StoredTensor& stored = require_stored(stored_, tensor.name, tensor.shape, c_.dtype(), c_.source);
+    std::memcpy(tensor.writable_data(c_.network), stored.data.data(), stored.data.bytes());
   }
 }
 

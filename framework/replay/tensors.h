@@ -47,6 +47,7 @@ class ReplayTensors {
   void set_saved(Rows rows, const IsNew& is_new);
 
   const ReplayContext& c_;
+  const std::size_t index_;
   LayerNode& node_;
   const StoredLayer& stored_;
   LayerCall call_;

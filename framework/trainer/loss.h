@@ -34,8 +34,11 @@ class Loss {
   Loss(const NetworkSpec& spec, const Network& network, const DataSet& data);
 
   const std::string& name() const { return name_; }
-  /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a.
+  /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a: of this loss, or of any by its name.
   bool gives_delta() const { return kind_ == Kind::softmax_cross_entropy || kind_ == Kind::binary_cross_entropy; }
+  static bool gives_delta(const std::string& name) {
+    return name == "softmax_cross_entropy" || name == "binary_cross_entropy";
+  }
   /// Whether "correct" means anything: there are labels.
   bool has_accuracy() const { return has_accuracy_; }
   /// Numbers per sample of z, a and target.

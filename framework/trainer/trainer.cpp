@@ -69,11 +69,11 @@ Batch Trainer::next_batch() {
           .epoch = static_cast<std::uint64_t>(state_.epoch)};
 }
 
-Score Trainer::step(const std::function<void(const Batch&)>& before_update) {
+Score Trainer::step(const std::function<void(const Batch&)>& before_update, std::int64_t capture_rows) {
   const Batch batch = next_batch();
   const Keep keep = before_update ? Keep::yes : Keep::no;
-  const BatchResult result =
-      executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1), Gradients::trainable, keep);
+  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
+                                                        Gradients::trainable, keep, capture_rows);
   if (!std::isfinite(result.loss_sum)) report_divergence(batch);
   if (before_update) before_update(batch);
   executor_.update_state(Mode::training);

@@ -71,11 +71,11 @@ class Trainer {
 
   /// One optimizer step. Returns the score of its batch, as the parameters were before the step. `before_update` is
   /// called between backward pass and update: the executor then keeps z, a and δ, made by the parameters as they are,
-  /// and all gradients.
+  /// all gradients, and the first `capture_rows` rows of every ∂C/∂a.
   /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
   /// are then as before the step. Likewise where a gradient is, naming it; other parameters have then taken the step,
   /// and the trainer is of no more use.
-  Score step(const std::function<void(const Batch&)>& before_update = {});
+  Score step(const std::function<void(const Batch&)>& before_update = {}, std::int64_t capture_rows = 0);
 
   /// Whether the last step was the last of its epoch.
   bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }

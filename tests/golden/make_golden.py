@@ -8,7 +8,7 @@ Run by hand, when a case is added; the tests only read the files:
 A case is {"name", "experiment", "expected"}. "experiment" is a whole experiment file for Backplane (JSON is YAML), with
 data and first weights written out; "expected" holds what PyTorch makes of the same numbers: the loss, and z,
 activation, delta (gradient with respect to z) and parameter gradients of each layer; for optimizers, the parameters
-after ten steps. C is the mean over the batch of the loss of one sample, as in Backplane.
+after ten steps (of rules that PyTorch does not have, by the equations of their papers). C is the mean over the batch of the loss of one sample, as in Backplane.
 """
 import json
 import pathlib
@@ -228,6 +228,40 @@ def decaying(rule, **options):
     return lambda parameters: rule(weights_first(parameters, weight_decay=0.1), **options)
 
 
+def by_equations(of_parameter):
+    """A step as a paper writes it: of_parameter(path, θ, state of θ, t), without PyTorch's optimizers."""
+    def bind(parameters):
+        state = {path: [torch.zeros_like(p), torch.zeros_like(p)] for path, p in parameters.items()}
+        t = [0]
+        def step():
+            t[0] += 1
+            with torch.no_grad():
+                for path, p in parameters.items():
+                    of_parameter(path, p, state[path], t[0])
+        return step
+    return bind
+
+
+def lion(lr, beta1, beta2, decay):
+    """Chen et al. 2023, algorithm 2; weights decay."""
+    def of_parameter(path, p, state, _):
+        direction = torch.sign(beta1 * state[0] + (1 - beta1) * p.grad)
+        p -= lr * (direction + (decay if path.endswith("W") else 0.0) * p)
+        state[0] = beta2 * state[0] + (1 - beta2) * p.grad
+    return by_equations(of_parameter)
+
+
+def lamb(lr, beta1, beta2, epsilon, decay):
+    """You et al. 2020, algorithm 2 with φ(x) = x; weights decay."""
+    def of_parameter(path, p, state, t):
+        state[0] = beta1 * state[0] + (1 - beta1) * p.grad
+        state[1] = beta2 * state[1] + (1 - beta2) * p.grad ** 2
+        r = (state[0] / (1 - beta1 ** t)) / (torch.sqrt(state[1] / (1 - beta2 ** t)) + epsilon)
+        r = r + (decay if path.endswith("W") else 0.0) * p
+        p -= lr * (p.norm() / r.norm()) * r
+    return by_equations(of_parameter)
+
+
 SGD, MOMENTUM, ADAM = {"sgd": {"lr": 0.2}}, {"momentum": {"lr": 0.1, "momentum": 0.8}}, {"adam": {"lr": 0.05}}
 CLIP_NORM, exactly = {"clip": {"norm": 0.5}}, clip_norm_exactly(0.5)
 OPTIMIZERS = {  # name: (Backplane's optimizer, Backplane's train, PyTorch's step, frozen parameters)
@@ -241,6 +275,10 @@ OPTIMIZERS = {  # name: (Backplane's optimizer, Backplane's train, PyTorch's ste
     "adam_other_betas": ({"adam": {"lr": 0.05, "beta1": 0.7, "beta2": 0.95, "epsilon": 1e-3}}, {},
                          with_torch(adam(betas=(0.7, 0.95), eps=1e-3)), ()),
     "adamw": ({"adamw": {"lr": 0.05, "weight_decay": 0.1}}, {}, with_torch(decaying(torch.optim.AdamW, lr=0.05)), ()),
+    "lion": ({"lion": {"lr": 0.01, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}}, {}, lion(0.01, 0.8, 0.95, 0.1),
+             ()),
+    "lamb": ({"lamb": {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.1}}, {},
+             lamb(0.05, 0.8, 0.95, 1e-6, 0.1), ()),
     "sgd_l2": (SGD, {"l2": 0.1}, with_torch(decaying(torch.optim.SGD, lr=0.2)), ()),
     "momentum_l2": (MOMENTUM, {"l2": 0.1}, with_torch(decaying(torch.optim.SGD, lr=0.1, momentum=0.8)), ()),
     "adam_l2": (ADAM, {"l2": 0.1}, with_torch(decaying(torch.optim.Adam, lr=0.05)), ()),

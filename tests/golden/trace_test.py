@@ -90,6 +90,14 @@ class Traces(InFolder):
         self.assertEqual(sorted(names), ["hidden1/delta", "hidden1/gradients/b", "hidden2/delta", "hidden2/gradients/b",
                                          "logits/gradients/b", "logits/weights/W", "logits/weights/b"])
 
+    def test_what_comes_back_to_an_activation_makes_delta(self):
+        file = self.trace(DENSE, "{every: 10, samples: 16, taps: [activation, activation_gradient, delta]}")
+        a, d_a, delta = (file[f"layers/hidden2/{tap}"][:] for tap in ("activation", "activation_gradient", "delta"))
+        np.testing.assert_allclose(delta, d_a * (1 - a * a), rtol=1e-5, atol=1e-9)  # of tanh
+        self.assertGreater(abs(d_a).min(axis=(1, 2)).max(), 0)
+        # The loss gives the last layer's delta at once, so there is none of its activation.
+        self.assertNotIn("activation_gradient", file["layers/logits"])
+
     def test_a_budget_thins_steps_out(self):
         whole = self.trace(DENSE, "{every: 1}")
         stored = sum(item.nbytes for item in self.tensors(whole["layers"]))

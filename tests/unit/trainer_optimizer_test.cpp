@@ -1,3 +1,4 @@
+#include "optimizers/table.h"
 #include "trainer/optimizer.h"
 
 #include <gtest/gtest.h>
@@ -127,13 +128,18 @@ TEST(Optimizer, TrainsALayerBelowAFrozenOne) {
   EXPECT_EQ(lab.parameter(1, 0)[0], 2.0);
 }
 
-class OptimizerNamed : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, OptimizerNamed,
-                         ::testing::Values("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"),
+std::vector<std::string> all_optimizers() {
+  std::vector<std::string> names;
+  for (const OptimizerKind& kind : optimizers()) names.push_back(kind.name);
+  return names;
+}
+
+class OptimizerNamed : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(All, OptimizerNamed, ::testing::ValuesIn(all_optimizers()),
                          [](const auto& info) { return info.param; });
 
 /// 37 × 53 weights: more than one vector of any width, and none divides them.
-ExperimentText wide(const char* optimizer, const char* dtype, int seed) {
+ExperimentText wide(const std::string& optimizer, const char* dtype, int seed) {
   return {.data = "synthetic: {random: {samples: 8, inputs: 53, targets: 37}}",
           .layers = "{dense: {units: 37}}",
           .train = std::string("steps: 3, batch_size: 8, l1: 0.01, l2: 0.02, optimizer: ") + optimizer,
@@ -163,6 +169,8 @@ TEST_P(OptimizerNamed, HasTheSameBitsHoweverParametersAreCutIntoTiles) {
   // Vectors and what is left over behind them must round alike; which elements are left over depends on the cut. Where
   // they do not, only some numbers show it: hence several seeds.
   constexpr std::int64_t kCount = 37 * 53;
+  if (Lab(wide(GetParam(), "float32", 0)).trainer.optimizer().needs_sums())
+    GTEST_SKIP() << "sums over a parameter belong to its cut, which depends on the network alone";
   for (const char* dtype : {"float32", "float64"})
     for (int seed = 0; seed < 10; ++seed) {
       const ExperimentText text = wide(GetParam(), dtype, seed);
@@ -174,13 +182,14 @@ TEST_P(OptimizerNamed, HasTheSameBitsHoweverParametersAreCutIntoTiles) {
 }
 
 TEST_P(OptimizerNamed, MakesALineFitItsPoints) {
-  // AdaGrad's rate shrinks as 1/√t, so it needs a larger one to get as far.
-  const std::string rate = std::string(GetParam()) == "adagrad" ? "1" : "0.03";
-  Lab lab(ExperimentText{
-      .data = "inline: {inputs: [[-1], [0], [1], [2]], targets: [[-1], [1], [3], [5]]}",
-      .layers = "{dense: {units: 1}}",
-      .train = "steps: 3000, batch_size: 4, optimizer: {" + std::string(GetParam()) + ": {lr: " + rate + "}}",
-      .seed = "1"});
+  // AdaGrad's rate shrinks as 1/√t, so it needs a larger one to get as far. Steps of lion and lamb do not shrink with
+  // the gradient, and end up as far from the solution as they are long.
+  const std::string& name = GetParam();
+  const std::string rate = name == "adagrad" ? "1" : name == "lion" ? "0.002" : name == "lamb" ? "0.0005" : "0.03";
+  Lab lab(ExperimentText{.data = "inline: {inputs: [[-1], [0], [1], [2]], targets: [[-1], [1], [3], [5]]}",
+                         .layers = "{dense: {units: 1, init: {W: {constant: {value: 0.5}}}}}",
+                         .train = "steps: 3000, batch_size: 4, optimizer: {" + name + ": {lr: " + rate + "}}",
+                         .seed = "1"});
   const double before = lab.trainer.evaluate(lab.model.data.train).loss;
   lab.run();
   // Two parameters, an exact solution: every rule gets far; a wrong sign or a wrong scale does not.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -8,7 +7,7 @@
 
 namespace backplane {
 
-/// The names, axis labels and definitions that checkpoints and traces share.
+/// How the axes of tensors are labelled in checkpoints and traces.
 
 /// [rows] in front of the shape of a sample.
 Shape with_batch(std::int64_t rows, const Shape& sample);
@@ -22,8 +21,5 @@ std::vector<std::string> saved_axes(const Shape& sample);
 
 /// "out" and "in" of weights, then "tap" or "height" and "width" of kernels; "out" of biases.
 std::vector<std::string> parameter_axes(const Shape& shape);
-
-/// What a tensor is, in a sentence: a common tap, "activation_gradient", or one that a plug-in declared.
-const std::string& definition_of(const std::string& tap);
 
 }  // namespace backplane

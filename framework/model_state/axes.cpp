@@ -1,4 +1,4 @@
-#include "experiment/tensor_names.h"
+#include "model_state/axes.h"
 
 #include <fmt/format.h>
 
@@ -34,21 +34,6 @@ std::vector<std::string> parameter_axes(const Shape& shape) {
   std::vector<std::string> axes;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) axes.push_back(fmt::format("axis{}", axis));
   return axes;
-}
-
-const std::string& definition_of(const std::string& tap) {
-  static const std::map<std::string, std::string> kDefinitions{
-      {"z", "output of the layer before its activation"},
-      {"activation", "a = sigma(z), what the next layer sees"},
-      {"activation_gradient", "dC/da of this layer's activation a, C as in delta"},
-      {"delta",
-       "dC/dz: z is this layer's output before its activation, C the mean over the whole batch of the loss of one "
-       "sample; same shape as z, batch axis first"},
-      {"weights", "parameter as it was when z, activation and delta beside it were computed"},
-      {"gradients", "dC/dparameter over the whole batch, C as in delta, without penalties"}};
-  static const std::string kOfPlugin = "a tensor that the layer's plug-in declared";
-  const auto found = kDefinitions.find(tap);
-  return found != kDefinitions.end() ? found->second : kOfPlugin;
 }
 
 }  // namespace backplane
