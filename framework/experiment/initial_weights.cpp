@@ -65,7 +65,7 @@ struct Target {
 std::vector<Target> targets_of(Network& network) {
   std::vector<Target> targets;
   for (std::size_t i = 0; i < network.nodes().size(); ++i)
-    for (const LayerTensor& tensor : tensors_of(network, i, "", {}))
+    for (const LayerTensor& tensor : tensors_of(network, i, false, {}))
       if (tensor.kind->lifetime == TensorLifetime::kept && tensor.extent == TensorExtent::layer)
         targets.push_back({network.nodes()[i].name(), tensor.name.substr(tensor.kind->name.size() + 1), tensor.shape,
                            tensor.writable_data(network), tensor.kind->name == "weights"});

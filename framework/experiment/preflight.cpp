@@ -9,6 +9,7 @@
 #include "experiment/tap_source.h"
 #include "trainer/batch_order.h"
 #include "trainer/trainer.h"
+#include "losses/table.h"
 
 namespace backplane {
 
@@ -181,8 +182,9 @@ void check_before_training(const Experiment& experiment, const DataSet& data, co
   check_keep_best(experiment.checkpoint, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
   // Taps that name no tensor would never record anything.
-  find_taps(network, experiment.network.loss, experiment.record.taps, "record.taps");
-  find_taps(network, experiment.network.loss, experiment.record.statistics.taps, "record.statistics.taps");
+  const bool loss_gives_delta = make_loss_function(experiment.network.loss)->gives_delta();
+  find_taps(network, loss_gives_delta, experiment.record.taps, "record.taps");
+  find_taps(network, loss_gives_delta, experiment.record.statistics.taps, "record.statistics.taps");
   check_streams(experiment.train, network);
   check_generate(experiment.generate, data, network);
   check_lengths(data, network);

@@ -39,7 +39,7 @@ StoredLayer copy_layer(const Network& network, std::size_t index, Trainer& train
                     .plugin_sha256 = plugin.sha256,
                     .trainable = node.has_trainable(),
                     .tensors = {}};
-  for (const LayerTensor& tensor : tensors_of(network, index, trainer.loss().name(), trainer.optimizer().slots()))
+  for (const LayerTensor& tensor : tensors_of(network, index, trainer.loss().gives_delta(), trainer.optimizer().slots()))
     layer.tensors[tensor.name] = copy(tensor, network, trainer, rows);
   return layer;
 }

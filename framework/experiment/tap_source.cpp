@@ -17,10 +17,10 @@ std::string tap_of(const LayerTensor& tensor) {
 }
 
 /// Everything that can be looked at, layer by layer in the order of a step.
-std::vector<LayerTensor> all_sources(const Network& network, const std::string& loss) {
+std::vector<LayerTensor> all_sources(const Network& network, bool loss_gives_delta) {
   std::vector<LayerTensor> sources;
   for (std::size_t node = 0; node < network.nodes().size(); ++node)
-    for (LayerTensor& tensor : tensors_of(network, node, loss, {}))
+    for (LayerTensor& tensor : tensors_of(network, node, loss_gives_delta, {}))
       if (tensor.can_be_tapped) sources.push_back(std::move(tensor));
   return sources;
 }
@@ -77,9 +77,9 @@ bool wants_parameters_of_none(const Tap& tap, const std::vector<LayerTensor>& so
 
 }  // namespace
 
-std::vector<LayerTensor> find_taps(const Network& network, const std::string& loss, const std::vector<Tap>& taps,
+std::vector<LayerTensor> find_taps(const Network& network, bool loss_gives_delta, const std::vector<Tap>& taps,
                                    const std::string& path) {
-  const std::vector<LayerTensor> sources = all_sources(network, loss);
+  const std::vector<LayerTensor> sources = all_sources(network, loss_gives_delta);
   std::vector<bool> is_tapped(sources.size(), false);
   for (const Tap& tap : taps) {
     const Pattern pattern(tap.pattern);

@@ -9,10 +9,11 @@
 
 namespace backplane {
 
-/// The tensors that taps name, each once, in the order of layers. `loss`: the network's. Throws UserError (bad_config)
+/// The tensors that taps name, each once, in the order of layers. `loss_gives_delta`: then the last layer
+/// has no activation_gradient. Throws UserError (bad_config)
 /// where a tap names none: it would never record anything; but for `weights` and `gradients` of a network that has
 /// none. `path`: where the taps stand, for messages.
-std::vector<LayerTensor> find_taps(const Network& network, const std::string& loss, const std::vector<Tap>& taps,
+std::vector<LayerTensor> find_taps(const Network& network, bool loss_gives_delta, const std::vector<Tap>& taps,
                                    const std::string& path);
 
 }  // namespace backplane

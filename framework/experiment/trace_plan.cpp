@@ -7,6 +7,7 @@
 
 #include "base/counted.h"
 #include "model_state/axes.h"
+#include "losses/table.h"
 
 namespace backplane {
 
@@ -42,8 +43,9 @@ TracePlan::TracePlan(const Experiment& experiment, const Network& network, const
   when_busy = record.when_busy;
   for (const LayerNode& node : network.nodes()) layer_names_.push_back(node.name());
   // Taps are looked at even where no step is asked for: a slip in them is a slip.
-  tensors = find_taps(network, experiment.network.loss, record.taps, "record.taps");
-  statistics = find_taps(network, experiment.network.loss, record.statistics.taps, "record.statistics.taps");
+  const bool loss_gives_delta = make_loss_function(experiment.network.loss)->gives_delta();
+  tensors = find_taps(network, loss_gives_delta, record.taps, "record.taps");
+  statistics = find_taps(network, loss_gives_delta, record.statistics.taps, "record.statistics.taps");
   statistics_of = record.statistics.of;
   choose_time_steps(record);
   tensor_steps = RecordedSteps(record.steps, length.steps_per_epoch, length.total_steps);

@@ -17,7 +17,7 @@ void* writable(const void* data) {
 
 }  // namespace
 
-std::vector<LayerTensor> tensors_of(const Network& network, std::size_t index, const std::string& loss,
+std::vector<LayerTensor> tensors_of(const Network& network, std::size_t index, bool loss_gives_delta,
                                     const std::vector<std::string>& slots) {
   const LayerNode& node = network.nodes()[index];
   const LayerPlan& plan = node.plan;
@@ -40,7 +40,7 @@ std::vector<LayerTensor> tensors_of(const Network& network, std::size_t index, c
   };
   add_output("z", [](Tensor t, Network&, Trainer* of) { return writable(of->executor().z(t.node)); });
   add_output("activation", [](Tensor t, Network&, Trainer* of) { return writable(of->executor().activation(t.node)); });
-  if (index + 1 < network.nodes().size() || !Loss::gives_delta(loss))
+  if (index + 1 < network.nodes().size() || !loss_gives_delta)
     add_output("activation_gradient",
                [](Tensor t, Network&, Trainer* of) { return writable(of->executor().d_activation(t.node)); });
   add_output("delta", [](Tensor t, Network&, Trainer* of) { return writable(of->executor().delta(t.node)); });
@@ -106,7 +106,7 @@ std::vector<LayerTensor> tensors_of(const Network& network, std::size_t index, c
 std::vector<LayerTensor> tensors_of(const Network& network, Trainer& trainer) {
   std::vector<LayerTensor> all;
   for (std::size_t node = 0; node < network.nodes().size(); ++node)
-    std::ranges::move(tensors_of(network, node, trainer.loss().name(), trainer.optimizer().slots()),
+    std::ranges::move(tensors_of(network, node, trainer.loss().gives_delta(), trainer.optimizer().slots()),
                       std::back_inserter(all));
   return all;
 }

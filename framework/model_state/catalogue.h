@@ -43,9 +43,9 @@ struct LayerTensor {
 /// Every tensor that the layer `node` has, said once: what checkpoints store and resumes put back, what taps can look
 /// at, what files of weights hold.
 ///
-/// `loss`: the network's, on which depends whether the last layer has an activation_gradient. `slots`: names of what
+/// `loss_gives_delta`: then the last layer has no activation_gradient. `slots`: names of what
 /// the optimizer keeps for each parameter.
-std::vector<LayerTensor> tensors_of(const Network& network, std::size_t node, const std::string& loss,
+std::vector<LayerTensor> tensors_of(const Network& network, std::size_t node, bool loss_gives_delta,
                                     const std::vector<std::string>& slots);
 
 /// Likewise of all layers of a trainer's network, in their order.

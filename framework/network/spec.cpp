@@ -8,6 +8,7 @@
 
 #include "network/initialize.h"
 #include "plugin_host/attributes.h"
+#include "losses/table.h"
 
 namespace backplane {
 
@@ -128,15 +129,12 @@ Schema network_schema(const Registry& registry) {
       layer.alternative(type.name, layer_schema(type, activations), type.summary);
   return Schema::map()
       .required("layers", Schema::list(layer).items(1), "the layers, in the order in which data flows")
-      .required(
-          "loss",
-          Schema::text_of({"squared_error", "mean_squared_error", "softmax_cross_entropy", "binary_cross_entropy"}),
-          "the loss of one sample, whose mean over the batch is minimised");
+      .required("loss", loss_schema(), "the loss of one sample, whose mean over the batch is minimised");
 }
 
 NetworkSpec read_network(const Node& section) {
   NetworkSpec spec;
-  spec.loss = section.at("loss").as_text();
+  spec.loss = section.at("loss");
   for (const Node& entry : section.at("layers").list) spec.layers.push_back(read_layer(entry));
   complete_names(spec.layers);
   return spec;

@@ -21,7 +21,7 @@ struct LayerSpec {
 /// The section `network:`.
 struct NetworkSpec {
   std::vector<LayerSpec> layers;
-  std::string loss;
+  config::Node loss;  ///< a validated choice: see losses/table.h
 };
 
 /// The schema of `network:`, with one alternative per layer type and activation of the registry, so that attributes

@@ -31,7 +31,7 @@ ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
 }
 
 void ReplayTensors::take_parameters() {
-  for (const LayerTensor& tensor : tensors_of(c_.network, index_, c_.loss.name(), {})) {
+  for (const LayerTensor& tensor : tensors_of(c_.network, index_, c_.loss.gives_delta(), {})) {
     if (tensor.kind->lifetime != TensorLifetime::kept || tensor.extent != TensorExtent::layer) continue;
     const StoredTensor& stored = require_stored(stored_, tensor.name, tensor.shape, c_.dtype(), c_.source);
     std::memcpy(tensor.writable_data(c_.network), stored.data.data(), stored.data.bytes());

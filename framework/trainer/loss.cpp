@@ -8,7 +8,8 @@
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "trainer/loss_kernels.h"
+#include "losses/softmax_cross_entropy.h"
+#include "losses/table.h"
 
 namespace backplane {
 
@@ -48,37 +49,25 @@ std::string remedy_for_labels(const Shape& output, const Shape& labels, std::int
 
 }  // namespace
 
-Loss::Kind Loss::kind_of(const std::string& name) {
-  if (name == "squared_error") return Kind::squared_error;
-  if (name == "mean_squared_error") return Kind::mean_squared_error;
-  if (name == "softmax_cross_entropy") return Kind::softmax_cross_entropy;
-  BP_ASSERT(name == "binary_cross_entropy");
-  return Kind::binary_cross_entropy;
-}
-
 Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
-    : name_(spec.loss), kind_(kind_of(spec.loss)), has_accuracy_(data.train.has_labels()) {
+    : name_(spec.loss.chosen()), function_(make_loss_function(spec.loss)), has_accuracy_(data.train.has_labels()) {
   const LayerNode& last = network.output();
   const bool is_over_time = network.is_over_time(static_cast<int>(network.nodes().size()) - 1);
   if (has_accuracy_)
     steps_ = data.steps;
-  else if (kind_ == Kind::softmax_cross_entropy)
+  else if (function_->is_of_classes())
     steps_ = last.output_size / last.features();
   else if (is_over_time && !data.train.lengths.empty())
     steps_ = last.plan.output[0];  // without lengths, numbers that go alone need not be told apart
   features_ = last.output_size / steps_;
   if (steps_ > 1 && is_over_time) steps_within_length_ = steps_ / last.plan.output[0];
-  adds_steps_ = kind_ == Kind::squared_error && !has_accuracy_;
-  if (kind_ == Kind::softmax_cross_entropy && last.activation)
-    fail(last, fmt::format("has activation '{}', but softmax_cross_entropy takes its z as it is", last.activation_name),
-         "leave the activation of the last layer out: softmax is part of this loss");
-  if (kind_ == Kind::binary_cross_entropy && last.activation_name != "sigmoid")
-    fail(last, fmt::format("has activation '{}', but binary_cross_entropy needs probabilities", last.activation_name),
-         "give the last layer activation: sigmoid");
+  adds_steps_ = function_->adds_steps() && !has_accuracy_;
+  const auto refuse = [&](const std::optional<Objection>& objection) {
+    if (objection) fail(last, objection->what, objection->hint);
+  };
+  refuse(function_->objects_to_activation(last.activation ? last.activation_name : ""));
   has_accuracy_ ? require_fitting_labels(last, is_over_time, data) : require_fitting_targets(last, data);
-  if (kind_ == Kind::softmax_cross_entropy && features_ < 2)
-    fail(last, fmt::format("has one output{}, over which softmax is always 1", steps_ > 1 ? " a step" : ""),
-         "give it one unit a class, or use binary_cross_entropy");
+  refuse(function_->objects_to_outputs(features_, steps_ > 1));
   require_domain(data, network.dtype());
 }
 
@@ -147,44 +136,18 @@ void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) c
     fail(last,
          fmt::format("has {}, but each target has {}", counted(last.output_size, "output"),
                      counted(data.target_size, "number")),
-         kind_ == Kind::softmax_cross_entropy && data.target_size == 1
+         function_->is_of_classes() && data.target_size == 1
              ? "class numbers are given as `labels`; targets are one number for each class"
          : last.plan.output.size() == 1 ? fmt::format("give it {}", counted(data.target_size, "unit"))
                                         : fmt::format("outputs of a sample have shape {}, targets {}",
                                                       to_string(last.plan.output), to_string(data.target_shape)));
   const Shape output = squeezed(last.plan.output), target = squeezed(data.target_shape);
-  const bool output_is_flat = output.size() <= 1 && kind_ != Kind::softmax_cross_entropy;
+  const bool output_is_flat = output.size() <= 1 && !function_->is_of_classes();
   if (output != target && target.size() > 1 && !output_is_flat)
     fail(last,
          fmt::format("gives {} a sample, but each target has shape {}", to_string(last.plan.output),
                      to_string(data.target_shape)),
          "dense with flatten: false keeps steps apart; a reshape layer cuts outputs differently");
-}
-
-/// The loss of one step, and its gradient where `gradient` is not nullptr.
-template <class T>
-double Loss::evaluate_step(const T* z, const T* a, const T* target, double scale, T* gradient) const {
-  const std::int64_t F = features_;
-  double loss = 0.0, factor = scale;
-  switch (kind_) {
-    case Kind::softmax_cross_entropy: return softmax_cross_entropy(z, target, F, scale, gradient);
-    case Kind::squared_error:
-    case Kind::mean_squared_error:
-      for (std::int64_t i = 0; i < F; ++i) loss += (double(a[i]) - target[i]) * (double(a[i]) - target[i]);
-      loss *= kind_ == Kind::squared_error ? 0.5 : 1.0 / static_cast<double>(F);
-      if (kind_ == Kind::mean_squared_error) factor = 2.0 * scale / static_cast<double>(F);
-      break;
-    case Kind::binary_cross_entropy:
-      // numerics: −y ln a − (1−y) ln(1−a) with a = 1/(1+e⁻ᶻ) is max(z, 0) − y z + ln(1 + e^−|z|).
-      for (std::int64_t i = 0; i < F; ++i)
-        loss += std::max(double(z[i]), 0.0) - double(target[i]) * z[i] + std::log1p(std::exp(-std::abs(double(z[i]))));
-      loss /= static_cast<double>(F);
-      factor = scale / static_cast<double>(F);
-      break;
-  }
-  for (std::int64_t i = 0; gradient != nullptr && i < F; ++i)
-    gradient[i] = static_cast<T>(factor * (double(a[i]) - target[i]));
-  return loss;
 }
 
 template <class T>
@@ -197,8 +160,8 @@ void Loss::evaluate(const Samples<T>& samples, double* losses, std::int64_t* cor
     for (std::int64_t t = 0; t < valid; ++t) {
       const std::int64_t at = (n * steps_ + t) * features_;
       const T *a = samples.a + at, *target = samples.target + at;
-      losses[n] +=
-          evaluate_step(samples.z + at, a, target, scale / divisor, gradient != nullptr ? gradient + at : nullptr);
+      losses[n] += function_->evaluate(Compared<T>{samples.z + at, a, target, features_}, scale / divisor,
+                                       gradient != nullptr ? gradient + at : nullptr);
       if (has_accuracy_ && is_correct(a, target, features_)) ++correct[n];
     }
     losses[n] /= divisor;

@@ -1,32 +1,26 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/dataset.h"
+#include "losses/loss_function.h"
 #include "network/network.h"
 
 namespace backplane {
 
-/// The loss of one sample; C is its mean over the batch. With outputs a (F numbers), logits z and target y:
-///
-///   squared_error          ½ Σ (a − y)²                    ∂/∂a = a − y
-///   mean_squared_error     1/F Σ (a − y)²                  ∂/∂a = 2 (a − y) / F
-///   softmax_cross_entropy  −Σ q ln p, p = softmax(z)       ∂/∂z = p − q      (last activation: identity; q = y)
-///   binary_cross_entropy   −1/F Σ y ln a + (1−y) ln(1−a)   ∂/∂z = (a − y)/F  (last activation: sigmoid)
-///
-/// The last two are computed from z, so that no logarithm of a rounded 0 or 1 is ever taken. Labels become one-hot
-/// targets, or, where there is one output, the number itself.
+/// The experiment's loss (losses/table.h) on the outputs of its network and the targets of its data; C is its mean over
+/// the batch. Labels become one-hot targets, or, where there is one output, the number itself.
 ///
 /// Where every step of a sequence has a label or a target of its own (outputs [T, F]), the loss of a sample is the mean
 /// of the above over its valid steps; steps beyond its length count nothing. What is said of steps holds for every
-/// place before the last axis: of outputs [H, W, F], the pixels. Only squared_error of target vectors stays a sum over
-/// all that is valid, as its formula says, so that it is the same whatever shape they have. Where the outputs are not
-/// over time, lengths say nothing of them: every number of a target counts.
+/// place before the last axis: of outputs [H, W, F], the pixels. A loss that says so (adds_steps) is a sum over them
+/// instead, of target vectors. Where the outputs are not over time, lengths say nothing of them: every number of a
+/// target counts.
 ///
-/// Targets lie in [0, 1] for binary_cross_entropy and are not negative for softmax_cross_entropy: beyond, these losses
-/// have no least value. Const and thread-safe.
+/// Const and thread-safe.
 class Loss {
  public:
   /// Throws UserError: bad_config where loss, last layer and data do not go together; by the origin of the targets
@@ -34,11 +28,8 @@ class Loss {
   Loss(const NetworkSpec& spec, const Network& network, const DataSet& data);
 
   const std::string& name() const { return name_; }
-  /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a: of this loss, or of any by its name.
-  bool gives_delta() const { return kind_ == Kind::softmax_cross_entropy || kind_ == Kind::binary_cross_entropy; }
-  static bool gives_delta(const std::string& name) {
-    return name == "softmax_cross_entropy" || name == "binary_cross_entropy";
-  }
+  /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a.
+  bool gives_delta() const { return function_->gives_delta(); }
   /// Whether "correct" means anything: there are labels.
   bool has_accuracy() const { return has_accuracy_; }
   /// Numbers per sample of z, a and target.
@@ -51,8 +42,8 @@ class Loss {
   }
   /// How many of a sample's outputs() numbers count; those of its other steps follow them.
   std::int64_t valid_outputs(const std::int64_t* length) const { return steps(length) * features_; }
-  /// What a user should know of the targets, though it is no error: of softmax_cross_entropy, that those of a sample do
-  /// not sum to 1. One sentence a split, behind the place of the first that does not.
+  /// What a user should know of the targets, though it is no error: of probabilities of classes, that those of a sample
+  /// do not sum to 1. One sentence a split, behind the place of the first that does not.
   std::vector<std::string> doubts(const DataSet& data) const;
 
   /// Samples of outputs() numbers each. `lengths`: how many of their steps count; nullptr: all.
@@ -71,18 +62,12 @@ class Loss {
                 T* gradient = nullptr) const;
 
  private:
-  enum class Kind { squared_error, mean_squared_error, softmax_cross_entropy, binary_cross_entropy };
-
-  static Kind kind_of(const std::string& name);
   void require_fitting_labels(const LayerNode& last, bool is_over_time, const DataSet& data) const;
   void require_fitting_targets(const LayerNode& last, const DataSet& data) const;
   void require_domain(const DataSet& data, DType dtype) const;
   [[noreturn]] void fail(const LayerNode& last, const std::string& what, const std::string& hint) const;
-  template <class T>
-  double evaluate_step(const T* z, const T* a, const T* target, double scale, T* gradient) const;
-
   std::string name_;
-  Kind kind_;
+  std::unique_ptr<const LossFunction> function_;
   std::int64_t steps_ = 1;                ///< labels or targets per sample
   std::int64_t features_;                 ///< outputs that one label or target goes with
   std::int64_t steps_within_length_ = 0;  ///< for each unit of a sample's length; 0: lengths are of no account

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -41,8 +42,8 @@ Origin origin_of(const Samples& samples, std::int64_t sample, std::int64_t eleme
 void Loss::require_domain(const DataSet& data, DType dtype) const {
   const double finite =
       dtype == DType::float32 ? double{std::numeric_limits<float>::max()} : std::numeric_limits<double>::max();
-  const bool is_binary = kind_ == Kind::binary_cross_entropy, is_softmax = kind_ == Kind::softmax_cross_entropy;
-  const double least = is_binary || is_softmax ? 0.0 : -finite, most = is_binary ? 1.0 : finite;
+  const TargetRange range = function_->target_range();
+  const double least = std::max(range.least, -finite), most = std::min(range.most, finite);
   for (const auto& [name, samples] : splits_with_vectors(data)) {
     const auto& values = std::get<std::vector<double>>(samples->targets);
     for (std::int64_t n = 0; n < samples->count; ++n) {
@@ -61,10 +62,7 @@ void Loss::require_domain(const DataSet& data, DType dtype) const {
         if (std::abs(value) > finite)
           origin.fail(fmt::format("{}, which {} cannot hold", where, name_of(dtype)),
                       "scale the targets, or set dtype: float64");
-        origin.fail(fmt::format("{}; {} takes {}", where, name_,
-                                is_binary ? "numbers from 0 to 1" : "probabilities of classes, none below 0"),
-                    is_binary ? "make -1 and 1 to 0 and 1, divide bytes by 255; loss: squared_error takes any numbers"
-                              : "class numbers are `labels`, not `targets`; loss: squared_error takes any numbers");
+        origin.fail(fmt::format("{}; {} takes {}", where, name_, range.takes), range.hint);
       }
     }
   }
@@ -74,7 +72,7 @@ std::vector<std::string> Loss::doubts(const DataSet& data) const {
   // Probabilities that were rounded to a few digits do sum to 1.
   constexpr double kRounding = 0.01;
   std::vector<std::string> doubts;
-  if (kind_ != Kind::softmax_cross_entropy) return doubts;
+  if (!function_->is_of_classes()) return doubts;
   for (const auto& [name, samples] : splits_with_vectors(data)) {
     const auto& values = std::get<std::vector<double>>(samples->targets);
     std::int64_t others = 0, all = 0;
