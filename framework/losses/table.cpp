@@ -7,13 +7,13 @@
 namespace backplane {
 
 namespace functions {
-LossKind squared_error(), mean_squared_error(), softmax_cross_entropy(), binary_cross_entropy();
+LossKind squared_error(), mean_squared_error(), softmax_cross_entropy(), binary_cross_entropy(), huber();
 }  // namespace functions
 
 const std::vector<LossKind>& losses() {
   using namespace functions;
   static const std::vector<LossKind> kAll{squared_error(), mean_squared_error(), softmax_cross_entropy(),
-                                          binary_cross_entropy()};
+                                          binary_cross_entropy(), huber()};
   return kAll;
 }
 
