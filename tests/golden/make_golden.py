@@ -48,7 +48,9 @@ LOSSES = {  # of the last layer's (z, a) and the targets: mean over samples of t
     "mean_squared_error": lambda z, a, y: F.mse_loss(a, y),
     "softmax_cross_entropy": lambda z, a, y: F.cross_entropy(z, y),
     "binary_cross_entropy": lambda z, a, y: F.binary_cross_entropy(a, y),
+    "huber": lambda z, a, y: F.huber_loss(a, y, delta=0.7),
 }
+WITH_OPTIONS = {"huber": {"huber": {"delta": 0.7}}}  # what Backplane is told instead of the name
 
 
 def make_case(name, dtype, hidden="tanh", output="identity", loss="squared_error", target="vectors",
@@ -80,7 +82,7 @@ def make_case(name, dtype, hidden="tanh", output="identity", loss="squared_error
                                  "trainable": {p: f"{layer}/{p}" not in frozen for p in "Wb"}}})
     steps = STEPS if step else 1
     experiment = {"name": name, "dtype": "float64" if dtype == torch.float64 else "float32", "data": {"inline": data},
-                  "network": {"layers": layers, "loss": loss},
+                  "network": {"layers": layers, "loss": WITH_OPTIONS.get(loss, loss)},
                   "train": {"steps": steps, "batch_size": SAMPLES, "shuffle": False,
                             "optimizer": optimizer or {"sgd": {"lr": 0.1}}, **(train or {})}}
 
@@ -306,7 +308,7 @@ def main():
     write("activations.json", [make_case(f"{activation}_{suffix}", dtype, hidden=activation)
                                for dtype, suffix in both for activation in ACTIVATIONS])
     losses = [("squared_error", "tanh", "vectors"), ("mean_squared_error", "tanh", "vectors"),
-              ("squared_error", "softmax", "vectors"),
+              ("huber", "tanh", "vectors"), ("squared_error", "softmax", "vectors"),
               ("softmax_cross_entropy", "identity", "labels"), ("softmax_cross_entropy", "identity", "probabilities"),
               ("binary_cross_entropy", "sigmoid", "bits"), ("binary_cross_entropy", "sigmoid", "probabilities")]
     write("losses.json", [make_case(f"{loss}_{output}_{target}_{suffix}", dtype, "tanh", output, loss, target)
