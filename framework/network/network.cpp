@@ -8,7 +8,7 @@
 
 #include "base/suggest.h"
 #include "files/digest.h"
-#include "network/initialize.h"
+#include "initializers/table.h"
 
 namespace backplane {
 
@@ -176,9 +176,14 @@ void Network::add_parameters(LayerNode& node, const LayerSpec& spec, double l1, 
     parameter.value = make_buffer(node.layer, fmt::format("parameter '{}'", declared.name), planned.shape, dtype_);
     parameter.count = element_count(planned.shape);
     const Stream stream(seed_, Purpose::initialize, nodes_.size(), static_cast<std::uint64_t>(planned.declared));
-    initialize(initializer_of(spec, declared, node.layer.plugin()), stream, planned.shape, planned.fan_in,
-               planned.fan_out, dtype_, parameter.value.data(),
-               fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name));
+    const std::string owner = fmt::format("parameter '{}' of layer '{}'", declared.name, spec.name);
+    initialize(initializer_of(spec, declared, node.layer.plugin()),
+               {.stream = stream,
+                .shape = planned.shape,
+                .fan_in = planned.fan_in,
+                .fan_out = planned.fan_out,
+                .owner = owner},
+               dtype_, parameter.value.data());
     require_finite(node.layer, parameter, initializer_of(spec, declared, node.layer.plugin()).place, dtype_);
     node.parameters.push_back(std::move(parameter));
   }

@@ -6,7 +6,7 @@
 #include <cctype>
 #include <map>
 
-#include "network/initialize.h"
+#include "initializers/table.h"
 #include "plugin_host/attributes.h"
 #include "losses/table.h"
 

@@ -1,7 +1,7 @@
 #include "trainer/options.h"
 
 #include "optimizers/table.h"
-#include "trainer/schedule.h"
+#include "schedules/table.h"
 
 namespace backplane {
 

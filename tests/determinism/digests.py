@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One line for each network and type: its weights' digest after 50 steps. For comparing two builds on one machine.
 
-    digests.py build/backplane > before.txt
+    digests.py build/backplane > before.txt        # or of some: digests.py build/backplane char lstm
 
 Digests belong to a machine and its versions of libraries, so nothing here is compared with stored ones; two builds of
 which one claims to compute the same must print the same table. Networks are those of experiments/,
@@ -27,7 +27,7 @@ def shortened(path):
         kind, options = next(iter(options.items()))
         form += "." + kind
     if form == "text":
-        return [f"data.text.files={ROOT}/README.md"]
+        return [f"data.text.files={ROOT}/LICENSE"]
     words = [f"data.{form}.limit=600"]
     return words + ([f"data.{form}.validation=100"] if "validation" in options else [])
 
@@ -47,8 +47,10 @@ def digest(program, path, dtype, folder):
 
 
 def main():
-    program = pathlib.Path(sys.argv[1]).resolve()
+    program, parts = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:]
     for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.yaml")):
+        if parts and not any(part in str(path) for part in parts):
+            continue
         for dtype in ("float32", "float64"):
             with tempfile.TemporaryDirectory(prefix="bp-digests-") as folder:
                 print(path.relative_to(ROOT), dtype, digest(program, path, dtype, pathlib.Path(folder) / "run"), flush=True)

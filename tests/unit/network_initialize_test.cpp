@@ -1,4 +1,4 @@
-#include "network/initialize.h"
+#include "initializers/table.h"
 
 #include <gtest/gtest.h>
 
@@ -24,8 +24,10 @@ template <class T = double>
 std::vector<T> initialized(const std::string& text, const Shape& shape, std::int64_t fan_in = 1,
                            std::int64_t fan_out = 1, const Stream& stream = Stream(11, Purpose::initialize)) {
   std::vector<T> values(static_cast<std::size_t>(element_count(shape)));
-  initialize(initializer(text), stream, shape, fan_in, fan_out, dtype_of<T>(), values.data(),
-             "parameter 'W' of layer 'l'");
+  const std::string owner = "parameter 'W' of layer 'l'";
+  initialize(initializer(text),
+             {.stream = stream, .shape = shape, .fan_in = fan_in, .fan_out = fan_out, .owner = owner}, dtype_of<T>(),
+             values.data());
   return values;
 }
 

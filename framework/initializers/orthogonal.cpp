@@ -1,4 +1,4 @@
-#include "network/orthogonal.h"
+#include "initializers/orthogonal.h"
 
 #include <algorithm>
 #include <cmath>
