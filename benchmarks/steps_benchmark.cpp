@@ -23,6 +23,7 @@
 #include "experiment/trace.h"
 #include "files/io_thread.h"
 #include "measure.h"
+#include "optimizers/table.h"
 #include "parallel/tree_sum.h"
 #include "tensor/buffer.h"
 #include "trainer/trainer.h"
@@ -171,10 +172,17 @@ void optimizer(benchmark::State& state, const Registry& registry, const std::str
   std::uint64_t number = 0;
   for (auto _ : state) {
     ++number;
-    executor.for_each_tile([&](const Tile& tile) {
-      for (std::size_t r = 0; r < tile.ranges.size(); ++r)
-        optimizer.update(tile, r, executor.tile_gradient(tile, r), {.number = number, .rate = 1e-12});
-    });
+    const Optimizer::Step step{.number = number, .rate = 1e-12};
+    const auto for_each_range = [&](const auto& body) {
+      executor.for_each_tile([&](const Tile& tile) {
+        for (std::size_t r = 0; r < tile.ranges.size(); ++r) body(tile, r, executor.tile_gradient(tile, r));
+      });
+    };
+    if (optimizer.needs_sums()) {
+      for_each_range([&](const Tile& t, std::size_t r, const void* g) { optimizer.collect(t, r, g, step); });
+      optimizer.add_up();
+    }
+    for_each_range([&](const Tile& t, std::size_t r, const void* g) { optimizer.update(t, r, g, step); });
   }
   state.SetItemsProcessed(state.iterations() * training.model.network.parameter_count());
 }
@@ -211,10 +219,10 @@ void register_all(const Registry& registry) {
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
   }
-  for (const char* rule : {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"})
-    benchmark::RegisterBenchmark(
-        (std::string("optimizer/") + rule).c_str(),
-        [&registry, rule](benchmark::State& state) { optimizer(state, registry, std::string("{") + rule + ": {}}"); });
+  for (const OptimizerKind& kind : optimizers())
+    benchmark::RegisterBenchmark(("optimizer/" + kind.name).c_str(), [&registry, &kind](benchmark::State& state) {
+      optimizer(state, registry, "{" + kind.name + ": {}}");
+    });
   benchmark::RegisterBenchmark("reduction", reduction)->Arg(10'000)->Arg(100'000)->Arg(1'000'000);
 }
 

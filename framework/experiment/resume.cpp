@@ -111,6 +111,16 @@ void spell_out_initial_weights(Node& config) {
   *section = std::move(map);
 }
 
+/// Where a configuration names its loss, as those of earlier versions do, the same as a choice without options.
+void spell_out_loss(Node& config) {
+  Node* network = config.find("network");
+  Node* loss = network == nullptr ? nullptr : network->find("loss");
+  if (loss == nullptr || !loss->is_scalar()) return;
+  Node choice = Node::empty_map();
+  choice.map.emplace_back(loss->scalar, Node::empty_map());
+  *loss = std::move(choice);
+}
+
 /// The name of the file in a configuration that is so spelled out; empty where there is none.
 std::string initial_weights_of(const Node& config) {
   const Node* node = &config;
@@ -122,6 +132,7 @@ std::string initial_weights_of(const Node& config) {
 Node config_of(const Snapshot& checkpoint) {
   Node config = config::parse_text(checkpoint.config, "the checkpoint's /config");
   spell_out_initial_weights(config);
+  spell_out_loss(config);
   return config;
 }
 
@@ -155,6 +166,7 @@ Differences compare(const Snapshot& checkpoint, const Experiment& experiment, co
   const Node then_config = config_of(checkpoint);
   Node now_config = config::parse_text(config::to_yaml(experiment.resolved), "the experiment");
   spell_out_initial_weights(now_config);
+  spell_out_loss(now_config);
   std::vector<KeyDifference> keys;
   compare_nodes("", &then_config, &now_config, keys);
 

@@ -142,8 +142,9 @@ std::int64_t Trace::capture_rows(std::int64_t step) const {
   const auto looks_at_it = [](const std::vector<LayerTensor>& tensors) {
     return std::ranges::find(tensors, "activation_gradient", &LayerTensor::name) != tensors.end();
   };
-  if (!is_due(step) || (!looks_at_it(plan_.tensors) && !looks_at_it(plan_.statistics))) return 0;
-  return trainer_.batch_size();
+  if (!is_due(step)) return 0;
+  if (plan_.statistics_steps.contains(step) && looks_at_it(plan_.statistics)) return trainer_.batch_size();
+  return plan_.tensor_steps.contains(step) && looks_at_it(plan_.tensors) ? plan_.samples : 0;
 }
 
 void Trace::copy_before_update(const Batch& batch) {

@@ -17,7 +17,6 @@ namespace backplane {
 
 namespace {
 
-/// When a tensor is computed within a step.
 /// A tensor that both files have, in the same shape and type.
 struct Pair {
   std::string layer;

@@ -35,13 +35,15 @@ struct ParameterSet {
 ///   gradient          of a range of units over the whole batch, where it has
 ///   update_state      of the whole batch, when backward has passed
 ///
-/// Made once for each worker and layer: a call allocates nothing. `begin` starts each: after it, everything that a
-/// call may read or write is absent, and the caller sets what there is. Tensors are given by their first row; all
-/// memory is the caller's. Used by one thread at a time.
+/// Made once for each worker and layer: a call allocates nothing. `begin` starts each: after it, every tensor of
+/// the batch is absent, and the caller sets those that there are; parameters, shared state and workspace stay. Tensors
+/// are given by their first row; all memory is the caller's. Used by one thread at a time.
 class LayerCall {
  public:
   /// `layer` and `plan` must outlive it. `inputs`: shapes of one sample, as the layer was planned for.
   LayerCall(const Layer& layer, const LayerPlan& plan, const std::vector<Shape>& inputs, DType dtype);
+  LayerCall(LayerCall&&) noexcept = default;  // its parts stay where they are; a copy's would be the original's
+  LayerCall(const LayerCall&) = delete;
 
   /// The parameters of all calls from now on.
   void use(const ParameterSet& parameters);

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "config/schema.h"
@@ -16,6 +17,15 @@ struct LossKind {
   config::Schema options;
   std::unique_ptr<LossFunction> (*make)(const config::Node& options);
 };
+
+/// For `make`: a Function of these options, or of none.
+template <class Function>
+std::unique_ptr<LossFunction> make_loss(const config::Node& options) {
+  if constexpr (std::is_default_constructible_v<Function>)
+    return std::make_unique<Function>();
+  else
+    return std::make_unique<Function>(options);
+}
 
 /// All of them, as they are shown. Each is one file in functions/ and one row.
 const std::vector<LossKind>& losses();

@@ -1,5 +1,6 @@
 #include "model_state/catalogue.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "model_state/axes.h"

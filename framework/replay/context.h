@@ -7,6 +7,7 @@
 
 #include "checkpoint/snapshot.h"
 #include "experiment/experiment.h"
+#include "layer_pass/layer_call.h"
 #include "network/network.h"
 #include "trainer/loss.h"
 

@@ -103,7 +103,7 @@ class Executor {
     if (network_.nodes()[node].plan.prepared > 0) prepare_whole({node});
   }
 
-  /// Of the arena's tasks: the optimizer notes its own there.
+  /// Of the workers' tasks, to which whoever computes on them adds its own.
   TaskLog& log() { return arena_.log(); }
   /// Whose workers compute.
   Arena& arena() { return arena_; }

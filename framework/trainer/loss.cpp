@@ -4,11 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "losses/softmax_cross_entropy.h"
+#include "losses/softmax_kernel.h"
 #include "losses/table.h"
 
 namespace backplane {

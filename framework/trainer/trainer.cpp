@@ -118,25 +118,25 @@ void Trainer::update(const Batch& batch, Keep keep) {
     }
     executor_.prepare(tile);
   };
-  // Norms need every gradient, so the optimizer cannot be fused behind each.
-  if (options_.clip_norm > 0.0) {
-    const double norm = gradient_norm();
-    if (norm > options_.clip_norm) step.gradient_scale = options_.clip_norm / norm;
-  } else if (optimizer_.needs_sums()) {
-    executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [](const Tile&) {});
-  }
-  if (optimizer_.needs_sums()) {
-    executor_.for_each_tile([&](const Tile& tile) {
-      const TaskLog::Span span(executor_.log(), Work::optimizer, tile.node, tile.number);
-      for (std::size_t r = 0; r < tile.ranges.size(); ++r)
-        optimizer_.collect(tile, r, executor_.tile_gradient(tile, r), step);
-    });
-    optimizer_.add_up();
-  }
-  if (options_.clip_norm > 0.0 || optimizer_.needs_sums()) {
-    executor_.for_each_tile(update_tile);
-  } else {
+  const bool clips_norm = options_.clip_norm > 0.0, needs_sums = optimizer_.needs_sums();
+  if (!clips_norm && !needs_sums) {
     executor_.for_each_gradient_tile(Gradients::trainable, keep, update_tile);
+  } else {  // norms are of all gradients, so that the optimizer cannot follow behind each
+    if (clips_norm) {
+      const double norm = gradient_norm();
+      if (norm > options_.clip_norm) step.gradient_scale = options_.clip_norm / norm;
+    } else {
+      executor_.for_each_gradient_tile(Gradients::trainable, Keep::yes, [](const Tile&) {});
+    }
+    if (needs_sums) {
+      executor_.for_each_tile([&](const Tile& tile) {
+        const TaskLog::Span span(executor_.log(), Work::optimizer, tile.node, tile.number);
+        for (std::size_t r = 0; r < tile.ranges.size(); ++r)
+          optimizer_.collect(tile, r, executor_.tile_gradient(tile, r), step);
+      });
+      optimizer_.add_up();
+    }
+    executor_.for_each_tile(update_tile);
   }
   if (wrong != nullptr) {
     const Divergence why = explain_divergence(batch, loss_, state_.step == 0);

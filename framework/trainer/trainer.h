@@ -55,6 +55,8 @@ class Trainer {
   /// References must outlive the trainer.
   Trainer(Network& network, const DataSet& data, const Loss& loss, Arena& arena, const TrainOptions& options,
           std::uint64_t seed);
+  Trainer(const Trainer&) = delete;  // its parts refer to each other
+  Trainer& operator=(const Trainer&) = delete;
 
   const TrainState& state() const { return state_; }
   Optimizer& optimizer() { return optimizer_; }

@@ -227,13 +227,14 @@ def choice(entry):
     return (entry, {}) if isinstance(entry, str) else next((name, options or {}) for name, options in entry.items())
 
 
-def losses_of(name, z, a, target, lengths):
+def losses_of(name, options, z, a, target, lengths):
     """Of each sample; of a sequence with a target for each step, the mean over its valid steps."""
     each = {
         "squared_error": lambda: ((a - target) ** 2).sum(-1) / 2,
         "mean_squared_error": lambda: ((a - target) ** 2).mean(-1),
         "softmax_cross_entropy": lambda: -(target * F.log_softmax(z, -1)).sum(-1),
         "binary_cross_entropy": lambda: F.binary_cross_entropy_with_logits(z, target, reduction="none").mean(-1),
+        "huber": lambda: F.huber_loss(a, target, reduction="none", **options).mean(-1),
     }[name]()
     if each.dim() == 1:
         return each
@@ -269,7 +270,8 @@ class Network:
     def __init__(self, run, dtype):
         self.run, self.dtype, first = run, dtype, run.files[0]
         config = yaml.load(first["config"][()], Yaml12)
-        self.train, self.data, self.loss = config["train"], config["data"], config["network"]["loss"]
+        self.train, self.data = config["train"], config["data"]
+        self.loss, self.loss_options = choice(config["network"]["loss"])
         self.layers = [(kind, types.SimpleNamespace(**settings))
                        for kind, settings in map(choice, config["network"]["layers"])]
         self.parameters, self.roles, self.state = {}, {}, {}
@@ -299,7 +301,7 @@ class Network:
             name, options = choice(layer.activation)
             a[layer.name] = ACTIVATIONS[name](z[layer.name], **options)
             before = layer.name
-        return losses_of(self.loss, z[before], a[before], target, lengths), z, a, now.shown
+        return losses_of(self.loss, self.loss_options, z[before], a[before], target, lengths), z, a, now.shown
 
     def batch_of(self, step):
         """Input, target and lengths of an optimizer step, which the checkpoint before it holds."""

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "checkpoint/store.h"
+#include "config/node.h"
 #include "data/sources.h"
 #include "experiment/metrics.h"
+#include "experiment/resume.h"
 #include "experiment/run.h"
 #include "experiment/verify_resume.h"
 #include "support/model.h"
@@ -192,6 +194,22 @@ TEST(VerifyResume, FindsTheSameBitsAndLoadsTheDataOnce) {
   for (const ResumeTrial& trial : report.trials) EXPECT_TRUE(trial.differences.empty());
   // Each run, and there are two for each trial, hashes the file for its environment.
   EXPECT_EQ(counter.opened(), by_loading + 1 + 2 * std::ssize(report.trials));
+}
+
+/// What differs from a checkpoint of the same experiment whose configuration has this loss.
+std::vector<std::string> differences_from_one_with_loss(const char* loss) {
+  const testing::Lab lab(ExperimentText{.data = "inline: {inputs: [[1]], targets: [[2]]}",
+                                        .layers = "{dense: {units: 1}}",
+                                        .train = "steps: 1, optimizer: sgd"});
+  config::Node then = lab.experiment.resolved;
+  *then.find("network")->find("loss") = config::Node::plain(loss);
+  const Snapshot checkpoint{.config = config::to_yaml(then), .environment = "{}"};
+  return compare(checkpoint, lab.experiment, lab.model.network, plugins(), nlohmann::ordered_json::object()).config;
+}
+
+TEST(Resume, TakesTheNameOfALossForALossWithoutOptions) {
+  EXPECT_EQ(differences_from_one_with_loss("squared_error"), std::vector<std::string>());
+  EXPECT_FALSE(differences_from_one_with_loss("mean_squared_error").empty());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "losses/table.h"
 
@@ -43,9 +44,7 @@ LossKind binary_cross_entropy() {
   return {.name = "binary_cross_entropy",
           .doc = "−1/F Σ y ln a + (1 − y) ln(1 − a), a = sigmoid(z)",
           .options = config::Schema::map(),
-          .make = [](const config::Node&) -> std::unique_ptr<LossFunction> {
-            return std::make_unique<BinaryCrossEntropy>();
-          }};
+          .make = make_loss<BinaryCrossEntropy>};
 }
 
 }  // namespace backplane::functions

@@ -10,7 +10,7 @@ namespace {
 /// 1/F Σ h(a − y) with h(d) = ½ d² where |d| ≤ δ, else δ (|d| − ½ δ); ∂/∂a = min(max(a − y, −δ), δ) / F  (Huber 1964)
 class Huber : public LossFunctionOf<Huber> {
  public:
-  explicit Huber(double delta) : delta_(delta) {}
+  explicit Huber(const config::Node& options) : delta_(options.at("delta").as_number()) {}
   template <class T>
   double of(const Compared<T>& outputs, double scale, T* gradient) const {
     const auto F = static_cast<double>(outputs.count);
@@ -34,9 +34,7 @@ LossKind huber() {
           .doc = "1/F Σ of ½ (a − y)², straight beyond δ",
           .options = config::Schema::map().optional("delta", config::Schema::number().above(0), "1",
                                                     "δ, from which on the loss grows no faster"),
-          .make = [](const config::Node& options) -> std::unique_ptr<LossFunction> {
-            return std::make_unique<Huber>(options.at("delta").as_number());
-          }};
+          .make = make_loss<Huber>};
 }
 
 }  // namespace backplane::functions

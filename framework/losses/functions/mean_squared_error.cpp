@@ -22,9 +22,7 @@ LossKind mean_squared_error() {
   return {.name = "mean_squared_error",
           .doc = "1/F Σ (a − y)²",
           .options = config::Schema::map(),
-          .make = [](const config::Node&) -> std::unique_ptr<LossFunction> {
-            return std::make_unique<MeanSquaredError>();
-          }};
+          .make = make_loss<MeanSquaredError>};
 }
 
 }  // namespace backplane::functions

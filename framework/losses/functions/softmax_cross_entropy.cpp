@@ -1,4 +1,4 @@
-#include "losses/softmax_cross_entropy.h"
+#include "losses/softmax_kernel.h"
 
 #include <fmt/format.h>
 
@@ -40,9 +40,7 @@ LossKind softmax_cross_entropy() {
   return {.name = "softmax_cross_entropy",
           .doc = "−Σ y ln p, p = softmax(z)",
           .options = config::Schema::map(),
-          .make = [](const config::Node&) -> std::unique_ptr<LossFunction> {
-            return std::make_unique<SoftmaxCrossEntropy>();
-          }};
+          .make = make_loss<SoftmaxCrossEntropy>};
 }
 
 }  // namespace backplane::functions

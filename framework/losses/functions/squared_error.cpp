@@ -20,11 +20,10 @@ class SquaredError : public LossFunctionOf<SquaredError> {
 }  // namespace
 
 LossKind squared_error() {
-  return {
-      .name = "squared_error",
-      .doc = "½ Σ (a − y)²",
-      .options = config::Schema::map(),
-      .make = [](const config::Node&) -> std::unique_ptr<LossFunction> { return std::make_unique<SquaredError>(); }};
+  return {.name = "squared_error",
+          .doc = "½ Σ (a − y)²",
+          .options = config::Schema::map(),
+          .make = make_loss<SquaredError>};
 }
 
 }  // namespace backplane::functions

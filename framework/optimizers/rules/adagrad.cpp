@@ -28,9 +28,7 @@ OptimizerKind adagrad() {
   return {.name = "adagrad",
           .doc = "AdaGrad",
           .options = with_epsilon(with_rate("0.01"), "1e-10"),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Adagrad>(options);
-          }};
+          .make = make_rule<Adagrad>};
 }
 
 }  // namespace backplane::rules

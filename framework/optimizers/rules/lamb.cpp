@@ -19,19 +19,19 @@ BP_MULTIVERSION void update_moments(const T* __restrict w, Gradient g, T* __rest
   }
 }
 
-/// r of one element.
+/// r of element i, whose value is `w`.
 template <class T>
 struct Direction {
-  const T *w, *m, *v;
+  const T *m, *v;
   T mean_correction, variance_correction, epsilon, decay;
-  T operator()(std::int64_t i) const {
-    return (m[i] * mean_correction) / (std::sqrt(v[i] * variance_correction) + epsilon) + decay * w[i];
+  T operator()(std::int64_t i, T w) const {
+    return (m[i] * mean_correction) / (std::sqrt(v[i] * variance_correction) + epsilon) + decay * w;
   }
 };
 
 template <class T>
 BP_MULTIVERSION void step(T* __restrict w, Direction<T> r, T rate, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) w[i] -= rate * r(i);
+  for (std::int64_t i = 0; i < count; ++i) w[i] -= rate * r(i, w[i]);
 }
 
 /// r = m̂ / (√v̂ + ε) + λ θ, θ −= η (‖θ‖ / ‖r‖) r, with m̂ and v̂ as Adam's and the norms of the whole parameter; where
@@ -54,11 +54,14 @@ class Lamb : public SummingUpdateRuleOf<Lamb> {
                      u.count);
     });
     const Direction<T> r = direction(u);
+    double values = 0.0, changes = 0.0;
     for (std::int64_t i = 0; i < u.count; ++i) {
-      const auto value = static_cast<double>(u.values[i]), change = static_cast<double>(r(i));
-      u.sums[0] += value * value;
-      u.sums[1] += change * change;
+      const auto value = static_cast<double>(u.values[i]), change = static_cast<double>(r(i, u.values[i]));
+      values += value * value;
+      changes += change * change;
     }
+    u.sums[0] += values;
+    u.sums[1] += changes;
   }
 
   template <class T>
@@ -71,8 +74,7 @@ class Lamb : public SummingUpdateRuleOf<Lamb> {
   template <class T>
   Direction<T> direction(const Update<T>& u) const {
     const auto t = static_cast<double>(u.step);
-    return {.w = u.values,
-            .m = u.slots[0],
+    return {.m = u.slots[0],
             .v = u.slots[1],
             .mean_correction = static_cast<T>(1.0 / (1.0 - std::pow(beta1_, t))),
             .variance_correction = static_cast<T>(1.0 / (1.0 - std::pow(beta2_, t))),
@@ -89,9 +91,7 @@ OptimizerKind lamb() {
   return {.name = "lamb",
           .doc = "Adam whose steps are as large as the parameter they change",
           .options = with_weight_decay(with_moments(with_rate("0.001")), "0.01"),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Lamb>(options);
-          }};
+          .make = make_rule<Lamb>};
 }
 
 }  // namespace backplane::rules

@@ -52,9 +52,7 @@ OptimizerKind lion() {
                                            .optional("beta1", decay, "0.9", "weight of the mean in the step")
                                            .optional("beta2", decay, "0.99", "decay of the mean"),
                                        "0"),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Lion>(options);
-          }};
+          .make = make_rule<Lion>};
 }
 
 }  // namespace backplane::rules

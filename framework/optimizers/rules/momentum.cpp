@@ -36,9 +36,7 @@ OptimizerKind momentum() {
   return {.name = "momentum",
           .doc = "heavy ball",
           .options = with_momentum(with_rate("0.01")),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Momentum>(options);
-          }};
+          .make = make_rule<Momentum>};
 }
 
 }  // namespace backplane::rules

@@ -37,9 +37,7 @@ OptimizerKind nesterov() {
   return {.name = "nesterov",
           .doc = "Nesterov's momentum",
           .options = with_momentum(with_rate("0.01")),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Nesterov>(options);
-          }};
+          .make = make_rule<Nesterov>};
 }
 
 }  // namespace backplane::rules

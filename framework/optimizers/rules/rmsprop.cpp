@@ -33,9 +33,7 @@ OptimizerKind rmsprop() {
           .doc = "RMSProp",
           .options = with_epsilon(
               with_rate("0.001").optional("decay", Schema::number().at_least(0).below(1), "0.99", "ρ"), "1e-8"),
-          .make = [](const config::Node& options) -> std::unique_ptr<UpdateRule> {
-            return std::make_unique<Rmsprop>(options);
-          }};
+          .make = make_rule<Rmsprop>};
 }
 
 }  // namespace backplane::rules

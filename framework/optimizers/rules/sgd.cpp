@@ -23,10 +23,7 @@ class Sgd : public UpdateRuleOf<Sgd> {
 }  // namespace
 
 OptimizerKind sgd() {
-  return {.name = "sgd",
-          .doc = "gradient descent",
-          .options = with_rate("0.01"),
-          .make = [](const config::Node&) -> std::unique_ptr<UpdateRule> { return std::make_unique<Sgd>(); }};
+  return {.name = "sgd", .doc = "gradient descent", .options = with_rate("0.01"), .make = make_rule<Sgd>};
 }
 
 }  // namespace backplane::rules

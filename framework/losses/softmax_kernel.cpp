@@ -1,6 +1,6 @@
 // Compiled once per instruction set (Highway's foreach_target); the best one is chosen when first called.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "losses/softmax_cross_entropy.cpp"
+#define HWY_TARGET_INCLUDE "losses/softmax_kernel.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 #include <hwy/contrib/math/math-inl.h>
@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "losses/softmax_cross_entropy.h"
+#include "losses/softmax_kernel.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace backplane::HWY_NAMESPACE {
