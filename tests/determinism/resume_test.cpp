@@ -12,6 +12,7 @@
 #include "experiment/restore.h"
 #include "experiment/snapshot.h"
 #include "files/digest.h"
+#include "optimizers/table.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -96,8 +97,8 @@ constexpr const char* kMlp =
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const char* optimizer : {"sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"})
-    all.push_back({optimizer, kMlp, std::string("optimizer: ") + optimizer});
+  for (const OptimizerKind& optimizer : optimizers())
+    all.push_back({optimizer.name, kMlp, "optimizer: " + optimizer.name});
   all.push_back({"float64", kMlp, "optimizer: adam", Case{}.data, "float64"});
   all.push_back({"schedule", kMlp, "optimizer: adamw, schedule: cosine, warmup: 9 steps, l1: 0.01, clip: {norm: 0.1}"});
   // It stops before step 50: patience is part of the state.

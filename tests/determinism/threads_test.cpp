@@ -93,6 +93,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"adam_f64", "float64", "epochs: 2, optimizer: adam", 64},
                       Case{"sgd_small_batches", "float32", "epochs: 1, optimizer: {sgd: {lr: 0.1}}", 17},
                       Case{"clip_by_norm", "float32", "epochs: 2, optimizer: momentum, clip: {norm: 0.5}", 50},
+                      Case{"lamb_f32", "float32", "epochs: 2, optimizer: lamb", 50},
+                      Case{"lamb_clipped_f64", "float64", "epochs: 2, optimizer: lamb, clip: {norm: 0.5}", 50},
                       Case{"conv_f32", "float32", "epochs: 2, optimizer: adam", 64, kConv},
                       Case{"conv_f64", "float64", "epochs: 1, optimizer: adam", 37, kConv},
                       Case{"recurrent_f32", "float32", "epochs: 2, optimizer: adam", 64, kRecurrent},
