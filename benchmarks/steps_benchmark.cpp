@@ -17,10 +17,10 @@
 
 #include "built_in.h"
 #include "checkpoint/store.h"
-#include "experiment/environment.h"
+#include "run/environment.h"
 #include "experiment/experiment.h"
-#include "experiment/snapshot.h"
-#include "experiment/trace.h"
+#include "run/snapshot.h"
+#include "recording/trace.h"
 #include "files/io_thread.h"
 #include "measure.h"
 #include "optimizers/table.h"
@@ -112,7 +112,7 @@ void recording(benchmark::State& state, const Registry& registry, const std::str
   Training training(registry, file, threads, overrides);
   const Scratch scratch;
   IoThread io;
-  const TracePlan plan(training.experiment, training.model.network,
+  const TracePlan plan(training.experiment.record, training.model.network, training.model.loss,
                        run_length(training.experiment.train, training.model.data.train.count));
   Trace trace(scratch.file("trace.h5"), plan, training.model.network, training.trainer, training.arena, io);
   constexpr std::int64_t kSteps = 200;

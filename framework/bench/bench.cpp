@@ -11,9 +11,9 @@
 #include "bench/bare_step.h"
 #include "bench/schedule.h"
 #include "data/sources.h"
-#include "experiment/environment.h"
+#include "run/environment.h"
 #include "experiment/preflight.h"
-#include "experiment/thread_trace.h"
+#include "run/thread_trace.h"
 #include "parallel/cores.h"
 #include "trainer/trainer.h"
 

@@ -10,8 +10,8 @@
 #include <numeric>
 #include <optional>
 
-#include "files/chunk.h"
-#include "files/hdf5.h"
+#include "hdf5/chunk.h"
+#include "hdf5/handle.h"
 
 namespace backplane {
 

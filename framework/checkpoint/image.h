@@ -4,7 +4,7 @@
 #include <span>
 
 #include "checkpoint/snapshot.h"
-#include "files/hdf5.h"
+#include "hdf5/handle.h"
 
 namespace backplane {
 

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/system_error.h"
 #include "files/atomic_write.h"
-#include "files/digest.h"
+#include "base/digest.h"
 #include "files/json.h"
 #include "files/open_file.h"
 

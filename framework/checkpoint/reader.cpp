@@ -11,8 +11,8 @@
 
 #include "base/system_error.h"
 #include "checkpoint/snapshot_pipe.h"
-#include "files/digest.h"
-#include "files/hdf5_read.h"
+#include "base/digest.h"
+#include "hdf5/checked_read.h"
 #include "files/open_file.h"
 
 namespace backplane {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "checkpoint/snapshot.h"
-#include "files/isolation.h"
+#include "sandbox/run_in_child.h"
 
 namespace backplane {
 

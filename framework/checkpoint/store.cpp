@@ -11,7 +11,7 @@
 #include "checkpoint/image.h"
 #include "checkpoint/reader.h"
 #include "files/atomic_write.h"
-#include "files/digest.h"
+#include "base/digest.h"
 #include "files/free_space.h"
 
 namespace backplane {

@@ -6,7 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "inspect/repair.h"
+#include "recording/repair.h"
 
 namespace backplane::cli {
 

@@ -10,7 +10,7 @@
 #include "cli/library_variables.h"
 #include "cli/output.h"
 #include "cli/usage.h"
-#include "experiment/signals.h"
+#include "run/signals.h"
 #include "plugin_host/guard.h"
 #include "tensor/buffer.h"
 

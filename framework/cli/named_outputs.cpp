@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "cli/output.h"
-#include "experiment/run_directory.h"
+#include "run/run_directory.h"
 
 namespace backplane::cli {
 

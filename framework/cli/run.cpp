@@ -1,4 +1,4 @@
-#include "experiment/run.h"
+#include "run/run.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "cli/named_outputs.h"
 #include "cli/output.h"
 #include "experiment/describe.h"
-#include "experiment/signals.h"
+#include "run/signals.h"
 #include "parallel/cores.h"
 
 namespace backplane::cli {
@@ -51,7 +51,7 @@ void print_generated(const std::vector<GeneratedText>& texts) {
 void look_ahead(const Experiment& experiment, const Registry& registry, int threads) {
   Model model = build_model(experiment, registry);
   const RunLength length = run_length(experiment.train, model.data.train.count);
-  const TracePlan plan(experiment, model.network, length);
+  const TracePlan plan(experiment.record, model.network, model.loss, length);
   print_warnings(model.warnings);
   print_warnings(plan.warnings);
   show("{}", describe(experiment, model));

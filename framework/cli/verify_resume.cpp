@@ -1,4 +1,4 @@
-#include "experiment/verify_resume.h"
+#include "run/verify_resume.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "base/counted.h"
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "experiment/signals.h"
+#include "run/signals.h"
 #include "parallel/cores.h"
 
 namespace backplane::cli {

@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "base/error.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "random/philox.h"
 
 namespace backplane {

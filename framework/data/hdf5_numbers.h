@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/table.h"
-#include "files/hdf5.h"
+#include "hdf5/handle.h"
 
 namespace backplane {
 

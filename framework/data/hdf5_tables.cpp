@@ -10,10 +10,10 @@
 
 #include "base/suggest.h"
 #include "data/hdf5_numbers.h"
-#include "data/isolation.h"
+#include "data/read_in_child.h"
 #include "data/netcdf_attributes.h"
 #include "data/signatures.h"
-#include "files/hdf5_foreign.h"
+#include "hdf5/foreign_file.h"
 
 namespace backplane {
 

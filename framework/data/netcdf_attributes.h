@@ -3,7 +3,7 @@
 #include <string>
 
 #include "data/table.h"
-#include "files/hdf5.h"
+#include "hdf5/handle.h"
 
 namespace backplane {
 

@@ -3,8 +3,8 @@
 #include <string>
 
 #include "experiment/experiment.h"
-#include "experiment/recording_cost.h"
-#include "experiment/trace_plan.h"
+#include "recording/recording_cost.h"
+#include "recording/trace_plan.h"
 
 namespace backplane {
 

@@ -7,7 +7,8 @@
 #include "config/schema.h"
 #include "data/dataset.h"
 #include "experiment/initial_weights.h"
-#include "experiment/record_options.h"
+#include "generation/generate.h"
+#include "recording/record_options.h"
 #include "network/network.h"
 #include "network/spec.h"
 #include "plugin_host/registry.h"
@@ -33,14 +34,6 @@ struct CheckpointOptions {
   config::Duration keep_every;  ///< one each so many is committed as well, and stays; 0: none
   bool keep_best = false;       ///< one is committed each epoch; that of the lowest validation loss stays
   Place place;                  ///< of keep_best
-};
-
-/// Text that the trained network writes at the end of a run.
-struct GenerateOptions {
-  std::int64_t samples = 0;  ///< 0: none
-  std::int64_t length = 0;   ///< symbols
-  double temperature = 1.0;
-  Place place;
 };
 
 /// An experiment, read and checked: everything that can be said before any data is read.

@@ -6,7 +6,7 @@
 
 #include "base/counted.h"
 #include "experiment/check_inputs.h"
-#include "experiment/tap_source.h"
+#include "recording/tap_source.h"
 #include "trainer/batch_order.h"
 #include "trainer/trainer.h"
 #include "losses/table.h"

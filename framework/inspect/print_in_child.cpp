@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/printable.h"
-#include "files/isolation.h"
+#include "sandbox/run_in_child.h"
 
 namespace backplane {
 

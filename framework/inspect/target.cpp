@@ -9,7 +9,7 @@
 
 #include "base/system_error.h"
 #include "checkpoint/manifest.h"
-#include "files/digest.h"
+#include "files/file_digest.h"
 #include "files/open_file.h"
 #include "files/paths.h"
 

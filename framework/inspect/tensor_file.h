@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "files/hdf5_read.h"
+#include "hdf5/checked_read.h"
 #include "tensor/buffer.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -30,7 +30,7 @@ struct FileLayer {
   std::vector<FileTensor> tensors;  ///< in the order in which they are computed
 };
 
-/// A checkpoint or a trace, opened without trust: see files/hdf5_read.h. Holds shapes and small numbers in memory,
+/// A checkpoint or a trace, opened without trust: see hdf5/checked_read.h. Holds shapes and small numbers in memory,
 /// tensors are read piece by piece. Throws UserError (no_input, bad_data) that names the file. Runs in a child.
 class TensorFile {
  public:

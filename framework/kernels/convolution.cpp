@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/matmul.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 // float64: a block of windows is laid out as rows of taps (im2col), and each row times the packed weights is a window's
 // output. Samples are taken one by one, so that no bit of a sample depends on its neighbours.

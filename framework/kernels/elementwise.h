@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 /// Plain loops that many layers share. No result depends on the order of a vector's lanes.
 namespace backplane::kernels {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace backplane::kernels {
 

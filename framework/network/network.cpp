@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "base/suggest.h"
-#include "files/digest.h"
+#include "base/digest.h"
 #include "initializers/table.h"
 
 namespace backplane {

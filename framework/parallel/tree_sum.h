@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace backplane {
 

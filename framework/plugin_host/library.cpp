@@ -14,7 +14,7 @@
 
 #include "base/printable.h"
 #include "base/system_error.h"
-#include "files/digest.h"
+#include "files/file_digest.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/elf_file.h"
 #include "plugin_host/host.h"

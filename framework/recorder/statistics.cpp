@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "kernels/lane_sum.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace backplane {
 

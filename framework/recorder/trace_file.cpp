@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "files/atomic_write.h"
-#include "files/digest.h"
-#include "files/hdf5_read.h"
+#include "base/digest.h"
+#include "hdf5/checked_read.h"
 
 namespace backplane {
 

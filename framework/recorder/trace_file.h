@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "files/chunk.h"
-#include "files/hdf5.h"
+#include "hdf5/chunk.h"
+#include "hdf5/handle.h"
 #include "files/temporary_file.h"
 #include "recorder/trace_type.h"
 #include "tensor/buffer.h"

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "kernels/lane_sum.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace backplane {
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "files/hdf5.h"
+#include "hdf5/handle.h"
 #include "tensor/dtype.h"
 
 namespace backplane {
@@ -26,8 +26,8 @@ constexpr TraceType trace_type_of(DType dtype) {
 /// HDF5's type for it.
 h5::Handle file_type(TraceType element);
 
-/// Copies elements of `from` as elements of `to`, which is as wide or narrower: rounded to nearest, what is too large for
-/// the narrower type becomes infinite. Returns how many finite elements did.
+/// Copies elements of `from` as elements of `to`, which is as wide or narrower: rounded to nearest, what is too large
+/// for the narrower type becomes infinite. Returns how many finite elements did.
 std::int64_t convert(const void* source, DType from, void* target, TraceType to, std::int64_t count);
 
 }  // namespace backplane

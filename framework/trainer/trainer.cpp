@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "random/permutation.h"
 #include "trainer/divergence.h"
 #include "trainer/slice.h"

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 // glibc declares its vector functions only under -ffast-math, which nothing here is compiled with.
 #if defined(__x86_64__)

@@ -8,7 +8,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/lane_sum.h"
 #include "kernels/matmul.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 using backplane::kernels::add_rows;
 using backplane::kernels::add_to_rows;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "conv/pool_kernels.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace conv {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/elementwise.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace {
 

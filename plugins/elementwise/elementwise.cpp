@@ -4,7 +4,7 @@
 #include <string>
 
 #include "kernels/elementwise.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace elementwise {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "normalization/normalization.h"
 #include "normalization/twofold.h"
 

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "kernels/lane_sum.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "normalization/normalization.h"
 
 namespace normalization {

@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "kernels/matmul.h"
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "kernels/transpose.h"
 #include "recurrent/gates.h"
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "checkpoint/store.h"
-#include "experiment/restore.h"
-#include "experiment/snapshot.h"
-#include "files/digest.h"
+#include "run/restore.h"
+#include "run/snapshot.h"
+#include "base/digest.h"
 #include "optimizers/table.h"
 #include "support/model.h"
 

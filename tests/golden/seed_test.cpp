@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "checkpoint/reader.h"
-#include "experiment/run.h"
+#include "run/run.h"
 #include "support/model.h"
 #include "support/paths.h"
 

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "experiment/generate.h"
+#include "generation/generate.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -80,8 +80,8 @@ TEST(Sequences, ATextGoesOnAsTheNetworkSays) {
                     "{embedding: {vocabulary: 3, units: 3, init: {W: {values: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}}}}, "
                     "{dense: {units: 3, flatten: false, init: {W: {values: [[0, 0, 100], [100, 0, 0], [0, 100, 0]]}}}}",
                     "batch_size: 2");
-  const auto texts = generate_text({.samples = 2, .length = 7, .temperature = 1.0, .place = {}}, lab.model,
-                                   lab.trainer.executor(), 5, [] { return false; });
+  const auto texts = generate_text({.samples = 2, .length = 7, .temperature = 1.0, .place = {}}, lab.model.data,
+                                   lab.model.network, lab.trainer.executor(), 5, [] { return false; });
   ASSERT_EQ(texts.size(), 2u);
   EXPECT_EQ(texts[0].prompt, "abc");
   EXPECT_EQ(texts[0].text, "abcabca");
@@ -94,8 +94,9 @@ TEST(Sequences, DrawsFollowTheProbabilities) {
                       "{embedding: {vocabulary: 2, units: 1}}, {dense: {units: 2, flatten: false, init: {W: zeros, b: "
                       "{values: [0, 1]}}}}",
                       "batch_size: 1");
-    const auto texts = generate_text({.samples = 1, .length = 4000, .temperature = temperature, .place = {}}, lab.model,
-                                     lab.trainer.executor(), 5, [] { return false; });
+    const auto texts =
+        generate_text({.samples = 1, .length = 4000, .temperature = temperature, .place = {}}, lab.model.data,
+                      lab.model.network, lab.trainer.executor(), 5, [] { return false; });
     return static_cast<double>(std::count(texts[0].text.begin(), texts[0].text.end(), 'b')) / 4000.0;
   };
   EXPECT_NEAR(share_of_b(1.0), 1.0 / (1.0 + std::exp(-1.0)), 0.03);  // four standard deviations

@@ -15,8 +15,9 @@
 #include "checkpoint/image.h"
 #include "checkpoint/reader.h"
 #include "checkpoint/store.h"
-#include "experiment/snapshot.h"
-#include "files/digest.h"
+#include "run/snapshot.h"
+#include "base/digest.h"
+#include "files/file_digest.h"
 #include "support/model.h"
 
 namespace backplane {

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <limits>
 
-#include "data/isolation.h"
+#include "data/read_in_child.h"
 #include "data_test_files.h"
-#include "files/hdf5.h"
+#include "hdf5/handle.h"
 
 namespace backplane {
 namespace {

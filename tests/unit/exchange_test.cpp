@@ -14,7 +14,7 @@
 #include "exchange/safetensors.h"
 #include "exchange/torch_names.h"
 #include "experiment/initial_weights.h"
-#include "experiment/snapshot.h"
+#include "run/snapshot.h"
 #include "support/model.h"
 
 namespace backplane {

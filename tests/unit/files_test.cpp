@@ -16,7 +16,8 @@
 #include <vector>
 
 #include "files/atomic_write.h"
-#include "files/digest.h"
+#include "base/digest.h"
+#include "files/file_digest.h"
 #include "files/file_lock.h"
 #include "files/io_thread.h"
 #include "files/open_file.h"

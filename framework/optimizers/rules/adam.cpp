@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "optimizers/options.h"
 #include "optimizers/table.h"
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "optimizers/options.h"
 #include "optimizers/table.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 #include "optimizers/options.h"
 #include "optimizers/table.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/multiversion.h"
+#include "base/multiversion.h"
 
 namespace backplane::rules {
 

@@ -1,0 +1,46 @@
+#include "hdf5/handle.h"
+
+#include <fmt/format.h>
+
+namespace backplane::h5 {
+
+namespace {
+
+herr_t keep_first_reason(unsigned, const H5E_error2_t* error, void* text) {
+  auto& reason = *static_cast<std::string*>(text);
+  if (reason.empty() && error->desc != nullptr) reason = error->desc;
+  return 0;
+}
+
+herr_t append_reason(unsigned, const H5E_error2_t* error, void* text) {
+  auto& reason = *static_cast<std::string*>(text);
+  if (error->desc != nullptr && *error->desc != '\0')
+    reason += fmt::format("{}{}", reason.empty() ? "" : "; ", error->desc);
+  return 0;
+}
+
+}  // namespace
+
+void check(herr_t status, const char* what) {
+  if (status >= 0) return;
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, append_reason, &reason);
+  throw InternalError(fmt::format("HDF5 could not {} ({})", what, reason));
+}
+
+Handle::Handle(hid_t id, Closer closer, const char* what) : id_(id), closer_(closer) {
+  check(id < 0 ? -1 : 0, what);
+}
+
+std::string innermost_reason() {
+  std::string reason;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first_reason, &reason);
+  return reason;
+}
+
+void make_quiet_and_safe() {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  H5PLset_loading_state(0);
+}
+
+}  // namespace backplane::h5

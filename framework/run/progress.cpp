@@ -1,0 +1,80 @@
+#include "run/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/printable.h"
+
+namespace backplane {
+
+namespace {
+
+std::string accuracy_text(const Score& score) {
+  return score.accuracy ? fmt::format("  accuracy {:.4f}", *score.accuracy) : "";
+}
+
+std::string time_text(double seconds) {
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return fmt::format("{}:{:02}", whole / 60, whole % 60);
+}
+
+}  // namespace
+
+Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::int64_t first_step, bool is_quiet)
+    : total_steps_(total_steps),
+      steps_per_epoch_(steps_per_epoch),
+      first_step_(first_step),
+      is_quiet_(is_quiet),
+      is_terminal_(!is_quiet && ::isatty(STDERR_FILENO) != 0),
+      start_(Clock::now()),
+      shown_(start_) {}
+
+void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_done) {
+  constexpr double kSmoothing = 0.02;
+  const double weight = step == first_step_ + 1 ? 1.0 : kSmoothing;
+  smoothed_loss_ += weight * (batch.loss - smoothed_loss_);
+  smoothed_accuracy_ += weight * (batch.accuracy.value_or(0.0) - smoothed_accuracy_);
+  constexpr std::chrono::milliseconds kInterval(200);
+  const Clock::time_point now = Clock::now();
+  if (!is_terminal_ || now - shown_ < kInterval) return;
+  shown_ = now;
+
+  const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const double done = static_cast<double>(step) / static_cast<double>(total_steps_);
+  const double here = static_cast<double>(step - first_step_);
+  const double left = elapsed / here * static_cast<double>(total_steps_ - step);
+  constexpr int kWidth = 20;
+  const int filled = static_cast<int>(done * kWidth);
+  const std::string accuracy = batch.accuracy ? fmt::format("  acc {:.4f}", smoothed_accuracy_) : "";
+  const std::string line =
+      fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  loss {:.4f}{}  {:.0f} samples/s  {} left", "", filled, "",
+                  kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, smoothed_loss_, accuracy,
+                  static_cast<double>(samples_done) / elapsed, time_text(left));
+  std::fputs(("\r\033[K" + line).c_str(), stderr);
+  std::fflush(stderr);
+  has_line_ = true;
+}
+
+void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation,
+                     double samples_per_second) {
+  std::string line = fmt::format("epoch {:3}  loss {:.4f}{}", epoch, train.loss, accuracy_text(train));
+  if (validation) line += fmt::format("  |  validation loss {:.4f}{}", validation->loss, accuracy_text(*validation));
+  say(fmt::format("{}  |  {:.0f} samples/s", line, samples_per_second));
+}
+
+void Progress::say(const std::string& message) {
+  if (is_quiet_) return;
+  erase_line();
+  std::fputs((printable(message, /*lines=*/true) + "\n").c_str(), stderr);  // it may quote a file
+}
+
+void Progress::erase_line() {
+  if (has_line_) std::fputs("\r\033[K", stderr), std::fflush(stderr);
+  has_line_ = false;
+}
+
+}  // namespace backplane

@@ -1,0 +1,377 @@
+#include "run/run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/counted.h"
+#include "base/error.h"
+#include "base/printable.h"
+#include "run/beginning.h"
+#include "run/commits.h"
+#include "run/metrics.h"
+#include "experiment/outside_files.h"
+#include "run/progress.h"
+#include "run/restore.h"
+#include "run/signals.h"
+#include "run/snapshot.h"
+#include "run/thread_trace.h"
+#include "recording/trace.h"
+#include "files/atomic_write.h"
+#include "files/output.h"
+#include "files/io_thread.h"
+
+namespace backplane {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Of each worker: some hundred steps of small networks, and a file that browsers open.
+constexpr std::size_t kLoggedTasks = 1 << 15;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// One run, from the first checkpoint, or the one that it goes on from, to the summary. Members stand in the order in
+/// which data flows.
+class Run {
+ public:
+  Run(const Experiment& experiment, const RunOptions& options, Beginning& beginning)
+      : experiment_(experiment),
+        options_(options),
+        beginning_(beginning),
+        model_(beginning.model),
+        directory_(beginning.directory),
+        arena_(options.threads, options.pin),
+        trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
+        metrics_(begin_metrics()),
+        commits_(directory_.path("checkpoints"), retention(), metrics_, io_),
+        progress_(trainer_.total_steps(), trainer_.steps_per_epoch(), beginning.step(), options.is_quiet),
+        trace_(directory_.path("trace.h5"), beginning.plan, model_.network, trainer_, arena_, io_) {}
+
+  RunSummary operator()() {
+    if (!options_.thread_trace.empty()) require_writable(options_.thread_trace);
+    write_file_atomically(directory_.path("config.yaml"), beginning_.versions + config::to_yaml(experiment_.resolved));
+    introduce();
+    if (beginning_.checkpoint)
+      go_on();
+    else
+      commit_checkpoint();  // also proves, before the long run, that checkpoints can be written
+    train();
+    return finish();
+  }
+
+ private:
+  /// Restores, and only then cuts back what an earlier process wrote behind the checkpoint: one that does not fit
+  /// changes nothing. Returns the path of the metrics.
+  std::string begin_metrics() {
+    if (beginning_.checkpoint) {
+      restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
+      beginning_.checkpoint->snapshot.layers.clear();  // as large as the network
+    }
+    remove_dead_temporary_files(directory_.text(),
+                                [](const std::string& name) { return RunDirectory::files().contains(name); });
+    const std::string path = directory_.path("metrics.jsonl");
+    metrics_flaw_ =
+        cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
+    return path;
+  }
+
+  Retention retention() const {
+    const config::Duration& every = experiment_.checkpoint.keep_every;
+    return {.keep = experiment_.checkpoint.keep,
+            .every_steps = every.steps + every.epochs * trainer_.steps_per_epoch(),
+            .best = experiment_.checkpoint.keep_best};
+  }
+
+  /// Says aloud from where, and what was passed over.
+  void go_on() {
+    const NewestCheckpoint& from = *beginning_.checkpoint;
+    for (const std::string& why : told(from.refused))
+      progress_.say(fmt::format("warning: a checkpoint is not used: {}", why));
+    for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
+      for (const std::string& what : *list) progress_.say("warning: " + what);
+    for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);
+    if (trace_.flaw()) progress_.say("warning: " + *trace_.flaw());
+    progress_.say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
+                              directory_.path("checkpoints/" + from.from.file)));
+    if (!from.refused.empty()) commits_.forget(from.refused);
+    std::error_code ignored;  // it says how an earlier process ended, and is written anew
+    std::filesystem::remove(directory_.path("summary.json"), ignored);
+    last_submitted_ = from.from.step;
+  }
+
+  void introduce() {
+    if (options_.resume != Resume::no && !beginning_.checkpoint)
+      progress_.say(fmt::format("there is no checkpoint in {} to go on from: the run begins at the beginning",
+                                directory_.text()));
+    if (!directory_.moved_aside().empty())
+      progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
+    if (metrics_flaw_) progress_.say("warning: " + *metrics_flaw_);
+    progress_.say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
+                              counted(std::ssize(model_.network.nodes()), "layer"),
+                              counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
+                              counted(model_.data.train.count, "training sample"),
+                              counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
+    for (const std::string& note : model_.notes) progress_.say(note);
+    const auto warn = [this](const std::vector<std::string>& warnings) {
+      for (const std::string& what : warnings) progress_.say("warning: " + what);
+    };
+    warn(model_.warnings);
+    warn(beginning_.plan.warnings);
+    if (const auto note = note_of_outside_files(experiment_, model_.data)) progress_.say("note: " + *note);
+  }
+
+  void train() {
+    const Clock::time_point start = Clock::now();
+    epoch_start_ = start;
+    if (!options_.thread_trace.empty()) arena_.log().start(kLoggedTasks);
+    if (trainer_.state().owes_end_of_epoch && end_epoch() && is_checkpoint_due()) commit_checkpoint();
+    while (!trainer_.is_finished() && !is_stop_asked()) {
+      const Score batch = step();
+      samples_ += batch.samples;
+      epoch_samples_ += batch.samples;
+      progress_.step(trainer_.state().step, batch, samples_);
+      if (trainer_.state().step % experiment_.metrics_every == 0) note(batch);
+      if (trainer_.at_end_of_epoch()) end_epoch();
+      if (StopSignals::take_checkpoint_request() || is_checkpoint_due()) commit_checkpoint();
+      say_failures();
+      if (arena_.log().is_full()) write_trace_of_threads();
+    }
+    training_seconds_ = seconds_since(start);
+    if (arena_.log().is_on()) write_trace_of_threads();
+    progress_.erase_line();
+    was_stopped_ = !trainer_.is_finished() || trainer_.state().owes_end_of_epoch;
+    if (last_submitted_ != trainer_.state().step) commit_checkpoint();
+    io_.drain();
+    say_failures();
+  }
+
+  bool is_stop_asked() const {
+    return StopSignals::is_stop_asked() || (options_.stop_after > 0 && trainer_.state().step >= options_.stop_after);
+  }
+
+  void say_failures() {
+    for (const std::string& what : commits_.take_failures())
+      progress_.say(fmt::format("warning: {}; training goes on, the next one is tried", what));
+    if (const std::optional<std::string> what = trace_.take_failure())
+      progress_.say(fmt::format("warning: {}; training goes on, nothing more is recorded", *what));
+    if (const std::optional<std::string> what = trace_.take_overflow()) progress_.say("warning: " + *what);
+  }
+
+  /// Where it cannot be written, training goes on, and the end of the run says what is missing.
+  void write_trace_of_threads() {
+    arena_.log().stop();
+    try {
+      write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+    } catch (const UserError& error) {
+      thread_trace_failure_ = error;
+      return progress_.say(fmt::format("warning: {}; training goes on without it", error.diagnostics().front().what));
+    }
+    const std::int64_t done = trainer_.state().step - beginning_.step();
+    progress_.say(fmt::format("the threads' tasks of the first {} are in {}",
+                              done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
+  }
+
+  Score step() {
+    const std::int64_t number = trainer_.state().step + 1;
+    if (!trace_.is_due(number)) return trainer_.step();
+    const Score score = trainer_.step(
+        [this](const Batch& batch) {
+          const TaskLog::Span span(arena_.log(), Work::recording);
+          trace_.copy_before_update(batch);
+        },
+        trace_.capture_rows(number));
+    const TaskLog::Span span(arena_.log(), Work::recording);
+    trace_.copy_after_update(number);
+    return score;
+  }
+
+  /// A line of the metrics and a point of the curves.
+  void note(const Score& batch) {
+    const std::int64_t step = trainer_.state().step;
+    write_line("train_batch", batch, false);
+    trace_.add_to_curves(step, batch, trainer_.learning_rate(step));
+  }
+
+  /// Whether the epoch was scored and noted; not so where a stop was asked for meanwhile, and the epoch still owes it.
+  bool end_epoch() {
+    const double rate = static_cast<double>(epoch_samples_) / seconds_since(epoch_start_);
+    std::optional<Score> validation;
+    if (model_.data.validation) {
+      validation = trainer_.evaluate(*model_.data.validation, StopSignals::is_stop_asked);
+      if (!validation) return false;
+    }
+    trainer_.end_epoch(validation);
+    const Score& train = *trainer_.state().train_score;
+    write_line("train", train, true, rate);
+    if (validation) write_line("validation", *validation, false);
+    progress_.epoch(trainer_.state().epoch, train, validation, rate);
+    epoch_samples_ = 0;
+    epoch_start_ = Clock::now();
+    return true;
+  }
+
+  bool is_checkpoint_due() const {
+    const auto is_due = [&](const config::Duration& every) {
+      if (every.epochs > 0) return trainer_.at_end_of_epoch() && trainer_.state().epoch % every.epochs == 0;
+      return every.steps > 0 && trainer_.state().step % every.steps == 0;
+    };
+    const CheckpointOptions& wanted = experiment_.checkpoint;
+    return is_due(wanted.every) || is_due(wanted.keep_every) || (wanted.keep_best && trainer_.at_end_of_epoch());
+  }
+
+  /// Copies the state here and now; hashing and writing happen on the I/O thread while training goes on.
+  void commit_checkpoint() {
+    const TrainState& state = trainer_.state();
+    last_submitted_ = state.step;
+    auto snapshot = std::make_shared<const Snapshot>(
+        take_snapshot(experiment_, model_.network, model_.data, trainer_, beginning_.environment.dump(2)));
+    const bool is_scored = trainer_.at_end_of_epoch() && !state.owes_end_of_epoch && state.validation_score;
+    commits_.submit(std::move(snapshot), is_scored ? std::optional(state.validation_score->loss) : std::nullopt);
+    if (last_submitted_ > 0) return;
+    io_.drain();
+    if (commits_.last_failure()) throw UserError(*commits_.last_failure());
+  }
+
+  void write_line(const char* split, const Score& score, bool with_digest, std::optional<double> rate = {}) {
+    MetricsFile::Line line{.step = trainer_.state().step, .epoch = epochs(), .split = split, .score = score};
+    line.learning_rate = trainer_.learning_rate(std::max<std::int64_t>(1, trainer_.state().step));
+    line.samples_per_second = rate;
+    if (with_digest) line.digest = model_.network.weights_digest();
+    if (experiment_.record.has_layer_digests) line.layer_digests = model_.network.layer_digests();
+    metrics_.write(line);
+  }
+
+  double epochs() const {
+    return static_cast<double>(trainer_.state().step) / static_cast<double>(trainer_.steps_per_epoch());
+  }
+
+  RunSummary finish() {
+    if (model_.data.test && !was_stopped_)
+      summary_.test = trainer_.evaluate(*model_.data.test, StopSignals::is_stop_asked);
+    if (!was_stopped_ && experiment_.generate.samples > 0)
+      summary_.generated = generate_text(experiment_.generate, model_.data, model_.network, trainer_.executor(),
+                                         experiment_.seed, StopSignals::is_stop_asked);
+    was_stopped_ = was_stopped_ || StopSignals::is_stop_asked();
+    const TrainState& state = trainer_.state();
+    summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
+    summary_.steps = state.step;
+    summary_.steps_per_epoch = trainer_.steps_per_epoch();
+    summary_.train = state.train_score.value_or(trainer_.epoch_score());  // else less than one epoch
+    summary_.validation = state.validation_score;
+    summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
+    summary_.wall_seconds = seconds_since(beginning_.start);
+    summary_.threads = options_.threads;
+    summary_.weights_digest = model_.network.weights_digest();
+    summary_.warnings = model_.warnings;
+    summary_.directory = directory_.text();
+    summary_.last_checkpoint = directory_.path("checkpoints/" + commits_.newest().file);
+    if (trainer_.has_stopped_early())
+      progress_.say(fmt::format("stopped early: no improvement since step {}", state.best_step));
+    if (was_stopped_) {
+      summary_.test.reset();
+      summary_.generated.clear();
+    }
+    if (commits_.last_failure())
+      throw UserError(ExitCode::io,
+                      fmt::format("the last checkpoint, of step {}, could not be committed: {}", state.step,
+                                  commits_.last_failure()->diagnostics().front().what),
+                      fmt::format("the newest that stands is {}; make room, then go on from it with --resume",
+                                  summary_.last_checkpoint));
+    if (summary_.test) write_line("test", *summary_.test, true);
+    metrics_.require_all_written();
+    metrics_.sync();
+    if (!summary_.generated.empty()) write_generated();
+    write_summary();                           // last: where it says that the run is done, it is
+    if (trace_.has_failed() && !was_stopped_)  // else it is not complete: what failed was said when it happened
+      throw UserError(ExitCode::io, fmt::format("{}: recording ended before the run", directory_.path("trace.h5")),
+                      "training is complete, and its checkpoints stand; what is missing was said when it happened");
+    if (thread_trace_failure_ && !was_stopped_) throw UserError(*thread_trace_failure_);
+    return summary_;
+  }
+
+  void write_generated() const {
+    std::string all;
+    for (const GeneratedText& sample : summary_.generated)
+      all += fmt::format("--- prompt ---\n{}\n--- goes on ---\n{}\n", sample.prompt, sample.text);
+    write_file_atomically(directory_.path("generated.txt"), all);
+  }
+
+  void write_summary() const {
+    nlohmann::ordered_json json{{"name", experiment_.name},
+                                {"status", was_stopped_                   ? "stopped"
+                                           : trainer_.has_stopped_early() ? "stopped_early"
+                                                                          : "finished"},
+                                {"steps", summary_.steps},
+                                {"epochs", epochs()},
+                                {"train_loss", summary_.train.loss}};
+    const auto add = [&](const char* name, std::optional<double> value) {
+      if (value) json[name] = *value;
+    };
+    add("train_accuracy", summary_.train.accuracy);
+    if (summary_.validation)
+      add("validation_loss", summary_.validation->loss), add("validation_accuracy", summary_.validation->accuracy);
+    if (summary_.test) add("test_loss", summary_.test->loss), add("test_accuracy", summary_.test->accuracy);
+    json["samples_per_s"] = summary_.samples_per_second;
+    json["threads"] = summary_.threads;
+    json["weights_digest"] = summary_.weights_digest;
+    json["wall_s"] = summary_.wall_seconds;
+    json["checkpoint"] = printable(summary_.last_checkpoint);  // a path may hold bytes that JSON cannot
+    json["data"] = beginning_.environment["data_findings"];
+    write_file_atomically(directory_.path("summary.json"), json.dump(2) + "\n");
+  }
+
+  const Experiment& experiment_;
+  const RunOptions& options_;
+  Beginning& beginning_;
+  Model& model_;
+  const RunDirectory& directory_;
+  Arena arena_;
+  Trainer trainer_;
+  std::optional<std::string> metrics_flaw_;  ///< of the file that an earlier process left
+  MetricsFile metrics_;
+  Commits commits_;
+  Progress progress_;
+  RunSummary summary_;
+  std::int64_t samples_ = 0, epoch_samples_ = 0;
+  Clock::time_point epoch_start_;
+  double training_seconds_ = 0.0;
+  bool was_stopped_ = false;
+  std::optional<UserError> thread_trace_failure_;
+  std::int64_t last_submitted_ = -1;  ///< step of the newest checkpoint that was handed over, or gone on from
+  IoThread io_;                       // ends before what its jobs use
+  Trace trace_;
+};
+
+/// Of a run that an earlier process ended.
+RunSummary earlier_summary(const RunOptions& options, const Beginning& beginning) {
+  RunSummary summary{.was_done = true, .steps = beginning.step(), .threads = options.threads};
+  summary.weights_digest = beginning.checkpoint->snapshot.weights_digest;
+  summary.directory = beginning.directory.text();
+  summary.last_checkpoint = beginning.directory.path("checkpoints/" + beginning.checkpoint->from.file);
+  return summary;
+}
+
+}  // namespace
+
+RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options) {
+  const std::vector<std::string> files = options.data ? options.data->files : std::vector<std::string>{};
+  Beginning beginning(experiment, registry, options);
+  RunSummary summary =
+      beginning.is_done() ? earlier_summary(options, beginning) : Run(experiment, options, beginning)();
+  if (options.data) {
+    *options.data = std::move(beginning.model.data);
+    options.data->files = files;  // without that of initial weights
+  }
+  return summary;
+}
+
+}  // namespace backplane

@@ -1,0 +1,156 @@
+#include "run/run_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "base/system_error.h"
+#include "checkpoint/store.h"
+#include "files/atomic_write.h"
+#include "files/file_lock.h"
+#include "files/open_file.h"
+#include "files/paths.h"
+
+namespace backplane {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kLockName = "run.lock";
+constexpr const char* kElsewhere = "choose another directory with --out";
+
+[[noreturn]] void fail(const fs::path& directory, const std::string& why, const std::string& hint) {
+  throw UserError(ExitCode::io, fmt::format("{}: {}", directory.string(), why), hint);
+}
+
+/// The lock file, locked, or why it is not.
+struct Lock {
+  OpenedFile opened;
+  int error = 0;  ///< of a file that is there and could not be locked
+};
+
+/// Made for its owner alone: nobody else is to take the lock, or to hold one that stands in its way.
+Lock open_lock(const fs::path& directory, int flags) {
+  constexpr unsigned kOwnerOnly = 0600;
+  const fs::path path = directory / kLockName;
+  Lock lock{.opened = open_regular(path.string(), Links::refuse, flags, kOwnerOnly)};
+  if (!lock.opened) return lock;
+  const int descriptor = lock.opened.file.number();
+  // The directory may have been moved between the two calls: then the lock is on a file that stands elsewhere by now.
+  struct stat opened {
+  }, named{};
+  const bool is_to_be_read = (flags & O_ACCMODE) == O_RDONLY;
+  lock.error = is_to_be_read ? lock_against_writers(lock.opened.file) : lock_exclusively(lock.opened.file);
+  const bool is_here = ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+                       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+  if (lock.error == 0 && !is_here) lock.error = EAGAIN;
+  if (lock.error == 0 && !is_to_be_read && (opened.st_mode & 0777) != kOwnerOnly) ::fchmod(descriptor, kOwnerOnly);
+  return lock;
+}
+
+[[noreturn]] void fail_locked(const fs::path& directory, int error, const std::string& remedy) {
+  if (error == EAGAIN) fail(directory, "another run is writing here", remedy);
+  fail(directory, fmt::format("{} cannot be locked: {}", kLockName, reason_of(error)),
+       "choose a directory on a file system that has locks with --out");
+}
+
+/// The lock of an earlier run; throws where what stands there is none of ours or still at work. With O_RDONLY it keeps
+/// no reader out.
+Descriptor lock_earlier(const fs::path& directory, int flags = O_RDWR) {
+  Lock lock = open_lock(directory, flags);
+  if (lock.error != 0) fail_locked(directory, lock.error, "wait for it, or choose another directory with --out");
+  if (lock.opened.is_missing)
+    fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
+  if (!lock.opened)
+    fail(directory, fmt::format("{} {}", kLockName, lock.opened.why),
+         "choose another directory with --out; nothing of it was touched");
+  return std::move(lock.opened.file);
+}
+
+/// What would be read or written through links that somebody else may have laid is refused before anything is touched.
+void require_no_links(const fs::path& directory) {
+  for (const std::string& name : RunDirectory::files()) require_regular_or_nothing((directory / name).string());
+  const fs::path checkpoints = directory / "checkpoints";
+  require_directory_or_nothing(checkpoints.string());
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(checkpoints, missing))
+    if (CheckpointStore::is_ours(entry.path().filename().string()) && !fs::is_directory(entry.symlink_status()))
+      require_regular_or_nothing(entry.path().string());
+}
+
+/// Moves an earlier run away.
+std::string move_aside(const fs::path& directory) {
+  const Descriptor lock = lock_earlier(directory);
+  fs::path target;
+  std::error_code error;
+  for (int number = 1; target.empty() || fs::exists(fs::symlink_status(target, error)); ++number)
+    target = fmt::format("{}.{}", directory.string(), number);
+  fs::rename(directory, target, error);
+  if (error)
+    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), reason_of(error.value())),
+         kElsewhere);
+  return target.string();
+}
+
+/// A link to another disk stays one, and the runs stay on that disk.
+fs::path without_links(const fs::path& given) {
+  std::error_code error;
+  const fs::path path = without_dots(end_of_links(given, error));
+  if (error) fail(given, reason_of(error.value()), kElsewhere);
+  return path;
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : directory_(without_dots(directory)) {
+  const fs::path real = without_links(directory_);
+  std::error_code error;
+  const fs::file_status status = fs::status(real, error);
+  if (!fs::status_known(status)) fail(directory_, reason_of(error.value()), kElsewhere);
+  if (fs::exists(status) && !fs::is_directory(status)) fail(directory_, "is a file", kElsewhere);
+  if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
+    if (earlier == Earlier::go_on) {
+      is_read_only_ = ::access(real.c_str(), W_OK) != 0 && errno == EROFS;
+      lock_ = lock_earlier(directory_, is_read_only_ ? O_RDONLY : O_RDWR);
+      require_no_links(directory_);
+      return;
+    }
+    moved_aside_ = move_aside(real);
+  }
+  make_directories_durably(real.string());
+  Lock lock = open_lock(directory_, O_RDWR | O_CREAT);
+  if (lock.error != 0) fail_locked(directory_, lock.error, "choose another directory with --out");
+  if (!lock.opened)
+    fail(directory_, fmt::format("{} {}", kLockName, lock.opened.why), "choose another directory with --out");
+  lock_ = std::move(lock.opened.file);
+  // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
+  sync_directory(directory_.string());
+}
+
+void RunDirectory::require_writable() const {
+  if (is_read_only_)
+    fail(directory_, reason_of(EROFS), "copy the run to a disk that can be written, and go on with it there (--out)");
+}
+
+const std::set<std::string>& RunDirectory::files() {
+  static const std::set<std::string> names = {"config.yaml", "metrics.jsonl", "trace.h5", "summary.json",
+                                              "generated.txt"};
+  return names;
+}
+
+bool RunDirectory::is_file_of_run(const std::string& path) {
+  const fs::path file = resolved_path(path);
+  const fs::path folder = file.parent_path();
+  const std::string name = file.filename().string();
+  std::error_code ignored;
+  const auto is_of_run = [&](const fs::path& directory) { return fs::exists(directory / kLockName, ignored); };
+  return ((files().contains(name) || name == kLockName) && is_of_run(folder)) ||
+         (CheckpointStore::is_ours(name) && folder.filename() == "checkpoints" && is_of_run(folder.parent_path()));
+}
+
+}  // namespace backplane

@@ -1,0 +1,162 @@
+#include "run/signals.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+#include "base/error.h"
+#include "base/system_error.h"
+#include "files/temporary_directory.h"
+
+namespace backplane {
+
+namespace {
+
+constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
+
+constexpr std::string_view kNothingBegun =
+    "stopped by a signal before training began: nothing was changed, nothing is lost\n";
+
+enum class Phase { unwatched, nothing_begun, polled, over };
+
+// Written by the thread that waits for signals, read by the run.
+std::atomic<bool> is_stop_asked_ = false, is_checkpoint_asked = false;
+
+// Of the run that is alive, and what was asked of it.
+std::mutex mutex;
+Phase phase = Phase::unwatched;
+StopRequest request;
+
+/// Ends the process in the way in which it would have ended without us, so that its parent sees which signal it was.
+[[noreturn]] void die_by(int signal) {
+  remove_temporary_directories_at_end();
+  std::signal(signal, SIG_DFL);
+  sigset_t alone;
+  sigemptyset(&alone);
+  sigaddset(&alone, signal);
+  pthread_sigmask(SIG_UNBLOCK, &alone, nullptr);
+  ::raise(signal);
+  ::_exit(128 + signal);  // the first process of a container: the kernel spares it what would end any other
+}
+
+void on_stop(int signal) {
+  const std::lock_guard lock(mutex);
+  // The mutex stays locked where the process ends: what fails elsewhere for want of a temporary directory is not said.
+  if (phase == Phase::unwatched) die_by(signal);
+  if (phase == Phase::nothing_begun) {
+    remove_temporary_directories_at_end();
+    pollfd messages{STDERR_FILENO, POLLOUT, 0};  // a terminal may be stopped, a reader asleep: nobody waits for them
+    if (::poll(&messages, 1, 0) == 1 && (messages.revents & POLLOUT) != 0) {
+      [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNothingBegun.data(), kNothingBegun.size());
+    }
+    ::_exit(static_cast<int>(ExitCode::stopped));
+  }
+  switch (request(signal, StopRequest::Clock::now())) {
+    case StopRequest::Answer::stop: is_stop_asked_ = true; break;
+    case StopRequest::Answer::ignore: break;
+    case StopRequest::Answer::end_at_once: die_by(signal);
+  }
+}
+
+void on_checkpoint() {
+  const std::lock_guard lock(mutex);
+  if (phase == Phase::unwatched) die_by(SIGUSR1);
+  is_checkpoint_asked = true;
+}
+
+bool is_ignored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/// What the waiting thread takes; what the process was started to ignore, as by nohup, stays ignored.
+sigset_t taken_signals() {
+  sigset_t taken;
+  sigemptyset(&taken);
+  sigaddset(&taken, SIGUSR1);
+  for (const int signal : kStops) sigaddset(&taken, signal);
+  for (const int signal : {SIGUSR1, SIGINT, SIGTERM, SIGHUP, SIGXCPU})
+    if (is_ignored(signal)) sigdelset(&taken, signal);
+  return taken;
+}
+
+/// All but those that an instruction causes, which must reach the thread that executed it.
+sigset_t asynchronous_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, own);
+  return all;
+}
+
+[[noreturn]] void wait_for_signals(sigset_t taken) {
+  pthread_setname_np(pthread_self(), "signals");
+  pthread_sigmask(SIG_SETMASK, &taken, nullptr);  // what is not taken has its usual effect: Ctrl-Z stops the process
+  while (true) {
+    int signal = 0;
+    if (sigwait(&taken, &signal) != 0) continue;
+    if (signal == SIGUSR1)
+      on_checkpoint();
+    else
+      on_stop(signal);
+  }
+}
+
+}  // namespace
+
+StopRequest::Answer StopRequest::operator()(int signal, Clock::time_point now) {
+  if (!is_asked_) {
+    is_asked_ = true;
+    first_ = now;
+    return Answer::stop;
+  }
+  const bool repeats_by_itself = signal == SIGHUP || signal == SIGXCPU;
+  return repeats_by_itself || now - first_ < kAgain ? Answer::ignore : Answer::end_at_once;
+}
+
+void take_signals_on_one_thread() {
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+  const sigset_t taken = taken_signals(), blocked = asynchronous_signals();
+  pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+  try {
+    std::thread(wait_for_signals, taken).detach();  // as long as the process
+  } catch (const std::system_error& error) {
+    throw UserError(ExitCode::io, "no thread could be started: " + reason_of(error.code().value()),
+                    "`ulimit -u` and the container's limit say how many there may be");
+  }
+}
+
+StopSignals::StopSignals() {
+  const std::lock_guard lock(mutex);
+  is_stop_asked_ = is_checkpoint_asked = false;
+  request = StopRequest();
+  phase = Phase::nothing_begun;
+}
+
+StopSignals::~StopSignals() {
+  const std::lock_guard lock(mutex);
+  phase = Phase::over;
+  request = StopRequest();
+  is_stop_asked_ = false;
+}
+
+void StopSignals::begin_polling() {
+  const std::lock_guard lock(mutex);
+  phase = Phase::polled;
+}
+
+bool StopSignals::is_stop_asked() {
+  return is_stop_asked_;
+}
+
+bool StopSignals::take_checkpoint_request() {
+  return is_checkpoint_asked.load(std::memory_order_relaxed) && is_checkpoint_asked.exchange(false);
+}
+
+}  // namespace backplane
