@@ -29,13 +29,25 @@ if(NOT BP_SANITIZE)
   endif()
 endif()
 
+# Compiles the sources of a target a few at a time, which reads the headers that they share once (BP_UNITY).
+function(bp_compile_together target)
+  if(BP_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
+# A folder of the framework. COMPUTES: without the checks of bp_hardening. ONE_BY_ONE: its sources do not go together
+# in one translation unit.
 function(bp_add_folder name)
-  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES;ONE_BY_ONE" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(backplane_${name} STATIC ${arg_SOURCES})
   add_library(backplane::${name} ALIAS backplane_${name})
   target_include_directories(backplane_${name} PUBLIC "${PROJECT_SOURCE_DIR}/framework")
   target_link_libraries(backplane_${name} PUBLIC bp_flags ${arg_DEPENDS})
   if(NOT arg_COMPUTES)
     target_link_libraries(backplane_${name} PRIVATE bp_hardening)
+  endif()
+  if(NOT arg_ONE_BY_ONE)
+    bp_compile_together(backplane_${name})
   endif()
 endfunction()

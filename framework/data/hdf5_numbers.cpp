@@ -82,6 +82,10 @@ std::string filter_name(H5Z_filter_t filter) {
 
 }  // namespace
 
+Handle open_dataset(const Handle& file, const std::string& path) {
+  return {H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set"};
+}
+
 Hdf5Numbers numbers_in(const Handle& dataset, const std::string& path, const Origin& origin) {
   const Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
   const std::string of_matlab = matlab_class(dataset);

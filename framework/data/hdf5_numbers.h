@@ -10,6 +10,9 @@
 
 namespace backplane {
 
+/// `path`: without links that lead out of the file.
+h5::Handle open_dataset(const h5::Handle& file, const std::string& path);
+
 /// What the elements of a data set are read as.
 enum class Hdf5Numbers {
   bytes,       ///< whole numbers from 0 to 255

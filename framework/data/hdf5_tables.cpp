@@ -86,10 +86,6 @@ std::string target_of(const h5::Handle& file, const std::string& link, std::size
   return target.c_str();
 }
 
-h5::Handle open_dataset(const h5::Handle& file, const std::string& path) {
-  return {H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set"};
-}
-
 /// The path without soft links, found link by link, so that HDF5 never follows one that leads out of the file.
 std::string resolve(const h5::Handle& file, const std::string& path, const Origin& origin) {
   constexpr std::size_t kLongestPath = 1 << 12;

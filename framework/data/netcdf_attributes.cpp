@@ -201,10 +201,6 @@ std::vector<Mark> marks_of(const h5::Handle& file, const h5::Handle& dataset, co
   return marks;
 }
 
-h5::Handle open_dataset(const h5::Handle& file, const std::string& path) {
-  return {H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Dclose, "open a data set"};
-}
-
 }  // namespace
 
 void refuse_missing_values(const h5::Handle& file, const std::string& path, const Origin& origin,

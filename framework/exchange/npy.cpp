@@ -6,15 +6,13 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "exchange/damage.h"
+
 namespace backplane {
 
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
 
 /// Reads the few forms of Python that a header is made of: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class HeaderText {
@@ -27,13 +25,13 @@ class HeaderText {
     rest_.remove_prefix(1);
     return true;
   }
-  void expect(char wanted) { require(take(wanted), fmt::format("its header lacks a '{}'", wanted)); }
+  void expect(char wanted) { require_undamaged(take(wanted), fmt::format("its header lacks a '{}'", wanted)); }
   std::string text() {
     skip_space();
     const char quote = rest_.empty() ? '\0' : rest_.front();
-    require(quote == '\'' || quote == '"', "its header lacks a text");
+    require_undamaged(quote == '\'' || quote == '"', "its header lacks a text");
     const std::size_t end = rest_.find(quote, 1);
-    require(end != std::string_view::npos, "a text of its header has no end");
+    require_undamaged(end != std::string_view::npos, "a text of its header has no end");
     std::string value(rest_.substr(1, end - 1));
     rest_.remove_prefix(end + 1);
     return value;
@@ -51,8 +49,8 @@ class HeaderText {
     skip_space();
     std::int64_t value = -1;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-    require(error == std::errc() && value >= 0 && value <= std::int64_t{1} << 48,
-            "its shape has an extent that is no count");
+    require_undamaged(error == std::errc() && value >= 0 && value <= std::int64_t{1} << 48,
+                      "its shape has an extent that is no count");
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return value;
   }
@@ -103,12 +101,13 @@ std::string build_npy_header(const TensorView& tensor) {
 }
 
 NpyHeader parse_npy_header(std::string_view begin) {
-  require(begin.size() >= 12 && begin.starts_with(kMagic), "it does not begin as an array of NumPy does");
+  require_undamaged(begin.size() >= 12 && begin.starts_with(kMagic), "it does not begin as an array of NumPy does");
   const int version = begin[6];
-  require(version >= 1 && version <= 3, fmt::format("it has version {} of the format, 1 to 3 are known", version));
+  require_undamaged(version >= 1 && version <= 3,
+                    fmt::format("it has version {} of the format, 1 to 3 are known", version));
   const std::size_t width = version == 1 ? 2 : 4, fixed = kMagic.size() + 2 + width;
   const std::size_t length = little_endian(begin.substr(kMagic.size() + 2, width));
-  require(length <= begin.size() - fixed, fmt::format("its header of {} bytes is not there", length));
+  require_undamaged(length <= begin.size() - fixed, fmt::format("its header of {} bytes is not there", length));
   NpyHeader header;
   header.header_bytes = fixed + length;
   bool has_type = false, has_order = false, has_shape = false;
@@ -130,7 +129,7 @@ NpyHeader parse_npy_header(std::string_view begin) {
       break;
     }
   }
-  require(has_type && has_order && has_shape, "its header lacks descr, fortran_order or shape");
+  require_undamaged(has_type && has_order && has_shape, "its header lacks descr, fortran_order or shape");
   header.entry.element = element_of(header.entry.stored_type);
   if (header.entry.element == Element::other) return header;
   const std::size_t bytes = size_of(header.entry.element);

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "exchange/damage.h"
 #include "exchange/npy.h"
 
 namespace backplane {
@@ -14,10 +15,6 @@ namespace backplane {
 namespace {
 
 constexpr std::string_view kSuffix = ".npy";
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
 
 using Archive = std::unique_ptr<zip_t, decltype(&zip_discard)>;
 using Member = std::unique_ptr<zip_file_t, decltype(&zip_fclose)>;
@@ -90,12 +87,12 @@ Archive open_archive(const std::string& bytes) {
 /// The first `wanted` bytes of a member, or all that it has.
 std::string read_member(zip_t* archive, zip_uint64_t index, std::size_t wanted) {
   const Member member(zip_fopen_index(archive, index, 0), zip_fclose);
-  require(member != nullptr, fmt::format("it cannot be unpacked: {}", zip_strerror(archive)));
+  require_undamaged(member != nullptr, fmt::format("it cannot be unpacked: {}", zip_strerror(archive)));
   std::string bytes(wanted, '\0');
   std::size_t have = 0;
   while (have < wanted) {
     const zip_int64_t got = zip_fread(member.get(), bytes.data() + have, wanted - have);
-    require(got >= 0, fmt::format("it cannot be unpacked: {}", zip_file_strerror(member.get())));
+    require_undamaged(got >= 0, fmt::format("it cannot be unpacked: {}", zip_file_strerror(member.get())));
     if (got == 0) break;
     have += static_cast<std::size_t>(got);
   }
@@ -108,7 +105,7 @@ std::vector<char> read_whole(const std::string& archive_bytes, zip_uint64_t inde
                              std::size_t size) {
   const Archive archive = open_archive(archive_bytes);
   const std::string bytes = read_member(archive.get(), index, size + 1);
-  require(bytes.size() == size, fmt::format("it has {} bytes, {} are wanted", bytes.size(), size));
+  require_undamaged(bytes.size() == size, fmt::format("it has {} bytes, {} are wanted", bytes.size(), size));
   return {bytes.begin() + static_cast<std::ptrdiff_t>(header), bytes.end()};
 }
 
@@ -135,12 +132,13 @@ std::vector<WeightEntry> parse_npz(const std::shared_ptr<const std::string>& byt
   for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
     zip_stat_t status;
     zip_stat_init(&status);
-    require(zip_stat_index(archive.get(), i, 0, &status) == 0 && (status.valid & ZIP_STAT_NAME) != 0 &&
-                (status.valid & ZIP_STAT_SIZE) != 0,
-            fmt::format("its zip archive is damaged: {}", zip_strerror(archive.get())));
+    require_undamaged(zip_stat_index(archive.get(), i, 0, &status) == 0 && (status.valid & ZIP_STAT_NAME) != 0 &&
+                          (status.valid & ZIP_STAT_SIZE) != 0,
+                      fmt::format("its zip archive is damaged: {}", zip_strerror(archive.get())));
     const std::string name = status.name;
-    require(name.ends_with(kSuffix), fmt::format("its member '{}' is no array: an npz holds <name>.npy", name));
-    require(names.insert(name).second, fmt::format("its member '{}' stands twice", name));
+    require_undamaged(name.ends_with(kSuffix),
+                      fmt::format("its member '{}' is no array: an npz holds <name>.npy", name));
+    require_undamaged(names.insert(name).second, fmt::format("its member '{}' stands twice", name));
     NpyHeader header;
     try {
       header = parse_npy_header(read_member(archive.get(), i, kMostNpyHeader));
@@ -151,8 +149,8 @@ std::vector<WeightEntry> parse_npz(const std::shared_ptr<const std::string>& byt
     entry.name = name.substr(0, name.size() - kSuffix.size());
     if (entry.element == Element::other) continue;
     const std::size_t size = header.header_bytes + header.data_bytes;
-    require(status.size == size, fmt::format("'{}' of shape {} and type {} takes {} bytes, it has {}", name,
-                                             to_string(entry.shape), entry.stored_type, size, status.size));
+    require_undamaged(status.size == size, fmt::format("'{}' of shape {} and type {} takes {} bytes, it has {}", name,
+                                                       to_string(entry.shape), entry.stored_type, size, status.size));
     entry.load = [bytes, i, header_bytes = header.header_bytes, size] {
       return read_whole(*bytes, i, header_bytes, size);
     };

@@ -8,6 +8,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "exchange/damage.h"
+
 namespace backplane {
 
 namespace {
@@ -18,12 +20,8 @@ constexpr std::size_t kPrefix = 8;
 constexpr std::uint64_t kMostHeader = 100'000'000;
 constexpr const char* kMetadata = "__metadata__";
 
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
-
 /// What the format calls an element, and its bytes; 0 for a type that it does not know.
-std::pair<Element, std::size_t> element_of(const std::string& dtype) {
+std::pair<Element, std::size_t> element_named(const std::string& dtype) {
   if (dtype == "F16") return {Element::float16, 2};
   if (dtype == "BF16") return {Element::bfloat16, 2};
   if (dtype == "F32") return {Element::float32, 4};
@@ -39,10 +37,10 @@ std::pair<Element, std::size_t> element_of(const std::string& dtype) {
 json parse_header(const char* text, std::size_t length) {
   std::set<std::string> names;
   const auto look = [&](int depth, json::parse_event_t event, json& parsed) {
-    require(depth <= 3, "its header is nested deeper than a header is");
+    require_undamaged(depth <= 3, "its header is nested deeper than a header is");
     if (depth == 1 && event == json::parse_event_t::key)
-      require(names.insert(parsed.get<std::string>()).second,
-              fmt::format("its header names '{}' twice", parsed.get<std::string>()));
+      require_undamaged(names.insert(parsed.get<std::string>()).second,
+                        fmt::format("its header names '{}' twice", parsed.get<std::string>()));
     return true;
   };
   try {
@@ -53,7 +51,8 @@ json parse_header(const char* text, std::size_t length) {
 }
 
 std::uint64_t whole_number(const json& value, const std::string& name) {
-  require(value.is_number_unsigned(), fmt::format("'{}' has a shape or offset that is no whole number", name));
+  require_undamaged(value.is_number_unsigned(),
+                    fmt::format("'{}' has a shape or offset that is no whole number", name));
   return value.get<std::uint64_t>();
 }
 
@@ -64,28 +63,30 @@ struct Claim {
 };
 
 Claim read_claim(const std::string& name, const json& described) {
-  require(described.is_object() && described.contains("dtype") && described["dtype"].is_string() &&
-              described.contains("shape") && described["shape"].is_array() && described.contains("data_offsets") &&
-              described["data_offsets"].is_array() && described["data_offsets"].size() == 2,
-          fmt::format("'{}' lacks dtype, shape or data_offsets", name));
+  require_undamaged(described.is_object() && described.contains("dtype") && described["dtype"].is_string() &&
+                        described.contains("shape") && described["shape"].is_array() &&
+                        described.contains("data_offsets") && described["data_offsets"].is_array() &&
+                        described["data_offsets"].size() == 2,
+                    fmt::format("'{}' lacks dtype, shape or data_offsets", name));
   Claim claim;
   claim.entry.name = name;
   claim.entry.stored_type = described["dtype"].get<std::string>();
   for (const json& extent : described["shape"]) {
     const std::uint64_t value = whole_number(extent, name);
-    require(value <= std::uint64_t{1} << 48, fmt::format("'{}' has an axis of {} elements", name, value));
+    require_undamaged(value <= std::uint64_t{1} << 48, fmt::format("'{}' has an axis of {} elements", name, value));
     claim.entry.shape.push_back(static_cast<std::int64_t>(value));
   }
   claim.begin = whole_number(described["data_offsets"][0], name);
   claim.end = whole_number(described["data_offsets"][1], name);
-  require(claim.begin <= claim.end, fmt::format("'{}' ends before it begins", name));
-  const auto [element, bytes] = element_of(claim.entry.stored_type);
-  require(bytes > 0, fmt::format("'{}' has the unknown type '{}'", name, claim.entry.stored_type));
+  require_undamaged(claim.begin <= claim.end, fmt::format("'{}' ends before it begins", name));
+  const auto [element, bytes] = element_named(claim.entry.stored_type);
+  require_undamaged(bytes > 0, fmt::format("'{}' has the unknown type '{}'", name, claim.entry.stored_type));
   claim.entry.element = element;
   const std::uint64_t wanted = checked_count(claim.entry.shape, bytes) * bytes;
-  require(claim.end - claim.begin == wanted,
-          fmt::format("'{}' of shape {} and type {} takes {} bytes, its offsets give it {}", name,
-                      to_string(claim.entry.shape), claim.entry.stored_type, wanted, claim.end - claim.begin));
+  require_undamaged(
+      claim.end - claim.begin == wanted,
+      fmt::format("'{}' of shape {} and type {} takes {} bytes, its offsets give it {}", name,
+                  to_string(claim.entry.shape), claim.entry.stored_type, wanted, claim.end - claim.begin));
   return claim;
 }
 
@@ -117,15 +118,15 @@ std::string build_safetensors(const std::vector<TensorView>& tensors,
 }
 
 std::vector<WeightEntry> parse_safetensors(const std::shared_ptr<const std::string>& bytes) {
-  require(bytes->size() >= kPrefix, "it is shorter than the length of a header");
+  require_undamaged(bytes->size() >= kPrefix, "it is shorter than the length of a header");
   std::uint64_t length = 0;
   std::memcpy(&length, bytes->data(), kPrefix);
-  require(length <= kMostHeader,
-          fmt::format("its header would have {} bytes, at most {} are allowed", length, kMostHeader));
-  require(length <= bytes->size() - kPrefix,
-          fmt::format("its header would have {} bytes, the file has {}", length, bytes->size()));
+  require_undamaged(length <= kMostHeader,
+                    fmt::format("its header would have {} bytes, at most {} are allowed", length, kMostHeader));
+  require_undamaged(length <= bytes->size() - kPrefix,
+                    fmt::format("its header would have {} bytes, the file has {}", length, bytes->size()));
   const json header = parse_header(bytes->data() + kPrefix, length);
-  require(header.is_object(), "its header is no map");
+  require_undamaged(header.is_object(), "its header is no map");
   std::vector<Claim> claims;
   for (const auto& [name, described] : header.items())
     if (name != kMetadata) claims.push_back(read_claim(name, described));
@@ -135,8 +136,8 @@ std::vector<WeightEntry> parse_safetensors(const std::shared_ptr<const std::stri
   std::uint64_t end = 0;
   std::vector<WeightEntry> entries;
   for (Claim& claim : claims) {
-    require(claim.begin == end, fmt::format("the data of '{}' begins at {}, what stands before it ends at {}",
-                                            claim.entry.name, claim.begin, end));
+    require_undamaged(claim.begin == end, fmt::format("the data of '{}' begins at {}, what stands before it ends at {}",
+                                                      claim.entry.name, claim.begin, end));
     end = claim.end;
     if (claim.entry.element != Element::other)
       claim.entry.load = [bytes, begin = data + claim.begin, size = claim.end - claim.begin] {
@@ -144,8 +145,8 @@ std::vector<WeightEntry> parse_safetensors(const std::shared_ptr<const std::stri
       };
     entries.push_back(std::move(claim.entry));
   }
-  require(end == bytes->size() - data,
-          fmt::format("its tensors take {} bytes, the data has {}", end, bytes->size() - data));
+  require_undamaged(end == bytes->size() - data,
+                    fmt::format("its tensors take {} bytes, the data has {}", end, bytes->size() - data));
   return entries;
 }
 

@@ -14,13 +14,13 @@ namespace backplane {
 
 namespace {
 
-std::string directory_of(const Experiment& experiment, const RunOptions& options) {
+std::string run_directory_of(const Experiment& experiment, const RunOptions& options) {
   return options.directory.empty() ? "runs/" + experiment.name : options.directory;
 }
 
 /// A run that goes on has its weights from its checkpoint: those that it began with may be gone by now.
 Model model_of(Experiment experiment, const Registry& registry, const RunOptions& options) {
-  if (options.resume != Resume::no && has_manifest(directory_of(experiment, options) + "/checkpoints"))
+  if (options.resume != Resume::no && has_manifest(run_directory_of(experiment, options) + "/checkpoints"))
     experiment.initial_weights.reset();
   if (options.data == nullptr) return build_model(experiment, registry);
   return build_model(experiment, registry, std::move(*options.data));
@@ -31,7 +31,7 @@ Model model_of(Experiment experiment, const Registry& registry, const RunOptions
 RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions& options) {
   using Earlier = RunDirectory::Earlier;
   if (options.resume == Resume::no) return Earlier::move_aside;
-  const std::filesystem::path directory = directory_of(experiment, options);
+  const std::filesystem::path directory = run_directory_of(experiment, options);
   std::error_code missing;
   const std::filesystem::path checkpoints = directory / "checkpoints";
   if (std::filesystem::is_symlink(std::filesystem::symlink_status(checkpoints, missing)) || has_manifest(checkpoints))
@@ -54,9 +54,9 @@ void require_trace_apart(const std::string& thread_trace, const std::string& dir
 
 /// The directory of the run, from whose making on a signal may not end the process at just any place.
 std::string begin_to_change(const Experiment& experiment, const RunOptions& options, const DataSet& data) {
-  require_trace_apart(options.thread_trace, directory_of(experiment, options), data);
+  require_trace_apart(options.thread_trace, run_directory_of(experiment, options), data);
   StopSignals::begin_polling();
-  return directory_of(experiment, options);
+  return run_directory_of(experiment, options);
 }
 
 }  // namespace
