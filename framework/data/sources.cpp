@@ -7,7 +7,7 @@
 namespace backplane {
 
 namespace sources {
-DataSource idx(), cifar10(), cifar100(), csv(), hdf5(), text(), inline_samples(), synthetic();
+DataSource idx(), cifar10(), cifar100(), csv(), hdf5(), libsvm(), text(), inline_samples(), synthetic();
 }  // namespace sources
 
 namespace {
@@ -28,8 +28,8 @@ bool name_no_targets(const config::Node& options) {
 
 const std::vector<DataSource>& data_sources() {
   using namespace sources;
-  static const std::vector<DataSource> kAll{idx(),  cifar10(), cifar100(),       csv(),
-                                            hdf5(), text(),    inline_samples(), synthetic()};
+  static const std::vector<DataSource> kAll{idx(),    cifar10(), cifar100(),       csv(),      hdf5(),
+                                            libsvm(), text(),    inline_samples(), synthetic()};
   return kAll;
 }
 
