@@ -105,9 +105,9 @@ void check_split(const char* name, const DataSet& data, const Samples& samples,
     for (std::int64_t i = 0; i < data.input_size(); ++i) {
       const T value = inputs[static_cast<std::size_t>(i)];
       const double index = exact[static_cast<std::size_t>(i)];
-      const auto where = [&](auto value) {
+      const auto where = [&](auto number) {
         return fmt::format("sample {} of the {} split holds {} at element {} (both counted from 0)",
-                           samples.source_index(n), name, value, i);
+                           samples.source_index(n), name, number, i);
       };
       const auto origin = [&] { return samples.inputs_origin.at(samples.source_index(n) * data.input_size() + i); };
       if (!std::isfinite(value))

@@ -2,13 +2,15 @@
 
 #include <utility>
 
+#include "base/thread_checks.h"
+
 namespace backplane {
 
 IoThread::IoThread() : thread_([this] { run(); }) {}
 
 IoThread::~IoThread() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
@@ -16,16 +18,18 @@ IoThread::~IoThread() {
 }
 
 void IoThread::submit(std::function<void()> job) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return jobs_.size() < kLongestQueue || failure_; });
+  BP_NOT_ON_THREAD(io);  // which would wait for itself
+  MutexLock lock(mutex_);
+  while (jobs_.size() >= kLongestQueue && !failure_) lock.wait(changed_);
   rethrow_failure();
   jobs_.push_back(std::move(job));
   changed_.notify_all();
 }
 
 void IoThread::drain() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return jobs_.empty() && !busy_; });
+  BP_NOT_ON_THREAD(io);
+  MutexLock lock(mutex_);
+  while (!jobs_.empty() || busy_) lock.wait(changed_);
   rethrow_failure();
 }
 
@@ -34,25 +38,29 @@ void IoThread::rethrow_failure() {
 }
 
 void IoThread::run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return !jobs_.empty() || ending_; });
-    if (jobs_.empty()) return;
-    const std::function<void()> job = std::move(jobs_.front());
-    jobs_.pop_front();
-    busy_ = true;
-    lock.unlock();
+  const ThreadTagScope tag(ThreadTag::io);
+  while (const std::function<void()> job = next_job()) {
     std::exception_ptr failure;
     try {
       job();
     } catch (...) {
       failure = std::current_exception();
     }
-    lock.lock();
+    const MutexLock lock(mutex_);
     busy_ = false;
     if (failure && !failure_) failure_ = failure;
     changed_.notify_all();
   }
+}
+
+std::function<void()> IoThread::next_job() {
+  MutexLock lock(mutex_);
+  while (jobs_.empty() && !ending_) lock.wait(changed_);
+  if (jobs_.empty()) return {};
+  std::function<void()> job = std::move(jobs_.front());
+  jobs_.pop_front();
+  busy_ = true;
+  return job;
 }
 
 }  // namespace backplane

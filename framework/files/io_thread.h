@@ -4,8 +4,9 @@
 #include <deque>
 #include <exception>
 #include <functional>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace backplane {
 
@@ -28,17 +29,18 @@ class IoThread {
 
  private:
   void run();
-  void rethrow_failure();  ///< REQUIRES: mutex_ is held
+  /// Waits for one; empty at the end.
+  std::function<void()> next_job();
+  void rethrow_failure() BP_REQUIRES(mutex_);
 
   static constexpr std::size_t kLongestQueue = 256;  // jobs are small: who hands over memory bounds it
 
-  std::mutex mutex_;
-  // Guarded by mutex_:
+  Mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> jobs_;
-  std::exception_ptr failure_;
-  bool busy_ = false;
-  bool ending_ = false;
+  std::deque<std::function<void()>> jobs_ BP_GUARDED_BY(mutex_);
+  std::exception_ptr failure_ BP_GUARDED_BY(mutex_);
+  bool busy_ BP_GUARDED_BY(mutex_) = false;
+  bool ending_ BP_GUARDED_BY(mutex_) = false;
   // Started last, joined first:
   std::thread thread_;
 };

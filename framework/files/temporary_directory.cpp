@@ -4,9 +4,9 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <mutex>
 #include <set>
 
+#include "base/mutex.h"
 #include "base/system_error.h"
 
 namespace backplane {
@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 // Those of this process.
-std::mutex mutex;
-std::set<fs::path> alive;
+Mutex mutex;
+std::set<fs::path> alive BP_GUARDED_BY(mutex);
 
 constexpr const char* kRemedy = "set TMPDIR to a directory with room for some checkpoints";
 
@@ -37,7 +37,7 @@ fs::path parent_of_all() {
 
 TemporaryDirectory::TemporaryDirectory(const std::string& name) {
   const fs::path below = parent_of_all();
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   std::string pattern = (below / (name + "-XXXXXX")).string();
   if (::mkdtemp(pattern.data()) == nullptr)
     throw UserError(ExitCode::io,
@@ -47,13 +47,13 @@ TemporaryDirectory::TemporaryDirectory(const std::string& name) {
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   std::error_code ignored;
   fs::remove_all(path_, ignored);
   alive.erase(path_);
 }
 
-void remove_temporary_directories_at_end() {
+void remove_temporary_directories_at_end() BP_NOT_FOLLOWED {
   mutex.lock();               // for good: none is made any more
   constexpr int kTries = 10;  // other threads may make files meanwhile
   std::error_code error;

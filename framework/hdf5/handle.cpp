@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/thread_checks.h"
+
 namespace backplane::h5 {
 
 namespace {
@@ -29,6 +31,7 @@ void check(herr_t status, const char* what) {
 }
 
 Handle::Handle(hid_t id, Closer closer, const char* what) : id_(id), closer_(closer) {
+  BP_NOT_ON_THREAD(compute);  // the library has one lock, and workers wait for none
   check(id < 0 ? -1 : 0, what);
 }
 

@@ -8,13 +8,14 @@
 #include <algorithm>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <numeric>
 #include <set>
 #include <system_error>
 #include <thread>
 
+#include "base/mutex.h"
 #include "base/system_error.h"
+#include "base/thread_checks.h"
 #include "parallel/race_annotations.h"
 
 namespace backplane {
@@ -54,11 +55,11 @@ namespace {
 
 /// The threads of every arena alive, and oneTBB's limit: of several limits it obeys the smallest, so there is one.
 struct Limits {
-  std::mutex mutex;
-  std::multiset<int> threads;
-  std::unique_ptr<tbb::global_control> control;
+  Mutex mutex;
+  std::multiset<int> threads BP_GUARDED_BY(mutex);
+  std::unique_ptr<tbb::global_control> control BP_GUARDED_BY(mutex);
 
-  void renew() {
+  void renew() BP_REQUIRES(mutex) {
     control.reset();
     if (!threads.empty())
       control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism,
@@ -105,15 +106,17 @@ void wait(std::int64_t nanoseconds) {
 }  // namespace
 
 Arena::Limit::Limit(int threads) : threads_(threads) {
-  const std::lock_guard lock(limits().mutex);
-  limits().threads.insert(threads_);
-  limits().renew();
+  Limits& all = limits();
+  const MutexLock lock(all.mutex);
+  all.threads.insert(threads_);
+  all.renew();
 }
 
 Arena::Limit::~Limit() {
-  const std::lock_guard lock(limits().mutex);
-  limits().threads.erase(limits().threads.find(threads_));
-  limits().renew();
+  Limits& all = limits();
+  const MutexLock lock(all.mutex);
+  all.threads.erase(all.threads.find(threads_));
+  all.renew();
 }
 
 Arena::Arena(int threads, Pin pin)
@@ -133,7 +136,9 @@ void Arena::run(std::int64_t n, void (*call)(const void* context, std::int64_t i
     std::shuffle(order.begin(), order.end(), *disturbance_);
     for (std::int64_t& nanoseconds : delays) nanoseconds = static_cast<std::int64_t>((*disturbance_)() % 50'000);
   }
+  BP_NOT_ON_THREAD(compute);
   const auto body = [&](std::int64_t i) {
+    const ThreadTagScope tag(ThreadTag::compute);
     BP_HAPPENS_AFTER(&begin);
     const char* slot = &slots_[static_cast<std::size_t>(worker())];  // what a slot owns passes from body to body
     BP_HAPPENS_AFTER(slot);

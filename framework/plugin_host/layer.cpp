@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/printable.h"
+#include "base/thread_checks.h"
 #include "plugin_host/attributes.h"
 #include "plugin_host/host.h"
 #include "tensor/tensor_kinds.h"
@@ -131,6 +132,7 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
       place_(attributes.place),
       dtype_(dtype),
       object_(nullptr, {type.destroy, owner_of(diagnostic(""))}) {
+  BP_NOT_ON_THREAD(compute);
   kernels_ = dtype == DType::float32 ? type.f32 : type.f64;
   if (kernels_ == nullptr)
     fail(ExitCode::bad_config, fmt::format("layer type '{}' has no kernels for {}", type.name, name_of(dtype)),
@@ -150,6 +152,7 @@ Layer::Layer(const bp_layer_type& type, const PluginIdentity& plugin, std::strin
 }
 
 LayerPlan Layer::plan(const std::vector<Shape>& inputs) const {
+  BP_NOT_ON_THREAD(compute);
   if (inputs.size() < type_->inputs_min || inputs.size() > type_->inputs_max)
     fail(ExitCode::bad_config, fmt::format("layer type '{}' takes {} input{}, got {}", type_->name,
                                            type_->inputs_min == type_->inputs_max
@@ -224,6 +227,7 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
 }
 
 void Layer::invoke(Kernel kernel, const char* direction, bp_call& call) const {
+  BP_NOT_ON_THREAD(io);
   bp_context context;
   call.host = &plugin_services();
   call.context = &context;

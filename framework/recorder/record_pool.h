@@ -2,9 +2,9 @@
 
 #include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "recorder/trace_file.h"
 
 namespace backplane {
@@ -25,36 +25,35 @@ class RecordPool {
 
   /// A record to fill; waits for one.
   std::unique_ptr<TraceRecord> take() {
-    std::unique_lock lock(mutex_);
-    freed_.wait(lock, [this] { return !free_.empty(); });
+    MutexLock lock(mutex_);
+    while (free_.empty()) lock.wait(freed_);
     return take_locked();
   }
 
   /// The same, or nothing where all are on their way.
   std::unique_ptr<TraceRecord> take_if_free() {
-    const std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     return free_.empty() ? nullptr : take_locked();
   }
 
   void give_back(std::unique_ptr<TraceRecord> record) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       free_.push_back(std::move(record));
     }
     freed_.notify_one();
   }
 
  private:
-  std::unique_ptr<TraceRecord> take_locked() {
+  std::unique_ptr<TraceRecord> take_locked() BP_REQUIRES(mutex_) {
     std::unique_ptr<TraceRecord> record = std::move(free_.back());
     free_.pop_back();
     return record;
   }
 
-  std::mutex mutex_;
-  // Guarded by mutex_:
+  Mutex mutex_;
   std::condition_variable freed_;
-  std::vector<std::unique_ptr<TraceRecord>> free_;
+  std::vector<std::unique_ptr<TraceRecord>> free_ BP_GUARDED_BY(mutex_);
 };
 
 }  // namespace backplane

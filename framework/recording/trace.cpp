@@ -148,6 +148,7 @@ std::int64_t Trace::capture_rows(std::int64_t step) const {
 }
 
 void Trace::copy_before_update(const Batch& batch) {
+  thread_.check();
   const std::int64_t step = trainer_.state().step + 1;
   rows_ = batch.count;
   if (!plan_.tensors.empty() && plan_.tensor_steps.contains(step)) {
@@ -170,6 +171,7 @@ void Trace::copy_before_update(const Batch& batch) {
 }
 
 void Trace::copy_after_update(std::int64_t step) {
+  thread_.check();
   if (record_) {
     record_->step = step;
     copy_tensors(true);
@@ -184,6 +186,7 @@ void Trace::copy_after_update(std::int64_t step) {
 }
 
 void Trace::add_to_curves(std::int64_t step, const Score& score, double learning_rate) {
+  thread_.check();
   if (plan_.is_empty() || has_failed_) return;
   std::unique_ptr<TraceRecord> point = curves_.take();
   point->step = step;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "recording/trace_plan.h"
+#include "base/thread_checks.h"
 #include "files/io_thread.h"
 #include "files/temporary_file.h"
 #include "parallel/arena.h"
@@ -59,6 +60,7 @@ class Trace {
   void look_for_overflow();
   void compute_statistics(bool gradients);
 
+  OneThread thread_;
   const TracePlan plan_;
   const std::string path_;
   const Network& network_;

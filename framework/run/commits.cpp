@@ -10,11 +10,12 @@
 namespace backplane {
 
 void Commits::submit(std::shared_ptr<const Snapshot> snapshot, std::optional<double> validation_loss) {
+  thread_.check();
   metrics_.write_waiting();
   if (validation_loss && !std::isfinite(*validation_loss)) validation_loss.reset();  // no loss to be the best by
   {
-    std::unique_lock lock(mutex_);
-    committed_.wait(lock, [this] { return in_flight_ < kMostInFlight; });
+    MutexLock lock(mutex_);
+    while (in_flight_ >= kMostInFlight) lock.wait(committed_);
     ++in_flight_;
   }
   try {
@@ -27,7 +28,7 @@ void Commits::submit(std::shared_ptr<const Snapshot> snapshot, std::optional<dou
 
 void Commits::count_down() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     --in_flight_;
   }
   committed_.notify_one();
@@ -42,14 +43,14 @@ void Commits::commit(const Snapshot& snapshot, std::optional<double> validation_
   } catch (const UserError& error) {
     if (error.code() != ExitCode::io) throw;
     last_failure_ = error;
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     failures_.push_back(fmt::format("the checkpoint of step {} was not committed: {}", snapshot.step,
                                     error.diagnostics().front().what));
   }
 }
 
 std::vector<std::string> Commits::take_failures() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::exchange(failures_, {});
 }
 

@@ -2,11 +2,12 @@
 
 #include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
+#include "base/thread_checks.h"
 #include "checkpoint/store.h"
 #include "run/metrics.h"
 #include "files/io_thread.h"
@@ -41,15 +42,16 @@ class Commits {
 
   static constexpr int kMostInFlight = 2;
 
+  OneThread thread_;
+
   CheckpointStore store_;  // touched by the I/O thread only, until it is drained
   MetricsFile& metrics_;
   IoThread& io_;
   std::optional<UserError> last_failure_;
-  std::mutex mutex_;
-  // Guarded by mutex_:
+  Mutex mutex_;
   std::condition_variable committed_;
-  int in_flight_ = 0;
-  std::vector<std::string> failures_;
+  int in_flight_ BP_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> failures_ BP_GUARDED_BY(mutex_);
 };
 
 }  // namespace backplane

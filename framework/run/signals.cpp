@@ -6,12 +6,12 @@
 
 #include <array>
 #include <atomic>
-#include <mutex>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "base/system_error.h"
 #include "files/temporary_directory.h"
 
@@ -30,9 +30,9 @@ enum class Phase { unwatched, nothing_begun, polled, over };
 std::atomic<bool> is_stop_asked_ = false, is_checkpoint_asked = false;
 
 // Of the run that is alive, and what was asked of it.
-std::mutex mutex;
-Phase phase = Phase::unwatched;
-StopRequest request;
+Mutex mutex;
+Phase phase BP_GUARDED_BY(mutex) = Phase::unwatched;
+StopRequest request BP_GUARDED_BY(mutex);
 
 /// Ends the process in the way in which it would have ended without us, so that its parent sees which signal it was.
 [[noreturn]] void die_by(int signal) {
@@ -47,7 +47,7 @@ StopRequest request;
 }
 
 void on_stop(int signal) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   // The mutex stays locked where the process ends: what fails elsewhere for want of a temporary directory is not said.
   if (phase == Phase::unwatched) die_by(signal);
   if (phase == Phase::nothing_begun) {
@@ -66,7 +66,7 @@ void on_stop(int signal) {
 }
 
 void on_checkpoint() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   if (phase == Phase::unwatched) die_by(SIGUSR1);
   is_checkpoint_asked = true;
 }
@@ -133,21 +133,21 @@ void take_signals_on_one_thread() {
 }
 
 StopSignals::StopSignals() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   is_stop_asked_ = is_checkpoint_asked = false;
   request = StopRequest();
   phase = Phase::nothing_begun;
 }
 
 StopSignals::~StopSignals() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   phase = Phase::over;
   request = StopRequest();
   is_stop_asked_ = false;
 }
 
 void StopSignals::begin_polling() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   phase = Phase::polled;
 }
 
