@@ -7,7 +7,7 @@ add_library(bp_flags INTERFACE)
 target_compile_features(bp_flags INTERFACE cxx_std_20)
 # g++ 12 sees overlaps and uninitialised parts in std::string that are not there (GCC bugs 105329, 105562).
 target_compile_options(bp_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wno-missing-field-initializers
-                       -Wno-restrict -Wno-maybe-uninitialized)
+                       "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized>")
 # No contraction of a·b + c into one rounding: the compiler does it in the vectorised part of a loop and in its
 # remainder not always alike, and the bits of an element would depend on where a range was cut.
 target_compile_options(bp_flags INTERFACE -ffp-contract=off -fno-math-errno)
@@ -34,7 +34,7 @@ endif()
 function(bp_compile_together target)
   if(BP_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # takes the sources for headers
+    target_compile_options(${target} PRIVATE "$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>")  # takes the sources for headers
   endif()
 endfunction()
 
