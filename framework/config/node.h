@@ -16,7 +16,7 @@ namespace backplane::config {
 /// name is wanted. After `validate` (schema.h) the same tree stands with every default filled in.
 struct Node {
   enum class Kind { null, scalar, list, map };
-  using Entry = std::pair<std::string, Node>;
+  struct Entry;
 
   Kind kind = Kind::null;
   std::string scalar;          ///< text of a scalar
@@ -51,6 +51,13 @@ struct Node {
   /// For a validated `choice`: the chosen name, and what was written for it.
   const std::string& chosen() const;
   const Node& choice() const;
+};
+
+/// A key of a map and its value.
+struct Node::Entry {
+  Entry(std::string key, Node value) : first(std::move(key)), second(std::move(value)) {}
+  std::string first;
+  Node second;
 };
 
 /// Limits that keep a hostile document from costing memory or time.

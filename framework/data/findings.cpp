@@ -44,8 +44,8 @@ void add_range(const std::string& name, const DataSet& data, const Samples& samp
         for (std::int64_t i = 0; i < samples.count; ++i) {
           const auto first = values.begin() + i * size;
           const auto valid = samples.lengths.empty() ? size : samples.lengths[static_cast<std::size_t>(i)] * step;
-          const auto [least, most] = std::ranges::minmax(std::ranges::subrange(first, first + valid));
-          low = std::min(low, least), high = std::max(high, most);
+          const auto [least, most] = std::minmax_element(first, first + valid);
+          low = std::min(low, *least), high = std::max(high, *most);
         }
         findings.push_back({name, std::vector<double>{static_cast<double>(low), static_cast<double>(high)}});
       },

@@ -21,6 +21,10 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#if BP_COVERAGE
+extern "C" void __gcov_dump();
+#endif
+
 namespace backplane {
 
 namespace {
@@ -208,6 +212,9 @@ void end_program(ExitCode code) {
   std::fflush(nullptr);
 #if defined(__SANITIZE_ADDRESS__)
   __lsan_do_leak_check();  // it is a handler of the end as well
+#endif
+#if BP_COVERAGE
+  __gcov_dump();  // likewise
 #endif
   leave(static_cast<int>(code));
 }

@@ -185,7 +185,7 @@ def main():
     result = unittest.main(exit=False).result
     if not result.wasSuccessful():
         sys.exit(1)
-    for test, why in result.skipped:
+    for _, why in result.skipped:
         print(f"skipped: {why}")
     sys.exit(SKIPPED if result.skipped else 0)
 

@@ -56,9 +56,9 @@ class Ended:
             guard = concurrent.futures.ThreadPoolExecutor(1).submit(os.wait4, process.pid, 0)
             try:
                 _, status, usage = guard.result(HANGS)
-            except concurrent.futures.TimeoutError:
+            except concurrent.futures.TimeoutError as late:
                 process.kill()
-                raise AssertionError(f"{words} hangs")
+                raise AssertionError(f"{words} hangs") from late
             self.code = process.returncode = os.waitstatus_to_exitcode(status)
             self.peak = usage.ru_maxrss * 1024
             self.out, self.err = ((file.seek(0), file.read())[1].decode(errors="surrogateescape") for file in (out, err))
@@ -109,7 +109,7 @@ class Files:
             secret["z"] = np.full((4, 9), 1234.5, "f4")
             secret["text"] = SECRET
         (cls.folder / "secret.bin").write_bytes(np.full((4, 9), 1234.5, "<f4").tobytes())
-        for kind, path in cls.good.items():
+        for path in cls.good.values():
             done = Ended(["inspect", path])
             assert done.code == 0 and "layer hidden" in done.out, done.err
             cls.peak = max(cls.peak, done.peak)

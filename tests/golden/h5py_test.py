@@ -86,7 +86,7 @@ class Checkpoint(InFolder):
             self.assertTrue(all(0 <= index < 40 for index in file["scales/sample"][()]))
 
     def test_every_axis_of_a_per_sample_tensor_carries_a_scale(self):
-        for file, layer, outputs, inputs in self.each_layer():
+        for file, layer, outputs, _ in self.each_layer():
             for dataset, extents in ((layer["z"], (SAMPLES, outputs)), (file["probe/input"], (SAMPLES, INPUTS))):
                 scales = [dim[0] for dim in dataset.dims]
                 self.assertEqual([scale.shape for scale in scales], [(extent,) for extent in extents])
