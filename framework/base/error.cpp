@@ -16,7 +16,7 @@ constexpr std::size_t kLongestKnown = 80;
 
 /// There may be thousands of them, of any length, where they come from a file.
 std::string known_names(const std::vector<std::string>& known) {
-  std::vector<std::string> first(known.begin(), known.begin() + std::min(known.size(), kMostKnown));
+  std::vector<std::string> first(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(std::min(known.size(), kMostKnown)));
   for (std::string& name : first) {
     if (name.size() <= kLongestKnown) continue;
     std::size_t end = kLongestKnown;

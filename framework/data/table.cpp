@@ -196,7 +196,7 @@ Samples to_samples(RawSplit split) {
         if constexpr (!std::is_same_v<T, std::int64_t>)
           samples.inputs = std::move(values);
         else
-          BP_ASSERT(!"inputs are never read as labels");
+          throw InternalError("inputs are never read as labels");
       },
       split.inputs.values);
   if (auto* labels = std::get_if<std::vector<std::int64_t>>(&split.targets.values))

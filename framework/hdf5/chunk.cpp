@@ -154,12 +154,12 @@ std::size_t ChunkEncoder::packed_size(const std::byte* data, std::size_t bytes) 
 
 ChunkGrid::ChunkGrid(const Shape& shape, std::size_t element_bytes)
     : shape_(shape), element_bytes_(element_bytes), extents_(shape.begin(), shape.end()) {
-  constexpr std::size_t kMostBytes = 1 << 20;
+  constexpr std::size_t kMostInChunk = 1 << 20;
   row_bytes_ = static_cast<std::size_t>(element_count(shape)) * element_bytes;
   for (; cut_axis_ < shape.size(); ++cut_axis_) {
     hsize_t& extent = extents_[cut_axis_];
     row_bytes_ /= extent;
-    const hsize_t rows = extent, most = std::clamp<hsize_t>(kMostBytes / row_bytes_, 1, rows);
+    const hsize_t rows = extent, most = std::clamp<hsize_t>(kMostInChunk / row_bytes_, 1, rows);
     const hsize_t chunks = (rows + most - 1) / most;
     extent = (rows + chunks - 1) / chunks;  // as many chunks, with less to pad in the last one
     if (extent > 1 || cut_axis_ + 1 == shape.size()) return;

@@ -89,7 +89,8 @@ Json numbers_as_json(const TensorFile& part, const std::string& layer) {
 }
 
 Json values_as_json(const TensorFile& file, const Selection& selection) {
-  const auto [layer, tensor, record] = find(file, selection);
+  const Selected found = find(file, selection);
+  const auto& [layer, tensor, record] = found;
   Json json = head(*tensor);
   json["layer"] = layer->name;
   json["step"] = file.steps()[record];
@@ -102,8 +103,8 @@ Json values_as_json(const TensorFile& file, const Selection& selection) {
   }
   std::vector<double> values;
   const auto add = [&](const TensorFile::Piece& piece) {
-    const Buffer data = file.read(*tensor, record, piece);
-    for (std::int64_t i = 0; i < piece.count; ++i) values.push_back(element(data, tensor->dtype, i));
+    const Buffer data = file.read(*found.tensor, found.record, piece);
+    for (std::int64_t i = 0; i < piece.count; ++i) values.push_back(element(data, found.tensor->dtype, i));
   };
   if (selection.sample)
     add(TensorFile::row(*tensor, row));

@@ -12,6 +12,7 @@
 #include "inspect/overview.h"
 #include "inspect/text_table.h"
 #include "tensor/tensor_kinds.h"
+#include "tensor/half.h"
 
 namespace backplane {
 
@@ -247,14 +248,14 @@ class Comparison {
 /// whole number are those of the float64 that it is read as.
 template <class T>
 std::uint64_t stored_bits(T value, const ElementRules& rules) {
-  if (rules.is_half) return std::bit_cast<std::uint16_t>(static_cast<_Float16>(value));
+  if (rules.is_half) return std::bit_cast<std::uint16_t>(static_cast<Half>(value));
   return std::bit_cast<BitsOf<T>>(value);
 }
 
 template <class T>
 std::uint64_t stored_ulps_between(T a, T b, const ElementRules& rules) {
   if (rules.is_whole) return 0;
-  if (rules.is_half) return ulps_between(static_cast<_Float16>(a), static_cast<_Float16>(b));
+  if (rules.is_half) return ulps_between(static_cast<Half>(a), static_cast<Half>(b));
   return ulps_between(a, b);
 }
 

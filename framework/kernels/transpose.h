@@ -16,8 +16,6 @@ BP_MULTIVERSION void transpose(std::int64_t rows, std::int64_t columns, const T*
                                T* __restrict to, std::int64_t ld_to) {
   // Four by four elements in registers: vectors of four, for which the compiler has the shuffles of every CPU.
   typedef T Four __attribute__((vector_size(4 * sizeof(T))));
-  using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef Index Order __attribute__((vector_size(4 * sizeof(T))));
   // Blocks keep both the rows read and the rows written in the first-level cache.
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t r0 = 0; r0 < rows; r0 += kBlock)
@@ -30,11 +28,11 @@ BP_MULTIVERSION void transpose(std::int64_t rows, std::int64_t columns, const T*
           const T* at = from + r * ld_from + c;
           std::memcpy(&w, at, sizeof w), std::memcpy(&x, at + ld_from, sizeof x);
           std::memcpy(&y, at + 2 * ld_from, sizeof y), std::memcpy(&z, at + 3 * ld_from, sizeof z);
-          const Four wx = __builtin_shuffle(w, x, Order{0, 4, 1, 5}), yz = __builtin_shuffle(y, z, Order{0, 4, 1, 5});
-          const Four WX = __builtin_shuffle(w, x, Order{2, 6, 3, 7}), YZ = __builtin_shuffle(y, z, Order{2, 6, 3, 7});
+          const Four wx = __builtin_shufflevector(w, x, 0, 4, 1, 5), yz = __builtin_shufflevector(y, z, 0, 4, 1, 5);
+          const Four WX = __builtin_shufflevector(w, x, 2, 6, 3, 7), YZ = __builtin_shufflevector(y, z, 2, 6, 3, 7);
           const Four columns_of[] = {
-              __builtin_shuffle(wx, yz, Order{0, 1, 4, 5}), __builtin_shuffle(wx, yz, Order{2, 3, 6, 7}),
-              __builtin_shuffle(WX, YZ, Order{0, 1, 4, 5}), __builtin_shuffle(WX, YZ, Order{2, 3, 6, 7})};
+              __builtin_shufflevector(wx, yz, 0, 1, 4, 5), __builtin_shufflevector(wx, yz, 2, 3, 6, 7),
+              __builtin_shufflevector(WX, YZ, 0, 1, 4, 5), __builtin_shufflevector(WX, YZ, 2, 3, 6, 7)};
           for (std::int64_t i = 0; i < 4; ++i) std::memcpy(to + (c + i) * ld_to + r, &columns_of[i], sizeof(Four));
         }
       for (std::int64_t r = r0; r < r1; ++r)

@@ -85,7 +85,7 @@ class Network {
   /// is fed by such a producer and keeps the extent of the axis.
   bool is_over_time(int producer) const;
   const Shape& shape_of(int producer) const {
-    return producer == LayerNode::kData ? input_ : nodes_[producer].plan.output;
+    return producer == LayerNode::kData ? input_ : nodes_[static_cast<std::size_t>(producer)].plan.output;
   }
   std::int64_t parameter_count() const;
 

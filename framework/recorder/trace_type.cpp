@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/lane_sum.h"
+#include "tensor/half.h"
 #include "base/multiversion.h"
 
 namespace backplane {
@@ -29,7 +30,7 @@ template <class From>
 std::int64_t convert_from(const From* from, void* target, TraceType to, std::int64_t count) {
   // Half a unit in the last place beyond the largest finite number is where rounding to nearest gives infinity.
   if (to == TraceType::float16) {
-    convert_each(from, static_cast<_Float16*>(target), count);
+    convert_each(from, static_cast<Half*>(target), count);
     return count_beyond<From>(from, count, From(65520));
   }
   if (to == TraceType::float32) {

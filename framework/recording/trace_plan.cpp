@@ -128,7 +128,8 @@ std::vector<TraceScale> TracePlan::scales_of(const std::vector<TraceSeries>& ser
   for (const TraceSeries& each : series)
     for (const TraceTensor& tensor : each.tensors)
       for (std::size_t axis = 0; axis < tensor.axes.size(); ++axis) {
-        TraceScale scale{.axis = tensor.axes[axis], .values = std::vector<std::int64_t>(tensor.shape[axis])};
+        TraceScale scale{.axis = tensor.axes[axis],
+                         .values = std::vector<std::int64_t>(static_cast<std::size_t>(tensor.shape[axis]))};
         std::iota(scale.values.begin(), scale.values.end(), 0);
         scale.path = fmt::format("/scales/{}_{}", scale.axis, scale.values.size());
         if (scale.axis == "sample") scale.path = "/scales/row";  // /scales/sample says which sample stands there

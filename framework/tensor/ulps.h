@@ -17,7 +17,7 @@ using BitsOf =
 /// How many steps from one floating-point number to the next lead from a to b: 0 for the same bits and for +0 and −0;
 /// infinity is one step from the largest number.
 template <class T>
-std::uint64_t ulps_between(T a, T b) {
+std::uint64_t ulps_between(const T& a, const T& b) {
   using Bits = BitsOf<T>;
   const auto bits_a = std::bit_cast<Bits>(a), bits_b = std::bit_cast<Bits>(b);
   if (bits_a == bits_b) return 0;

@@ -37,7 +37,9 @@ Optimizer::Optimizer(const config::Node& choice, Network& network, const std::ve
 template <class Body>
 void Optimizer::with_update(const Tile& tile, std::size_t range, const void* gradient, const Step& step,
                             std::vector<double>& sums, const Body& body) {
-  const auto& [index, begin, end] = tile.ranges[range];
+  const Tile::Range& cut = tile.ranges[range];
+  const std::size_t index = cut.parameter;
+  const std::int64_t begin = cut.begin, end = cut.end;
   Parameter& parameter = network_.nodes()[tile.node].parameters[index];
   if (!parameter.trainable) return;
   dispatch(network_.dtype(), [&]<class T>(T) {

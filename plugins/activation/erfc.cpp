@@ -5,7 +5,7 @@
 #include "base/multiversion.h"
 
 // glibc declares its vector functions only under -ffast-math, which nothing here is compiled with.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
 extern "C" {
 __attribute__((__simd__("notinbranch"), __const__)) float erfcf(float) noexcept;
 __attribute__((__simd__("notinbranch"), __const__)) double erfc(double) noexcept;

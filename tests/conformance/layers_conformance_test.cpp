@@ -223,7 +223,7 @@ TEST_P(Conformance, EvaluationComputesWithoutState) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, Conformance, ::testing::ValuesIn(all_types()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace backplane

@@ -76,9 +76,9 @@ TEST_P(Experiments, HaveTheSameBitsHoweverTasksAreScheduled) {
   for (const std::uint64_t seed : {1u, 2u, 3u}) EXPECT_EQ(train(experiment, 16, seed), alone) << "order " << seed;
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, Experiments, ::testing::ValuesIn(all_experiments()), [](const auto& info) {
-  std::string name = std::filesystem::path(info.param).parent_path().filename().string() + "_" +
-                     std::filesystem::path(info.param).stem().string();
+INSTANTIATE_TEST_SUITE_P(Every, Experiments, ::testing::ValuesIn(all_experiments()), [](const auto& test) {
+  std::string name = std::filesystem::path(test.param).parent_path().filename().string() + "_" +
+                     std::filesystem::path(test.param).stem().string();
   std::replace_if(
       name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;

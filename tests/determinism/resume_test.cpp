@@ -128,7 +128,7 @@ std::vector<Case> cases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ResumeOf, ::testing::ValuesIn(cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return test.param.name; });
 
 Case with_layers(const std::string& layers) {
   return {"", layers, "optimizer: adam"};

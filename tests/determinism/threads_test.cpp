@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"attention_f32", "float32", "epochs: 2, optimizer: adam", 64, kAttention},
                       Case{"attention_lengths_f64", "float64", "epochs: 1, optimizer: adam", 64, kAttention, true},
                       Case{"slices_of_one_row", "float32", "epochs: 1, slice: 1, optimizer: adamw", 23}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 class Probes : public ::testing::TestWithParam<const char*> {};
 

@@ -125,9 +125,9 @@ class ActivationValues : public ::testing::TestWithParam<std::tuple<Case, DType>
 INSTANTIATE_TEST_SUITE_P(BuiltIn, ActivationValues,
                          ::testing::Combine(::testing::ValuesIn(kCases),
                                             ::testing::Values(DType::float32, DType::float64)),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param).name) + "_" + std::to_string(info.index) + "_" +
-                                  std::string(name_of(std::get<1>(info.param)));
+                         [](const auto& test) {
+                           return std::string(std::get<0>(test.param).name) + "_" + std::to_string(test.index) + "_" +
+                                  std::string(name_of(std::get<1>(test.param)));
                          });
 
 TEST_P(ActivationValues, AreThoseComputedByHand) {
@@ -235,8 +235,8 @@ TEST_P(ActivationValues, AreTheSameBitsWhereverTheRangeIsCut) {
 
 /// In float64 only: differences of float32 values say little.
 class ActivationDerivatives : public ::testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(BuiltIn, ActivationDerivatives, ::testing::ValuesIn(kCases), [](const auto& info) {
-  return std::string(info.param.name) + "_" + std::to_string(info.index);
+INSTANTIATE_TEST_SUITE_P(BuiltIn, ActivationDerivatives, ::testing::ValuesIn(kCases), [](const auto& test) {
+  return std::string(test.param.name) + "_" + std::to_string(test.index);
 });
 
 TEST_P(ActivationDerivatives, AreConfirmedByCentralDifferences) {
@@ -258,7 +258,7 @@ TEST_P(ActivationDerivatives, AreConfirmedByCentralDifferences) {
 
 class Softmax : public ::testing::TestWithParam<DType> {};
 INSTANTIATE_TEST_SUITE_P(BuiltIn, Softmax, ::testing::Values(DType::float32, DType::float64),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& test) { return std::string(name_of(test.param)); });
 
 TEST_P(Softmax, OfARowIsWhatLogarithmsSay) {
   // exp(ln k) = k: rows 1 2 5 and 3 1 4 divided by their sums, by a shift that cancels.

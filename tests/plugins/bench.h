@@ -273,7 +273,7 @@ class InBothTypes : public ::testing::TestWithParam<DType> {
 };
 #define BP_INSTANTIATE_IN_BOTH_TYPES(suite)                                                \
   INSTANTIATE_TEST_SUITE_P(Both, suite, ::testing::Values(DType::float32, DType::float64), \
-                           [](const auto& info) { return std::string(name_of(info.param)); })
+                           [](const auto& test) { return std::string(name_of(test.param)); })
 #define BP_IN_BOTH_TYPES(suite)                              \
   class suite : public ::backplane::testing::InBothTypes {}; \
   BP_INSTANTIATE_IN_BOTH_TYPES(suite)

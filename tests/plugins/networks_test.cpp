@@ -106,7 +106,7 @@ Experiment read(const std::string& text) {
 
 class Graphs : public ::testing::TestWithParam<Graph> {};
 INSTANTIATE_TEST_SUITE_P(Good, Graphs, ::testing::ValuesIn(kGraphs),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(Graphs, HaveTheGradientsThatDifferencesConfirm) {
   Model model = build_model(read(yaml(GetParam(), "float64")), testing::all_plugins());

@@ -64,7 +64,7 @@ void expect_equal(const StoredTensor& got, const StoredTensor& want, const std::
 
 class CheckpointOf : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Types, CheckpointOf, ::testing::Values("float32", "float64"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_P(CheckpointOf, GivesBackEverythingThatWasStored) {
   const TemporaryFolder folder("checkpoint");

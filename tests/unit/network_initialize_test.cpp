@@ -59,8 +59,8 @@ INSTANTIATE_TEST_SUITE_P(Distributions, InitializeAs,
                                            Promise{"he_normal", 0, 2.0 / 30, -kNone, kNone, 3},
                                            Promise{"lecun_uniform", 0, 1.0 / 30, -kLecun, kLecun, 1.8},
                                            Promise{"lecun_normal", 0, 1.0 / 30, -kNone, kNone, 3}),
-                         [](const auto& info) {
-                           std::string name = info.param.initializer;
+                         [](const auto& test) {
+                           std::string name = test.param.initializer;
                            std::erase_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); });
                            return name;
                          });

@@ -118,7 +118,7 @@ class LossNamed : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, LossNamed,
                          ::testing::Values("squared_error", "mean_squared_error", "softmax_cross_entropy",
                                            "binary_cross_entropy"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_P(LossNamed, AgreesWithCentralDifferences) {
   const std::string name = GetParam();

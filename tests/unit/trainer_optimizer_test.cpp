@@ -66,8 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
                 ", trainable: {W: false}", 2, 1 - 0.2 / 4},
         OneStep{"frozen parameters do not count in the norm", "clip: {norm: 1}, optimizer: {sgd: {lr: 0.1}}",
                 ", trainable: {W: false}", 2, 1 - 0.1}),
-    [](const auto& info) {
-      std::string name = info.param.what;
+    [](const auto& test) {
+      std::string name = test.param.what;
       for (char& c : name)
         if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
       return name;
@@ -136,7 +136,7 @@ std::vector<std::string> all_optimizers() {
 
 class OptimizerNamed : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, OptimizerNamed, ::testing::ValuesIn(all_optimizers()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 /// 37 × 53 weights: more than one vector of any width, and none divides them.
 ExperimentText wide(const std::string& optimizer, const char* dtype, int seed) {
@@ -176,7 +176,7 @@ std::vector<std::string> elementwise_optimizers() {
 
 class ElementwiseOptimizer : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, ElementwiseOptimizer, ::testing::ValuesIn(elementwise_optimizers()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_P(ElementwiseOptimizer, HasTheSameBitsHoweverParametersAreCutIntoTiles) {
   // Vectors and what is left over behind them must round alike; which elements are left over depends on the cut. Where

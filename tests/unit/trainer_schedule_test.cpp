@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {{5, 1}, {6, 1}, {15, 1}, {16, 0.5}}},
         Expected{"cosine_behind_warmup", "cosine", "20 steps", {{20, 1}, {21, 1}, {61, 0.5}, {101, 0}}},
         Expected{"warmup_longer_than_the_run", "cosine", "200 steps", {{1, 0.005}, {100, 0.5}, {200, 1}}}),
-    [](const auto& info) { return info.param.what; });
+    [](const auto& test) { return test.param.what; });
 
 TEST_P(ScheduleFactor, IsAsComputedByHand) {
   const Expected& expected = GetParam();

@@ -41,7 +41,7 @@ void require_class_numbers(const Node& node, const Origin& origin) {
   if (!node.is_scalar()) return;
   if (const auto label = config::to_integer(node.scalar); label && std::abs(static_cast<double>(*label)) <= kMostLabel)
     return;
-  Origin(node.place, origin.path, origin.code)
+  Origin{node.place, origin.path, origin.code}
       .fail(fmt::format("{} is no class number", config::in_short(node.scalar)),
             "numbers that are to be met, not classes, are `targets`");
 }

@@ -78,7 +78,7 @@ DataSet make(const std::string& kind, const Node& map, std::uint64_t seed) {
   const SyntheticSize size{map.at("samples").as_integer(), map.at("test").as_integer()};
   if (kind == "random") return make_random(map, size, seed);
   require_memory(origin_of(map.at("samples"), "data.samples"),
-                 (size.samples + size.test) * (2 * sizeof(double) + sizeof(std::int64_t)));
+                 (size.samples + size.test) * std::int64_t{2 * sizeof(double) + sizeof(std::int64_t)});
   const double noise = map.at("noise").as_number();
   if (kind == "xor") return make_xor(size, noise, seed);
   return make_spirals(size, map.at("classes").as_integer(), map.at("turns").as_number(), noise, seed);
