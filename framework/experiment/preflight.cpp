@@ -7,7 +7,7 @@
 #include "base/counted.h"
 #include "experiment/check_inputs.h"
 #include "recording/tap_source.h"
-#include "trainer/batch_order.h"
+#include "trainer/sampler.h"
 #include "trainer/trainer.h"
 #include "losses/table.h"
 
@@ -84,9 +84,9 @@ void check_lengths(const DataSet& data, const Network& network) {
 /// A layer that normalises over the batch has nothing to normalise in a batch that has one value per feature: one row,
 /// and that of a single place.
 void check_last_batch(const TrainOptions& train, const DataSet& data, const Network& network) {
-  BatchOrder order(data.train.count, train.batch_size);
-  if (train.streams) order.arrange_as_streams();
-  if (order.batch(order.batches() - 1).size() != 1) return;
+  Sampler sampler(data.train.count, train.batch_size);
+  if (train.streams) sampler.batch_contiguously();
+  if (sampler.batch(sampler.batches() - 1).size() != 1) return;
   for (const LayerNode& node : network.nodes())
     if (node.plan.forward_sums > 0 && node.output_size == node.features())
       throw UserError(
@@ -98,7 +98,7 @@ void check_last_batch(const TrainOptions& train, const DataSet& data, const Netw
                      .hint = "choose another train.batch_size, or leave a sample out with data's `limit`"});
 }
 
-/// Streams follow the order of the data; a split drawn at random tears holes into it.
+/// Contiguous batching follows the order of the data; a split drawn at random tears holes into it.
 void check_streams_have_no_holes(const TrainOptions& train, const DataSet& data, const Place& place) {
   if (train.streams && data.validation && (data.steps == 1 || data.vocabulary.empty()))
     throw UserError(ExitCode::bad_config,

@@ -25,7 +25,7 @@ struct TrainOptions {
   std::int64_t batch_size = 0;
   std::optional<std::int64_t> slice_rows;  ///< empty: see default_slice_rows
   bool shuffle = true;
-  bool streams = false;                      ///< batches follow the order of the data, row by row; see BatchOrder
+  bool streams = false;                      ///< contiguous (stateful) batching; see Sampler
   double clip_norm = 0.0, clip_value = 0.0;  ///< 0: off
   double l1 = 0.0, l2 = 0.0;
   std::optional<EarlyStopping> early_stopping;

@@ -28,7 +28,7 @@ Score make_score(const BatchResult& sums, std::int64_t samples, bool has_accurac
 }  // namespace
 
 RunLength run_length(const TrainOptions& options, std::int64_t training_samples) {
-  const std::int64_t per_epoch = BatchOrder(training_samples, options.batch_size).batches();
+  const std::int64_t per_epoch = Sampler(training_samples, options.batch_size).batches();
   const std::int64_t by_epochs = options.epochs.value_or(0) * per_epoch;
   const std::int64_t in_all = !options.steps   ? by_epochs
                               : options.epochs ? std::min(by_epochs, *options.steps)
@@ -45,7 +45,7 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       loss_(loss),
       options_(options),
       seed_(seed),
-      order_(data.train.count, options.batch_size),
+      sampler_(data.train.count, options.batch_size),
       length_(run_length(options, data.train.count)),
       executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
                 options.slice_rows.value_or(default_slice_rows(network, options.batch_size)), seed),
@@ -53,14 +53,14 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       schedule_(options.schedule, options.warmup, length_.steps_per_epoch, length_.total_steps) {}
 
 Batch Trainer::next_batch() {
-  if (ordered_epoch_ != state_.epoch) {
+  if (sampled_epoch_ != state_.epoch) {
     if (options_.streams)
-      order_.arrange_as_streams();
+      sampler_.batch_contiguously();
     else if (options_.shuffle)
-      order_.shuffle(Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
-    ordered_epoch_ = state_.epoch;
+      sampler_.shuffle(Stream(seed_, Purpose::shuffle, static_cast<std::uint64_t>(state_.epoch)));
+    sampled_epoch_ = state_.epoch;
   }
-  const BatchOrder::Indices indices = order_.batch(state_.position);
+  const Sampler::Indices indices = sampler_.batch(state_.position);
   return {.data = &data_,
           .samples = &data_.train,
           .indices = indices.data(),
@@ -215,12 +215,12 @@ Score Trainer::epoch_score() const {
 }
 
 std::optional<Score> Trainer::evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked) {
-  BatchOrder order(samples.count, batch_size());
-  if (options_.streams) order.arrange_as_streams();
+  Sampler sampler(samples.count, batch_size());
+  if (options_.streams) sampler.batch_contiguously();
   BatchResult sums;
-  for (std::int64_t i = 0; i < order.batches(); ++i) {
+  for (std::int64_t i = 0; i < sampler.batches(); ++i) {
     if (is_stop_asked()) return std::nullopt;
-    const BatchOrder::Indices indices = order.batch(i);
+    const Sampler::Indices indices = sampler.batch(i);
     const Batch batch{.data = &data_,
                       .samples = &samples,
                       .indices = indices.data(),

@@ -9,7 +9,7 @@
 #include "data/dataset.h"
 #include "network/network.h"
 #include "parallel/arena.h"
-#include "trainer/batch_order.h"
+#include "trainer/sampler.h"
 #include "trainer/executor.h"
 #include "trainer/loss.h"
 #include "trainer/optimizer.h"
@@ -119,7 +119,7 @@ class Trainer {
   const Loss& loss_;
   const TrainOptions options_;
   const std::uint64_t seed_;
-  BatchOrder order_;  ///< of the training samples
+  Sampler sampler_;  ///< of the training samples
   const RunLength length_;
   Executor executor_;
   Optimizer optimizer_;
@@ -127,7 +127,7 @@ class Trainer {
   TrainState state_;
   bool stopped_early_ = false;
   std::vector<double> squares_;      ///< of the gradients, tile by tile
-  std::int64_t ordered_epoch_ = -1;  ///< the epoch that order_ belongs to
+  std::int64_t sampled_epoch_ = -1;  ///< the epoch that sampler_ stands at
 };
 
 }  // namespace backplane

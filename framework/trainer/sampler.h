@@ -10,11 +10,11 @@ namespace backplane {
 
 /// Which samples make up which batch: an order of [0, count), cut into batches of `batch_size` (the last may be
 /// smaller). Starts as 0, 1, 2, …
-class BatchOrder {
+class Sampler {
  public:
   using Indices = std::span<const std::int64_t>;
 
-  BatchOrder(std::int64_t count, std::int64_t batch_size);
+  Sampler(std::int64_t count, std::int64_t batch_size);
 
   std::int64_t batches() const { return batches_; }
   /// Valid until the order changes. REQUIRES: 0 ≤ index < batches().
@@ -23,10 +23,10 @@ class BatchOrder {
   /// A permutation that is a function of the stream's key alone.
   void shuffle(const Stream& stream);
 
-  /// Cuts the samples into `batch_size` runs of neighbours, as equal as can be: batch i holds the i-th of each run, so
-  /// that row n of a batch goes on where row n of the batch before ended. Runs that are shorter come last, and the last
-  /// batches have fewer rows.
-  void arrange_as_streams();
+  /// Contiguous (stateful) batching: cuts the samples into `batch_size` runs of neighbours, as equal as can be. Batch i
+  /// holds the i-th of each run, so that row n of a batch goes on where row n of the batch before ended. Runs that are
+  /// shorter come last, and the last batches have fewer rows.
+  void batch_contiguously();
 
  private:
   std::int64_t count_, batch_size_, batches_;

@@ -1,4 +1,4 @@
-#include "trainer/batch_order.h"
+#include "trainer/sampler.h"
 
 #include <gtest/gtest.h>
 
@@ -10,30 +10,31 @@ namespace {
 
 using Batch = std::vector<std::int64_t>;
 
-std::vector<Batch> batches_of(const BatchOrder& order) {
+std::vector<Batch> batches_of(const Sampler& sampler) {
   std::vector<Batch> all;
-  for (std::int64_t i = 0; i < order.batches(); ++i) all.emplace_back(order.batch(i).begin(), order.batch(i).end());
+  for (std::int64_t i = 0; i < sampler.batches(); ++i)
+    all.emplace_back(sampler.batch(i).begin(), sampler.batch(i).end());
   return all;
 }
 
-TEST(BatchOrder, StartsInTheOrderOfTheData) {
-  EXPECT_EQ(batches_of(BatchOrder(5, 2)), (std::vector<Batch>{{0, 1}, {2, 3}, {4}}));
+TEST(Sampler, StartsInTheOrderOfTheData) {
+  EXPECT_EQ(batches_of(Sampler(5, 2)), (std::vector<Batch>{{0, 1}, {2, 3}, {4}}));
 }
 
-TEST(BatchOrder, StreamsGoOnRowByRow) {
-  BatchOrder order(6, 2);
-  order.arrange_as_streams();
-  EXPECT_EQ(batches_of(order), (std::vector<Batch>{{0, 3}, {1, 4}, {2, 5}}));
+TEST(Sampler, ContiguousBatchesGoOnRowByRow) {
+  Sampler sampler(6, 2);
+  sampler.batch_contiguously();
+  EXPECT_EQ(batches_of(sampler), (std::vector<Batch>{{0, 3}, {1, 4}, {2, 5}}));
 }
 
-TEST(BatchOrder, StreamsOfAnyCountHoldEverySampleOnceAndNeverGrow) {
+TEST(Sampler, ContiguousBatchesOfAnyCountHoldEverySampleOnceAndNeverGrow) {
   for (std::int64_t count = 1; count < 60; ++count)
     for (std::int64_t size = 1; size < 20; ++size) {
       SCOPED_TRACE(::testing::Message() << count << " samples, batches of " << size);
-      BatchOrder order(count, size);
-      const std::int64_t batches = order.batches();
-      order.arrange_as_streams();
-      const std::vector<Batch> all = batches_of(order);
+      Sampler sampler(count, size);
+      const std::int64_t batches = sampler.batches();
+      sampler.batch_contiguously();
+      const std::vector<Batch> all = batches_of(sampler);
       ASSERT_EQ(std::ssize(all), batches);
       Batch seen;
       for (std::size_t i = 0; i < all.size(); ++i) {
@@ -50,8 +51,8 @@ TEST(BatchOrder, StreamsOfAnyCountHoldEverySampleOnceAndNeverGrow) {
     }
 }
 
-TEST(BatchOrder, ShufflesByKeyAlone) {
-  BatchOrder one(50, 7), other(50, 7);
+TEST(Sampler, ShufflesByKeyAlone) {
+  Sampler one(50, 7), other(50, 7);
   one.shuffle(Stream(3, Purpose::shuffle, 1));
   other.shuffle(Stream(3, Purpose::shuffle, 0));
   EXPECT_NE(batches_of(one), batches_of(other));
