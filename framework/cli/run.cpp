@@ -26,16 +26,17 @@ struct RunWords {
   bool is_pinned = false, is_dry = false;
 };
 
-void print_score(const char* split, const std::optional<Score>& score) {
-  if (!score) return;
-  show("{:<12} loss {:.4f}{}\n", split, score->loss,
-       score->accuracy ? fmt::format("   accuracy {:.4f}", *score->accuracy) : "");
+void print_metrics(const char* split, const std::optional<Metrics>& metrics) {
+  if (!metrics) return;
+  std::string line = fmt::format("{:<12} loss {:.4f}", split, metrics->loss);
+  for (const auto& [name, value] : metrics->values) line += fmt::format("   {} {:.4f}", name, value);
+  show("{}\n", line);
 }
 
 void print_summary(const RunSummary& summary) {
-  print_score("train", summary.train);
-  print_score("validation", summary.validation);
-  print_score("test", summary.test);
+  print_metrics("train", summary.train);
+  print_metrics("validation", summary.validation);
+  print_metrics("test", summary.test);
   show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {}\n", "steps", summary.steps, summary.wall_seconds,
        summary.samples_per_second, counted(summary.threads, "thread"));
   show("{:<12} {}\n", "weights", summary.weights_digest);

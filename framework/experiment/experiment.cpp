@@ -10,6 +10,7 @@
 #include "data/sources.h"
 #include "experiment/number_range.h"
 #include "experiment/preflight.h"
+#include "trainer/metrics.h"
 
 namespace backplane {
 
@@ -146,6 +147,7 @@ Model build_model(const Experiment& experiment, const Registry& registry, DataSe
                   experiment.train.l1, experiment.train.l2);
   check_before_training(experiment, data, network);
   Loss loss(experiment.network, network, data);
+  MetricSet(experiment.train.metrics, loss);  // throws where one does not go with the data
   std::vector<std::string> notes;
   if (experiment.initial_weights) {
     notes = load_initial_weights(*experiment.initial_weights, network);

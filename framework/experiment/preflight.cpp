@@ -16,7 +16,8 @@ namespace backplane {
 namespace {
 
 /// Early stopping looks at the validation split: without one it would never stop anything, and say nothing.
-void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSet& data) {
+void check_early_stopping(const TrainOptions& train, const DataSet& data) {
+  const std::optional<EarlyStopping>& rule = train.early_stopping;
   if (!rule) return;
   const auto fail = [&](const char* what, const char* hint) {
     throw UserError(ExitCode::bad_config,
@@ -24,7 +25,7 @@ void check_early_stopping(const std::optional<EarlyStopping>& rule, const DataSe
   };
   if (!data.validation)
     fail("early stopping looks at the validation split, but there is none", "set validation: N in the data section");
-  if (rule->by_accuracy && !data.train.has_labels())
+  if (!train.metrics && rule->metric != "loss" && !data.train.has_labels())  // accuracy, which nobody asked for
     fail("the data has no labels, so there is no accuracy to look at", "use metric: loss");
 }
 
@@ -145,7 +146,7 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
   for (const std::string& doubt : loss.doubts(data)) doubts.push_back(doubt);
   const LayerNode& last = network.output();
   const std::int64_t outputs = loss.outputs() / data.steps;
-  if (loss.has_accuracy() && outputs > 1 && outputs > data.classes)
+  if (loss.has_labels() && outputs > 1 && outputs > data.classes)
     doubts.push_back(fmt::format(
         "{}the last layer '{}' has {} outputs{}, but the data has {} class{}: output{} can never be right (counted "
         "from 0)",
@@ -153,7 +154,7 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
         data.classes == 1 ? "" : "es",
         outputs - data.classes == 1 ? fmt::format(" {}", data.classes)
                                     : fmt::format("s {} to {}", data.classes, outputs - 1)));
-  if (loss.has_accuracy() && data.steps == 1 && last.output_size > last.features())
+  if (loss.has_labels() && data.steps == 1 && last.output_size > last.features())
     doubts.push_back(fmt::format(
         "{}the last layer '{}' gives {} a sample, but a sample has one label: each of the {} numbers is the "
         "output of a class of its own",
@@ -178,7 +179,7 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
 }
 
 void check_before_training(const Experiment& experiment, const DataSet& data, const Network& network) {
-  check_early_stopping(experiment.train.early_stopping, data);
+  check_early_stopping(experiment.train, data);
   check_keep_best(experiment.checkpoint, data);
   check_streams_have_no_holes(experiment.train, data, experiment.resolved.at("data").place);
   // Taps that name no tensor would never record anything.

@@ -43,7 +43,7 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
       trainer_(trainer),
       arena_(arena),
       io_(io),
-      layout_(plan.layout()),
+      layout_(plan.layout(trainer.metrics())),
       tensors_(layout_.series[TracePlan::kTensors].tensors, plan.tensors.empty() ? 0 : TracePlan::kRecordsInFlight),
       statistics_(layout_.series[TracePlan::kStatistics].tensors,
                   plan.statistics.empty() ? 0 : TracePlan::kStatisticsInFlight),
@@ -185,14 +185,18 @@ void Trace::copy_after_update(std::int64_t step) {
   }
 }
 
-void Trace::add_to_curves(std::int64_t step, const Score& score, double learning_rate) {
+void Trace::add_to_curves(std::int64_t step, const Metrics& metrics, double learning_rate) {
   thread_.check();
   if (plan_.is_empty() || has_failed_) return;
   std::unique_ptr<TraceRecord> point = curves_.take();
   point->step = step;
-  *point->tensors[0].as<double>() = score.loss;
-  *point->tensors[1].as<double>() = score.accuracy.value_or(std::numeric_limits<double>::quiet_NaN());
-  *point->tensors[2].as<double>() = learning_rate;
+  std::size_t curve = 0;
+  const auto add = [&](double value) { *point->tensors[curve++].as<double>() = value; };
+  add(metrics.loss);
+  add(metrics.find("accuracy").value_or(std::numeric_limits<double>::quiet_NaN()));  // a curve of every trace
+  add(learning_rate);
+  for (const Metrics::Value& each : metrics.values)
+    if (each.name != "accuracy") add(each.value);
   write(TracePlan::kCurves, curves_, std::move(point));
 }
 

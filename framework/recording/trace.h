@@ -39,7 +39,7 @@ class Trace {
   void copy_after_update(std::int64_t step);
 
   /// A point of the curves.
-  void add_to_curves(std::int64_t step, const Score& score, double learning_rate);
+  void add_to_curves(std::int64_t step, const Metrics& metrics, double learning_rate);
 
   /// What is wrong with the trace of an earlier process: it is not gone on with, or lacks records.
   const std::optional<std::string>& flaw() const { return flaw_; }

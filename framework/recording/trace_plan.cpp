@@ -143,8 +143,8 @@ std::vector<TraceScale> TracePlan::scales_of(const std::vector<TraceSeries>& ser
   return scales;
 }
 
-TraceLayout TracePlan::layout() const {
-  const auto curve = [](const char* name, const char* definition) {
+TraceLayout TracePlan::layout(const MetricSet& metrics) const {
+  const auto curve = [](const std::string& name, const std::string& definition) {
     return TraceTensor{.path = fmt::format("/curves/{}", name),
                        .shape = {},
                        .axes = {},
@@ -160,6 +160,9 @@ TraceLayout TracePlan::layout() const {
                                 curve("learning_rate", "of the step")},
                     .plot = "loss"},
                    {.step_path = when_busy == WhenBusy::thin ? "/scales/skipped" : "", .tensors = {}, .plot = ""}};
+  for (const MetricSet::Entry& entry : metrics.entries())
+    if (entry.name != "accuracy")
+      layout.series[kCurves].tensors.push_back(curve(entry.name, "of the batch, before the step: " + entry.doc));
   layout.scales = scales_of(layout.series);
   return layout;
 }

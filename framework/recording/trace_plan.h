@@ -18,7 +18,8 @@ class TracePlan {
   TracePlan(const RecordOptions& record, const Network& network, const Loss& loss, const RunLength& length);
 
   bool is_empty() const { return tensors.empty() && statistics.empty(); }
-  TraceLayout layout() const;
+  /// `metrics`: those of the run, each of which is a curve.
+  TraceLayout layout(const MetricSet& metrics) const;
   /// Indices of the series of the file.
   enum Series : std::size_t { kTensors, kStatistics, kCurves, kSkipped };
 

@@ -100,7 +100,6 @@ class LayerReplay {
   void run_loss() {
     if (index_ + 1 != c_.network.nodes().size()) return;
     std::vector<double> losses(static_cast<std::size_t>(c_.rows()));
-    std::vector<std::int64_t> correct(losses.size());
     Buffer target = c_.filled_up(c_.snapshot.target.data.data(), node_.output_size);
     c_.for_each_slice([&](std::int64_t, Rows rows) {
       dispatch(c_.dtype(), [&]<class T>(T) {
@@ -110,8 +109,7 @@ class LayerReplay {
                              .target = at(target),
                              .lengths = t_.lengths(rows.begin),
                              .count = rows.count},
-                            losses.data() + rows.begin, correct.data() + rows.begin,
-                            1.0 / static_cast<double>(c_.batch), at(t_.new_delta));
+                            losses.data() + rows.begin, 1.0 / static_cast<double>(c_.batch), at(t_.new_delta));
       });
     });
     result_.tensors.push_back(

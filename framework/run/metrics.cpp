@@ -67,8 +67,8 @@ MetricsFile::MetricsFile(const std::string& path) : path_(path) {
 
 void MetricsFile::write(const Line& line) {
   nlohmann::ordered_json json{
-      {"step", line.step}, {"epoch", line.epoch}, {"split", line.split}, {"loss", line.score.loss}};
-  if (line.score.accuracy) json["accuracy"] = *line.score.accuracy;
+      {"step", line.step}, {"epoch", line.epoch}, {"split", line.split}, {"loss", line.metrics.loss}};
+  for (const auto& [name, value] : line.metrics.values) json[name] = value;
   if (line.learning_rate) json["lr"] = *line.learning_rate;
   if (line.samples_per_second) json["samples_per_s"] = *line.samples_per_second;
   if (line.digest) json["digest"] = *line.digest;

@@ -21,7 +21,7 @@ class MetricsFile {
     std::int64_t step = 0;
     double epoch = 0.0;  ///< epochs done, with the fraction of the one that runs
     const char* split = "train";
-    Score score;
+    Metrics metrics;
     std::optional<double> learning_rate;
     std::optional<double> samples_per_second;
     std::optional<std::string> digest;                               ///< of the weights

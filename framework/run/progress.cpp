@@ -12,8 +12,10 @@ namespace backplane {
 
 namespace {
 
-std::string accuracy_text(const Score& score) {
-  return score.accuracy ? fmt::format("  accuracy {:.4f}", *score.accuracy) : "";
+std::string text_of(const Metrics& metrics) {
+  std::string text = fmt::format("loss {:.4f}", metrics.loss);
+  for (const auto& [name, value] : metrics.values) text += fmt::format("  {} {:.4f}", name, value);
+  return text;
 }
 
 std::string time_text(double seconds) {
@@ -33,11 +35,12 @@ Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::
       start_(Clock::now()),
       shown_(start_) {}
 
-void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_done) {
+void Progress::step(std::int64_t step, const Metrics& batch, std::int64_t samples_done) {
   constexpr double kSmoothing = 0.02;
-  const double weight = step == first_step_ + 1 ? 1.0 : kSmoothing;
-  smoothed_loss_ += weight * (batch.loss - smoothed_loss_);
-  smoothed_accuracy_ += weight * (batch.accuracy.value_or(0.0) - smoothed_accuracy_);
+  if (step == first_step_ + 1) smoothed_ = batch;
+  smoothed_.loss += kSmoothing * (batch.loss - smoothed_.loss);
+  for (std::size_t i = 0; i < smoothed_.values.size(); ++i)
+    smoothed_.values[i].value += kSmoothing * (batch.values[i].value - smoothed_.values[i].value);
   constexpr std::chrono::milliseconds kInterval(200);
   const Clock::time_point now = Clock::now();
   if (!is_terminal_ || now - shown_ < kInterval) return;
@@ -49,20 +52,19 @@ void Progress::step(std::int64_t step, const Score& batch, std::int64_t samples_
   const double left = elapsed / here * static_cast<double>(total_steps_ - step);
   constexpr int kWidth = 20;
   const int filled = static_cast<int>(done * kWidth);
-  const std::string accuracy = batch.accuracy ? fmt::format("  acc {:.4f}", smoothed_accuracy_) : "";
   const std::string line =
-      fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  loss {:.4f}{}  {:.0f} samples/s  {} left", "", filled, "",
-                  kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, smoothed_loss_, accuracy,
+      fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  {}  {:.0f} samples/s  {} left", "", filled, "",
+                  kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, text_of(smoothed_),
                   static_cast<double>(samples_done) / elapsed, time_text(left));
   std::fputs(("\r\033[K" + line).c_str(), stderr);
   std::fflush(stderr);
   has_line_ = true;
 }
 
-void Progress::epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation,
+void Progress::epoch(std::int64_t epoch, const Metrics& train, const std::optional<Metrics>& validation,
                      double samples_per_second) {
-  std::string line = fmt::format("epoch {:3}  loss {:.4f}{}", epoch, train.loss, accuracy_text(train));
-  if (validation) line += fmt::format("  |  validation loss {:.4f}{}", validation->loss, accuracy_text(*validation));
+  std::string line = fmt::format("epoch {:3}  {}", epoch, text_of(train));
+  if (validation) line += fmt::format("  |  validation {}", text_of(*validation));
   say(fmt::format("{}  |  {:.0f} samples/s", line, samples_per_second));
 }
 

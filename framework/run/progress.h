@@ -20,9 +20,10 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   /// After each step; cheap when there is nothing to show.
-  void step(std::int64_t step, const Score& batch, std::int64_t samples_done);
+  void step(std::int64_t step, const Metrics& batch, std::int64_t samples_done);
   /// A whole line that stays: the end of an epoch.
-  void epoch(std::int64_t epoch, const Score& train, const std::optional<Score>& validation, double samples_per_second);
+  void epoch(std::int64_t epoch, const Metrics& train, const std::optional<Metrics>& validation,
+             double samples_per_second);
   /// Takes the rewritten line away, before something else is printed.
   void erase_line();
   /// Any other message that stays.
@@ -39,8 +40,7 @@ class Progress {
   const Clock::time_point start_;
   Clock::time_point shown_;
   bool has_line_ = false;
-  double smoothed_loss_ = 0.0;
-  double smoothed_accuracy_ = 0.0;
+  Metrics smoothed_;
 };
 
 }  // namespace backplane

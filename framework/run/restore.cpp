@@ -42,24 +42,47 @@ const StoredTensor* find(const Snapshot& snapshot, const std::string& layer_name
   return nullptr;
 }
 
-void store_score(const std::string& prefix, const std::optional<Score>& score, Snapshot& snapshot) {
-  const Score value = score.value_or(Score{});
-  snapshot.integers[prefix + "_samples"] = value.samples;
-  snapshot.integers["has_" + prefix + "_accuracy"] = value.accuracy ? 1 : 0;
-  snapshot.numbers[prefix + "_loss"] = value.loss;
-  snapshot.numbers[prefix + "_accuracy"] = value.accuracy.value_or(0.0);
+// In /state accuracy has names of its own, and its sum is a whole number.
+constexpr const char* kAccuracy = "accuracy";
+
+/// Where a sum of another metric lies.
+std::string path_of_sum(const MetricSet::Entry& entry, std::int64_t index) {
+  return fmt::format("epoch_{}_sum_{}", entry.name, index);
+}
+
+void store_metrics(const std::string& split, const std::optional<Metrics>& metrics, const MetricSet& measured,
+                   Snapshot& snapshot) {
+  const Metrics values = metrics.value_or(Metrics{});
+  snapshot.integers[split + "_samples"] = values.samples;
+  snapshot.integers["has_" + split + "_accuracy"] = values.find(kAccuracy) ? 1 : 0;
+  snapshot.numbers[split + "_loss"] = values.loss;
+  snapshot.numbers[split + "_accuracy"] = values.find(kAccuracy).value_or(0.0);
+  for (const MetricSet::Entry& entry : measured.entries())
+    snapshot.numbers[split + "_" + entry.name] = values.find(entry.name).value_or(0.0);
 }
 
 /// Reads /state; what is not there is noted.
 class StateReader {
  public:
-  explicit StateReader(const Snapshot& snapshot) : snapshot_(snapshot) {}
+  /// `measured`: the metrics of the run that goes on.
+  StateReader(const Snapshot& snapshot, const MetricSet& measured) : snapshot_(snapshot), measured_(measured) {}
   std::int64_t integer(const std::string& name) { return find(snapshot_.integers, name); }
   double number(const std::string& name) { return find(snapshot_.numbers, name); }
-  std::optional<Score> score(const std::string& prefix) {
-    Score score{.loss = number(prefix + "_loss"), .accuracy = {}, .samples = integer(prefix + "_samples")};
-    if (integer("has_" + prefix + "_accuracy") != 0) score.accuracy = number(prefix + "_accuracy");
-    return score.samples > 0 ? std::optional(score) : std::nullopt;
+  std::optional<Metrics> metrics(const std::string& split) {
+    Metrics metrics{.loss = number(split + "_loss"), .samples = integer(split + "_samples")};
+    for (const MetricSet::Entry& entry : measured_.entries())
+      metrics.values.push_back({entry.name, number(split + "_" + entry.name)});
+    return metrics.samples > 0 ? std::optional(metrics) : std::nullopt;
+  }
+  MetricSums epoch_sums() {
+    MetricSums sums = measured_.no_sums();
+    sums.loss_sum = number("epoch_loss_sum");
+    sums.predictions = integer("epoch_predictions");
+    for (const MetricSet::Entry& entry : measured_.entries())
+      for (std::int64_t i = 0; i < entry.metric->sums(); ++i)
+        sums.metrics[entry.first_sum + static_cast<std::size_t>(i)] =
+            entry.name == kAccuracy ? static_cast<double>(integer("epoch_correct")) : number(path_of_sum(entry, i));
+    return sums;
   }
   std::vector<Diagnostic> missing;
 
@@ -67,24 +90,24 @@ class StateReader {
   template <class T>
   T find(const std::map<std::string, T>& values, const std::string& name) {
     if (const auto found = values.find(name); found != values.end()) return found->second;
-    missing.push_back({.what = fmt::format("the checkpoint has no /state/{}", name),
-                       .hint = "it was written by an earlier version, or for another purpose; it can be inspected"});
+    missing.push_back(
+        {.what = fmt::format("the checkpoint has no /state/{}", name),
+         .hint = "it was written by an earlier version, for another purpose or of other metrics; it can be inspected"});
     return T{};
   }
   const Snapshot& snapshot_;
+  const MetricSet& measured_;
 };
 
 TrainState read_state(StateReader&& from, std::vector<Diagnostic>& findings) {
   TrainState state{.step = from.integer("step"),
                    .epoch = from.integer("epoch"),
                    .position = from.integer("position"),
-                   .epoch_sums = {.loss_sum = from.number("epoch_loss_sum"),
-                                  .correct = from.integer("epoch_correct"),
-                                  .predictions = from.integer("epoch_predictions")},
+                   .epoch_sums = from.epoch_sums(),
                    .epoch_samples = from.integer("epoch_samples"),
                    .owes_end_of_epoch = from.integer("owes_end_of_epoch") != 0,
-                   .train_score = from.score("train"),
-                   .validation_score = from.score("validation"),
+                   .train_metrics = from.metrics("train"),
+                   .validation_metrics = from.metrics("validation"),
                    .best = {},
                    .best_step = from.integer("best_step"),
                    .epochs_without_improvement = from.integer("epochs_without_improvement")};
@@ -95,12 +118,13 @@ TrainState read_state(StateReader&& from, std::vector<Diagnostic>& findings) {
 
 }  // namespace
 
-void store_state(const TrainState& state, Snapshot& snapshot) {
+void store_state(const Trainer& trainer, Snapshot& snapshot) {
+  const TrainState& state = trainer.state();
+  const MetricSet& metrics = trainer.metrics();
   snapshot.integers.merge(
       std::map<std::string, std::int64_t>{{"step", state.step},
                                           {"epoch", state.epoch},
                                           {"position", state.position},
-                                          {"epoch_correct", state.epoch_sums.correct},
                                           {"epoch_predictions", state.epoch_sums.predictions},
                                           {"epoch_samples", state.epoch_samples},
                                           {"owes_end_of_epoch", state.owes_end_of_epoch ? 1 : 0},
@@ -109,8 +133,17 @@ void store_state(const TrainState& state, Snapshot& snapshot) {
                                           {"epochs_without_improvement", state.epochs_without_improvement}});
   snapshot.numbers.merge(
       std::map<std::string, double>{{"epoch_loss_sum", state.epoch_sums.loss_sum}, {"best", state.best.value_or(0.0)}});
-  store_score("train", state.train_score, snapshot);
-  store_score("validation", state.validation_score, snapshot);
+  if (!trainer.loss().has_labels()) snapshot.integers["epoch_correct"] = 0;
+  for (const MetricSet::Entry& entry : metrics.entries())
+    for (std::int64_t i = 0; i < entry.metric->sums(); ++i) {
+      const double sum = state.epoch_sums.metrics[entry.first_sum + static_cast<std::size_t>(i)];
+      if (entry.name == kAccuracy)
+        snapshot.integers["epoch_correct"] = static_cast<std::int64_t>(sum);
+      else
+        snapshot.numbers[path_of_sum(entry, i)] = sum;
+    }
+  store_metrics("train", state.train_metrics, metrics, snapshot);
+  store_metrics("validation", state.validation_metrics, metrics, snapshot);
 }
 
 void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
@@ -132,7 +165,7 @@ void restore(const Snapshot& snapshot, Network& network, Trainer& trainer) {
                                to_string(stored->shape), name_of(network.dtype()), to_string(shape))});
   }
   look_for_unknown(snapshot, network, kept, findings);
-  const TrainState state = read_state(StateReader(snapshot), findings);
+  const TrainState state = read_state(StateReader(snapshot, trainer.metrics()), findings);
   if (findings.empty() && state.position >= trainer.steps_per_epoch())
     findings.push_back({.what = fmt::format("the checkpoint stands at batch {} of an epoch, which has {} batches",
                                             state.position, trainer.steps_per_epoch())});

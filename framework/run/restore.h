@@ -6,7 +6,7 @@
 namespace backplane {
 
 /// Writes where training stands into /state of a snapshot; `restore` reads it back.
-void store_state(const TrainState& state, Snapshot& snapshot);
+void store_state(const Trainer& trainer, Snapshot& snapshot);
 
 /// Puts training back to where the snapshot was taken: parameters, optimizer slots, what layers keep from step to
 /// step, and TrainState. `network` is the trainer's. What follows has the bits that would have followed then.

@@ -135,7 +135,7 @@ class Run {
     if (!options_.thread_trace.empty()) arena_.log().start(kLoggedTasks);
     if (trainer_.state().owes_end_of_epoch && end_epoch() && is_checkpoint_due()) commit_checkpoint();
     while (!trainer_.is_finished() && !is_stop_asked()) {
-      const Score batch = step();
+      const Metrics& batch = step();
       samples_ += batch.samples;
       epoch_samples_ += batch.samples;
       progress_.step(trainer_.state().step, batch, samples_);
@@ -180,10 +180,10 @@ class Run {
                               done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
   }
 
-  Score step() {
+  const Metrics& step() {
     const std::int64_t number = trainer_.state().step + 1;
     if (!trace_.is_due(number)) return trainer_.step();
-    const Score score = trainer_.step(
+    const Metrics& metrics = trainer_.step(
         [this](const Batch& batch) {
           const TaskLog::Span span(arena_.log(), Work::recording);
           trace_.copy_before_update(batch);
@@ -191,11 +191,11 @@ class Run {
         trace_.capture_rows(number));
     const TaskLog::Span span(arena_.log(), Work::recording);
     trace_.copy_after_update(number);
-    return score;
+    return metrics;
   }
 
   /// A line of the metrics and a point of the curves.
-  void note(const Score& batch) {
+  void note(const Metrics& batch) {
     const std::int64_t step = trainer_.state().step;
     write_line("train_batch", batch, false);
     trace_.add_to_curves(step, batch, trainer_.learning_rate(step));
@@ -204,13 +204,13 @@ class Run {
   /// Whether the epoch was scored and noted; not so where a stop was asked for meanwhile, and the epoch still owes it.
   bool end_epoch() {
     const double rate = static_cast<double>(epoch_samples_) / seconds_since(epoch_start_);
-    std::optional<Score> validation;
+    std::optional<Metrics> validation;
     if (model_.data.validation) {
       validation = trainer_.evaluate(*model_.data.validation, StopSignals::is_stop_asked);
       if (!validation) return false;
     }
     trainer_.end_epoch(validation);
-    const Score& train = *trainer_.state().train_score;
+    const Metrics& train = *trainer_.state().train_metrics;
     write_line("train", train, true, rate);
     if (validation) write_line("validation", *validation, false);
     progress_.epoch(trainer_.state().epoch, train, validation, rate);
@@ -234,15 +234,15 @@ class Run {
     last_submitted_ = state.step;
     auto snapshot = std::make_shared<const Snapshot>(
         take_snapshot(experiment_, model_.network, model_.data, trainer_, beginning_.environment.dump(2)));
-    const bool is_scored = trainer_.at_end_of_epoch() && !state.owes_end_of_epoch && state.validation_score;
-    commits_.submit(std::move(snapshot), is_scored ? std::optional(state.validation_score->loss) : std::nullopt);
+    const bool is_scored = trainer_.at_end_of_epoch() && !state.owes_end_of_epoch && state.validation_metrics;
+    commits_.submit(std::move(snapshot), is_scored ? std::optional(state.validation_metrics->loss) : std::nullopt);
     if (last_submitted_ > 0) return;
     io_.drain();
     if (commits_.last_failure()) throw UserError(*commits_.last_failure());
   }
 
-  void write_line(const char* split, const Score& score, bool with_digest, std::optional<double> rate = {}) {
-    MetricsFile::Line line{.step = trainer_.state().step, .epoch = epochs(), .split = split, .score = score};
+  void write_line(const char* split, const Metrics& metrics, bool with_digest, std::optional<double> rate = {}) {
+    MetricsFile::Line line{.step = trainer_.state().step, .epoch = epochs(), .split = split, .metrics = metrics};
     line.learning_rate = trainer_.learning_rate(std::max<std::int64_t>(1, trainer_.state().step));
     line.samples_per_second = rate;
     if (with_digest) line.digest = model_.network.weights_digest();
@@ -265,8 +265,8 @@ class Run {
     summary_.code = was_stopped_ ? ExitCode::stopped : ExitCode::ok;
     summary_.steps = state.step;
     summary_.steps_per_epoch = trainer_.steps_per_epoch();
-    summary_.train = state.train_score.value_or(trainer_.epoch_score());  // else less than one epoch
-    summary_.validation = state.validation_score;
+    summary_.train = state.train_metrics.value_or(trainer_.epoch_metrics());  // else less than one epoch
+    summary_.validation = state.validation_metrics;
     summary_.samples_per_second = training_seconds_ > 0.0 ? static_cast<double>(samples_) / training_seconds_ : 0.0;
     summary_.wall_seconds = seconds_since(beginning_.start);
     summary_.threads = options_.threads;
@@ -311,15 +311,14 @@ class Run {
                                            : trainer_.has_stopped_early() ? "stopped_early"
                                                                           : "finished"},
                                 {"steps", summary_.steps},
-                                {"epochs", epochs()},
-                                {"train_loss", summary_.train.loss}};
-    const auto add = [&](const char* name, std::optional<double> value) {
-      if (value) json[name] = *value;
+                                {"epochs", epochs()}};
+    const auto add = [&](const std::string& split, const Metrics& metrics) {
+      json[split + "_loss"] = metrics.loss;
+      for (const auto& [name, value] : metrics.values) json[split + "_" + name] = value;
     };
-    add("train_accuracy", summary_.train.accuracy);
-    if (summary_.validation)
-      add("validation_loss", summary_.validation->loss), add("validation_accuracy", summary_.validation->accuracy);
-    if (summary_.test) add("test_loss", summary_.test->loss), add("test_accuracy", summary_.test->accuracy);
+    add("train", summary_.train);
+    if (summary_.validation) add("validation", *summary_.validation);
+    if (summary_.test) add("test", *summary_.test);
     json["samples_per_s"] = summary_.samples_per_second;
     json["threads"] = summary_.threads;
     json["weights_digest"] = summary_.weights_digest;

@@ -30,8 +30,8 @@ struct RunSummary {
   bool was_done = false;         ///< an earlier process had ended the run: nothing was changed
   std::int64_t steps = 0;
   std::int64_t steps_per_epoch = 0;
-  Score train;
-  std::optional<Score> validation, test;
+  Metrics train;
+  std::optional<Metrics> validation, test;
   double samples_per_second = 0.0;
   double wall_seconds = 0.0;
   int threads = 1;

@@ -55,7 +55,7 @@ Snapshot take_snapshot(const Experiment& experiment, const Network& network, con
   const TrainState& state = trainer.state();
 
   Snapshot snapshot{.step = state.step, .config = config::to_yaml(experiment.resolved), .environment = environment};
-  store_state(state, snapshot);
+  store_state(trainer, snapshot);
   snapshot.integers["seed"] = static_cast<std::int64_t>(experiment.seed);
   snapshot.integers["batch_size"] = static_cast<std::int64_t>(batch.size());
   double loss = 0.0;

@@ -29,7 +29,7 @@ void make_for(const LayerNode& node, std::int64_t rows, const Make& make) {
 }  // namespace
 
 BatchTensors::BatchTensors(const Network& network, const ScratchPlan& scratch, std::int64_t outputs,
-                           std::int64_t capacity, std::int64_t slices)
+                           std::size_t sums_of_sample, std::int64_t capacity, std::int64_t slices)
     : network_(network), capacity_(capacity) {
   const auto rows = static_cast<std::size_t>(capacity);
   const auto slice_count = static_cast<std::size_t>(slices);
@@ -37,7 +37,7 @@ BatchTensors::BatchTensors(const Network& network, const ScratchPlan& scratch, s
   target = of_rows(capacity, outputs);
   lengths.resize(rows);
   losses.resize(rows);
-  correct.resize(rows);
+  metric_sums.resize(rows * sums_of_sample);
   for (std::size_t i = 0; i < network.nodes().size(); ++i) {
     const LayerNode& node = network.nodes()[i];
     LayerTensors& tensors = layers_.emplace_back();

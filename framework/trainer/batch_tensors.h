@@ -32,9 +32,10 @@ struct LayerTensors {
 /// somebody wants to look at them. Owned by the executor.
 class BatchTensors {
  public:
-  /// `network` must outlive it. `outputs`: elements of a sample's target. `slices`: of a batch of `capacity` rows.
-  BatchTensors(const Network& network, const ScratchPlan& scratch, std::int64_t outputs, std::int64_t capacity,
-               std::int64_t slices);
+  /// `network` must outlive it. `outputs`: elements of a sample's target. `sums_of_sample`: numbers that
+  /// each adds to the metrics' sums. `slices`: of a batch of `capacity` rows.
+  BatchTensors(const Network& network, const ScratchPlan& scratch, std::int64_t outputs, std::size_t sums_of_sample,
+               std::int64_t capacity, std::int64_t slices);
 
   LayerTensors& operator[](std::size_t layer) { return layers_[layer]; }
   const LayerTensors& operator[](std::size_t layer) const { return layers_[layer]; }
@@ -54,7 +55,7 @@ class BatchTensors {
   Buffer input, target;
   std::vector<std::int64_t> lengths;  ///< of the batch's samples; of no account where the data has none
   std::vector<double> losses;
-  std::vector<std::int64_t> correct;
+  std::vector<double> metric_sums;  ///< [sample][sum]
 
  private:
   Buffer of_rows(std::int64_t rows, std::int64_t size) const;

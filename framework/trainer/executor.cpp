@@ -20,17 +20,19 @@ bool is_wanted(const Parameter& parameter, Gradients wanted) {
 
 }  // namespace
 
-Executor::Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
-                   std::uint64_t seed)
+Executor::Executor(Network& network, const Loss& loss, const MetricSet& metrics, Arena& arena, std::int64_t capacity,
+                   std::int64_t slice_rows, std::uint64_t seed)
     : network_(network),
       loss_(loss),
+      metrics_(metrics),
       arena_(arena),
       capacity_(capacity),
       slice_rows_(std::min(slice_rows, capacity)),
       element_(size_of(network.dtype())),
       stages_(cut_into_stages(network)),
       scratch_(plan_scratch(network, stages_, slice_rows_, element_)),
-      batch_(network, scratch_, loss.outputs(), capacity, slices(capacity)),
+      batch_(network, scratch_, loss.outputs(), metrics.sums(), capacity, slices(capacity)),
+      sums_(metrics.no_sums()),
       tiles_(cut_into_tiles(network)) {
   for (std::size_t i = 0; i < network_.nodes().size(); ++i) keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
   make_workers();
@@ -249,25 +251,27 @@ void Executor::evaluate_loss(std::int64_t index, Rows rows, bool with_gradient) 
   const std::int64_t at = rows.begin * loss_.outputs();
   dispatch(network_.dtype(), [&]<class T>(T) {
     LayerTensors& last = batch_[batch_.layers() - 1];
-    loss_.evaluate<T>({.z = last.z.as<T>() + at,
-                       .a = static_cast<const T*>(last.activation()) + at,
-                       .target = batch_.target.as<T>() + at,
-                       .lengths = has_lengths_ ? batch_.lengths.data() + rows.begin : nullptr,
-                       .count = rows.count},
-                      batch_.losses.data() + rows.begin, batch_.correct.data() + rows.begin,
-                      1.0 / static_cast<double>(pass_.rows), with_gradient ? last.delta.as<T>() + at : nullptr);
+    const Loss::Samples<T> samples{.z = last.z.as<T>() + at,
+                                   .a = static_cast<const T*>(last.activation()) + at,
+                                   .target = batch_.target.as<T>() + at,
+                                   .lengths = has_lengths_ ? batch_.lengths.data() + rows.begin : nullptr,
+                                   .count = rows.count};
+    loss_.evaluate<T>(samples, batch_.losses.data() + rows.begin, 1.0 / static_cast<double>(pass_.rows),
+                      with_gradient ? last.delta.as<T>() + at : nullptr);
+    metrics_.evaluate<T>(loss_, samples,
+                         batch_.metric_sums.data() + static_cast<std::size_t>(rows.begin) * metrics_.sums());
   });
 }
 
-BatchResult Executor::forward(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
+const MetricSums& Executor::forward(const Batch& batch, Mode mode, std::uint64_t step, Keep keep) {
   begin_pass(batch, mode, step, keep);
   forward_to_last_stage(batch);
   for_each_slice([&](std::int64_t index, Rows rows) { finish_forward(batch, index, rows, false); });
   return sum_up();
 }
 
-BatchResult Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep,
-                                       std::int64_t capture_rows) {
+const MetricSums& Executor::forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep,
+                                             std::int64_t capture_rows) {
   begin_pass(batch, Mode::training, step, keep);
   capture_rows = std::min(capture_rows, capacity_);
   if (capture_rows > 0) batch_.make_room_for_d_activation(capture_rows);
@@ -416,14 +420,14 @@ void Executor::prepare_whole(const std::vector<std::size_t>& layers) {
   });
 }
 
-BatchResult Executor::sum_up() const {
-  BatchResult result;
+const MetricSums& Executor::sum_up() {
+  sums_.clear();
   for (std::size_t n = 0; n < static_cast<std::size_t>(pass_.rows); ++n) {
-    result.loss_sum += batch_.losses[n];
-    result.correct += batch_.correct[n];
-    result.predictions += loss_.steps(has_lengths_ ? &batch_.lengths[n] : nullptr);
+    sums_.loss_sum += batch_.losses[n];
+    for (std::size_t i = 0; i < metrics_.sums(); ++i) sums_.metrics[i] += batch_.metric_sums[n * metrics_.sums() + i];
+    sums_.predictions += loss_.steps(has_lengths_ ? &batch_.lengths[n] : nullptr);
   }
-  return result;
+  return sums_;
 }
 
 }  // namespace backplane

@@ -11,6 +11,7 @@
 #include "parallel/arena.h"
 #include "trainer/batch_tensors.h"
 #include "trainer/loss.h"
+#include "trainer/metrics.h"
 #include "trainer/scratch.h"
 #include "trainer/stage.h"
 #include "trainer/tile.h"
@@ -28,13 +29,6 @@ struct Batch {
 
   /// What split they are of: "training", "validation" or "test".
   const char* split() const;
-};
-
-/// What a batch gave.
-struct BatchResult {
-  double loss_sum = 0.0;  ///< sum of the per-sample losses, in sample order; C is this divided by the count
-  std::int64_t correct = 0;
-  std::int64_t predictions = 0;  ///< how many could be correct: one a sample, or one a step of each sequence
 };
 
 /// Whether layers act as in training (batch statistics, dropout) or as in use.
@@ -58,20 +52,20 @@ enum class Keep { no, yes };
 /// Owns all memory of a batch; allocates no tensor in a steady step. Used by the training thread; tasks inside.
 class Executor {
  public:
-  /// `network`, `loss` and `arena` must outlive the executor. `capacity`: the largest batch. `seed`: of the run, from
-  /// which layers draw.
-  Executor(Network& network, const Loss& loss, Arena& arena, std::int64_t capacity, std::int64_t slice_rows,
-           std::uint64_t seed);
+  /// References must outlive the executor. `capacity`: the largest batch. `seed`: of the run, from which layers draw.
+  Executor(Network& network, const Loss& loss, const MetricSet& metrics, Arena& arena, std::int64_t capacity,
+           std::int64_t slice_rows, std::uint64_t seed);
 
-  /// Forward pass and loss: of an evaluation, or as training step `step` would compute it. Changes no state, but that
-  /// carried state is 0 where the batch is a start.
-  BatchResult forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0, Keep keep = Keep::no);
+  /// Forward pass, loss and metrics: of an evaluation, or as training step `step` would compute it. Changes no state,
+  /// but that carried state is 0 where the batch is a start. What is returned stands until the next pass.
+  const MetricSums& forward(const Batch& batch, Mode mode = Mode::evaluation, std::uint64_t step = 0,
+                            Keep keep = Keep::no);
 
   /// Training: forward and backward pass of optimizer step `step`, up to every δ and the per-slice gradients. Changes
   /// no state, as forward. `keep`: every z and δ stays to be looked at; without it, those that nobody needs any more
   /// are gone when their slice has passed. The first `capture_rows` rows of every ∂C/∂a are kept for `d_activation`.
-  BatchResult forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep = Keep::no,
-                               std::int64_t capture_rows = 0);
+  const MetricSums& forward_backward(const Batch& batch, std::uint64_t step, Gradients wanted, Keep keep = Keep::no,
+                                     std::int64_t capture_rows = 0);
 
   /// Lets layers take their state from the last pass to the next: running statistics after a training step, carried
   /// state after any batch. Training and evaluation carry state of their own.
@@ -194,10 +188,11 @@ class Executor {
   bool compute_gradient(const Tile& tile, Gradients wanted);
   void multiply_gradient(const Tile& tile, Gradients wanted);
   void reduce_gradient(const Tile& tile, Gradients wanted);
-  BatchResult sum_up() const;
+  const MetricSums& sum_up();
 
   Network& network_;
   const Loss& loss_;
+  const MetricSet& metrics_;
   Arena& arena_;
   const std::int64_t capacity_;
   const std::int64_t slice_rows_;
@@ -208,6 +203,7 @@ class Executor {
   bool keeps_gradients_ = false;
 
   BatchTensors batch_;
+  MetricSums sums_;  ///< of the last pass
   bool has_lengths_ = false;
   std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
   std::vector<std::size_t> layers_prepared_whole_, layers_with_state_, layers_with_carried_state_;

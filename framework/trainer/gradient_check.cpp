@@ -56,7 +56,7 @@ class GradientCheck {
                .indices = indices_.data(),
                .count = static_cast<std::int64_t>(indices_.size()),
                .is_start = true},
-        executor_(network, loss, arena, batch_.count, kSliceRows, options.seed) {
+        executor_(network, loss, no_metrics_, arena, batch_.count, kSliceRows, options.seed) {
     BP_ASSERT(network.dtype() == DType::float64);
     std::iota(indices_.begin(), indices_.end(), 0);
     leave_kinks();
@@ -188,6 +188,7 @@ class GradientCheck {
   const GradientCheckOptions options_;
   std::vector<std::int64_t> indices_;
   const Batch batch_;
+  const MetricSet no_metrics_;
   Executor executor_;
   double largest_gradient_ = 0.0;
   std::vector<std::vector<double>> originals_;  ///< of each parameter of each layer, in their order

@@ -7,18 +7,11 @@
 
 #include "base/counted.h"
 #include "base/error.h"
-#include "losses/softmax_kernel.h"
 #include "losses/table.h"
 
 namespace backplane {
 
 namespace {
-
-template <class T>
-bool is_correct(const T* a, const T* target, std::int64_t outputs) {
-  if (outputs == 1) return (a[0] >= T(0.5)) == (target[0] >= T(0.5));
-  return index_of_largest(a, outputs) == index_of_largest(target, outputs);
-}
 
 /// Without axes of extent 1.
 Shape squeezed(Shape shape) {
@@ -49,10 +42,10 @@ std::string remedy_for_labels(const Shape& output, const Shape& labels, std::int
 }  // namespace
 
 Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
-    : name_(spec.loss.chosen()), function_(make_loss_function(spec.loss)), has_accuracy_(data.train.has_labels()) {
+    : name_(spec.loss.chosen()), function_(make_loss_function(spec.loss)), has_labels_(data.train.has_labels()) {
   const LayerNode& last = network.output();
   const bool is_over_time = network.is_over_time(static_cast<int>(network.nodes().size()) - 1);
-  if (has_accuracy_)
+  if (has_labels_)
     steps_ = data.steps;
   else if (function_->is_of_classes())
     steps_ = last.output_size / last.features();
@@ -60,12 +53,12 @@ Loss::Loss(const NetworkSpec& spec, const Network& network, const DataSet& data)
     steps_ = last.plan.output[0];  // without lengths, numbers that go alone need not be told apart
   features_ = last.output_size / steps_;
   if (steps_ > 1 && is_over_time) steps_within_length_ = steps_ / last.plan.output[0];
-  adds_steps_ = function_->adds_steps() && !has_accuracy_;
+  adds_steps_ = function_->adds_steps() && !has_labels_;
   const auto refuse = [&](const std::optional<Objection>& objection) {
     if (objection) fail(last, objection->what, objection->hint);
   };
   refuse(function_->objects_to_activation(last.activation ? last.activation_name : ""));
-  has_accuracy_ ? require_fitting_labels(last, is_over_time, data) : require_fitting_targets(last, data);
+  has_labels_ ? require_fitting_labels(last, is_over_time, data) : require_fitting_targets(last, data);
   refuse(function_->objects_to_outputs(features_, steps_ > 1));
   require_domain(data, network.dtype());
 }
@@ -150,26 +143,21 @@ void Loss::require_fitting_targets(const LayerNode& last, const DataSet& data) c
 }
 
 template <class T>
-void Loss::evaluate(const Samples<T>& samples, double* losses, std::int64_t* correct, double scale, T* gradient) const {
+void Loss::evaluate(const Samples<T>& samples, double* losses, double scale, T* gradient) const {
   for (std::int64_t n = 0; n < samples.count; ++n) {
-    const std::int64_t valid = steps(samples.lengths != nullptr ? samples.lengths + n : nullptr);
+    const std::int64_t valid = steps(samples.length(n));
     const double divisor = adds_steps_ ? 1.0 : static_cast<double>(valid);
     losses[n] = 0.0;
-    correct[n] = 0;
-    for (std::int64_t t = 0; t < valid; ++t) {
-      const std::int64_t at = (n * steps_ + t) * features_;
-      const T *a = samples.a + at, *target = samples.target + at;
-      losses[n] += function_->evaluate(Compared<T>{samples.z + at, a, target, features_}, scale / divisor,
-                                       gradient != nullptr ? gradient + at : nullptr);
-      if (has_accuracy_ && is_correct(a, target, features_)) ++correct[n];
-    }
+    for (std::int64_t t = 0; t < valid; ++t)
+      losses[n] += function_->evaluate(step(samples, n, t), scale / divisor,
+                                       gradient != nullptr ? gradient + (n * steps_ + t) * features_ : nullptr);
     losses[n] /= divisor;
     if (gradient != nullptr)
       std::fill_n(gradient + (n * steps_ + valid) * features_, (steps_ - valid) * features_, T(0));
   }
 }
 
-template void Loss::evaluate(const Samples<float>&, double*, std::int64_t*, double, float*) const;
-template void Loss::evaluate(const Samples<double>&, double*, std::int64_t*, double, double*) const;
+template void Loss::evaluate(const Samples<float>&, double*, double, float*) const;
+template void Loss::evaluate(const Samples<double>&, double*, double, double*) const;
 
 }  // namespace backplane

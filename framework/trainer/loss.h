@@ -30,10 +30,12 @@ class Loss {
   const std::string& name() const { return name_; }
   /// Whether `gradient` gives δ = ∂C/∂z, else ∂C/∂a.
   bool gives_delta() const { return function_->gives_delta(); }
-  /// Whether "correct" means anything: there are labels.
-  bool has_accuracy() const { return has_accuracy_; }
+  /// Whether targets are labels, one-hot or, of one output, the number itself.
+  bool has_labels() const { return has_labels_; }
   /// Numbers per sample of z, a and target.
   std::int64_t outputs() const { return steps_ * features_; }
+  /// Of them, those that one label or target goes with.
+  std::int64_t features() const { return features_; }
   /// Whether a sample has several labels or targets, one for each step or place.
   bool is_per_step() const { return steps_ > 1; }
   /// How many steps of a sample count: those within its length. `length` is nullptr where there are no lengths.
@@ -52,14 +54,20 @@ class Loss {
     const T *z, *a, *target;
     const std::int64_t* lengths;
     std::int64_t count;
-  };
 
-  /// The loss of each sample, and for how many of its steps the most probable class is the right one (0 where there
-  /// are no labels). Where `gradient` is not nullptr, also scale · ∂(loss of each sample)/∂z or ∂a (see gives_delta);
-  /// `scale` is 1/N for C. Sums and exponentials are of float64.
+    const std::int64_t* length(std::int64_t n) const { return lengths != nullptr ? lengths + n : nullptr; }
+  };
+  /// What is compared at step `t` of sample `n`. REQUIRES: t < steps(samples.length(n)).
   template <class T>
-  void evaluate(const Samples<T>& samples, double* losses, std::int64_t* correct, double scale = 1.0,
-                T* gradient = nullptr) const;
+  Compared<T> step(const Samples<T>& samples, std::int64_t n, std::int64_t t) const {
+    const std::int64_t at = (n * steps_ + t) * features_;
+    return {samples.z + at, samples.a + at, samples.target + at, features_};
+  }
+
+  /// The loss of each sample. Where `gradient` is not nullptr, also scale · ∂(loss of each sample)/∂z or ∂a (see
+  /// gives_delta); `scale` is 1/N for C. Sums and exponentials are of float64.
+  template <class T>
+  void evaluate(const Samples<T>& samples, double* losses, double scale = 1.0, T* gradient = nullptr) const;
 
  private:
   void require_fitting_labels(const LayerNode& last, bool is_over_time, const DataSet& data) const;
@@ -72,7 +80,7 @@ class Loss {
   std::int64_t features_;                 ///< outputs that one label or target goes with
   std::int64_t steps_within_length_ = 0;  ///< for each unit of a sample's length; 0: lengths are of no account
   bool adds_steps_ = false;               ///< instead of taking their mean
-  bool has_accuracy_;
+  bool has_labels_;
 };
 
 }  // namespace backplane

@@ -1,5 +1,12 @@
 #include "trainer/options.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/suggest.h"
+#include "metrics/table.h"
 #include "optimizers/table.h"
 #include "schedules/table.h"
 
@@ -11,7 +18,7 @@ using config::Schema;
 Schema train_schema() {
   const Schema stopping =
       Schema::map()
-          .optional("metric", Schema::text_of({"loss", "accuracy"}), "loss", "of the validation split")
+          .optional("metric", Schema::text(), "loss", "of the validation split: loss, or one that is measured")
           .required("patience", Schema::integer().at_least(1), "epochs without improvement before the run ends")
           .optional("min_delta", Schema::number().at_least(0), "0", "least change that counts as improvement");
   const Schema clip =
@@ -35,8 +42,28 @@ Schema train_schema() {
       .optional("clip", clip, std::nullopt, "limits on gradients")
       .optional("l1", Schema::number().at_least(0), "0", "factor of ‖W‖₁ of all weights")
       .optional("l2", Schema::number().at_least(0), "0", "factor of ½‖W‖² of all weights")
-      .optional("early_stopping", stopping, std::nullopt, "ends the run when validation stops improving");
+      .optional("early_stopping", stopping, std::nullopt, "ends the run when validation stops improving")
+      .optional("metrics", Schema::list(metric_schema()), std::nullopt,
+                "what is measured beside the loss; default: accuracy, where there are labels");
 }
+
+namespace {
+
+void require_measured(const Node& metric, const std::optional<Node>& metrics) {
+  std::vector<std::string> known{"loss"};
+  const Node list = metrics ? *metrics : default_metrics(true);
+  for (const Node& choice : list.list) known.push_back(metric_kind(choice).make(choice.choice())->name());
+  const std::string& name = metric.as_text();
+  if (std::ranges::find(known, name) != known.end()) return;
+  throw UserError(ExitCode::bad_config, Diagnostic{.place = metric.place,
+                                                   .what = fmt::format("the metric '{}' is not measured", name),
+                                                   .path = "train.early_stopping.metric",
+                                                   .nearest = nearest_name(name, known),
+                                                   .known = known,
+                                                   .hint = "train.metrics lists what is measured beside the loss"});
+}
+
+}  // namespace
 
 TrainOptions read_train(const Node& section) {
   TrainOptions options;
@@ -59,13 +86,16 @@ TrainOptions read_train(const Node& section) {
     if (const Node* norm = clip->find("norm")) options.clip_norm = norm->as_number();
     if (const Node* value = clip->find("value")) options.clip_value = value->as_number();
   }
+  if (const Node* metrics = section.find("metrics"); metrics != nullptr && !metrics->is_null())
+    options.metrics = *metrics;
   options.l1 = section.at("l1").as_number();
   options.l2 = section.at("l2").as_number();
   if (const Node* stopping = section.find("early_stopping"); stopping != nullptr && !stopping->is_null())
-    options.early_stopping = EarlyStopping{.by_accuracy = stopping->at("metric").as_text() == "accuracy",
+    options.early_stopping = EarlyStopping{.metric = stopping->at("metric").as_text(),
                                            .patience = stopping->at("patience").as_integer(),
                                            .min_delta = stopping->at("min_delta").as_number(),
                                            .place = stopping->place};
+  if (options.early_stopping) require_measured(section.at("early_stopping").at("metric"), options.metrics);
   options.optimizer = section.at("optimizer");
   options.schedule = section.at("schedule");
   if (const Node* warmup = section.find("warmup")) options.warmup = config::parse_duration(*warmup);

@@ -13,9 +13,9 @@ config::Schema train_schema();
 
 /// Stop when a metric has not improved for a while.
 struct EarlyStopping {
-  bool by_accuracy = false;   ///< else by loss
-  std::int64_t patience = 0;  ///< epochs without improvement
-  double min_delta = 0.0;     ///< what counts as one
+  std::string metric = "loss";  ///< or the name of one that is measured
+  std::int64_t patience = 0;    ///< epochs without improvement
+  double min_delta = 0.0;       ///< what counts as one
   Place place;
 };
 
@@ -28,12 +28,14 @@ struct TrainOptions {
   bool streams = false;                      ///< contiguous (stateful) batching; see Sampler
   double clip_norm = 0.0, clip_value = 0.0;  ///< 0: off
   double l1 = 0.0, l2 = 0.0;
+  std::optional<config::Node> metrics;  ///< the list; empty: see default_metrics
   std::optional<EarlyStopping> early_stopping;
   config::Duration warmup;
   config::Node optimizer, schedule;
 };
 
-/// Reads a validated `train:`. Throws UserError (bad_config) where neither epochs nor steps are given.
+/// Reads a validated `train:`. Throws UserError (bad_config) where neither epochs nor steps are given, or
+/// early stopping names a metric that is not measured.
 TrainOptions read_train(const config::Node& section);
 
 }  // namespace backplane

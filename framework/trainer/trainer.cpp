@@ -16,17 +16,6 @@
 
 namespace backplane {
 
-namespace {
-
-Score make_score(const BatchResult& sums, std::int64_t samples, bool has_accuracy) {
-  const auto share = [&] { return static_cast<double>(sums.correct) / static_cast<double>(sums.predictions); };
-  return {.loss = sums.loss_sum / static_cast<double>(samples),
-          .accuracy = has_accuracy ? std::optional(share()) : std::nullopt,
-          .samples = samples};
-}
-
-}  // namespace
-
 RunLength run_length(const TrainOptions& options, std::int64_t training_samples) {
   const std::int64_t per_epoch = Sampler(training_samples, options.batch_size).batches();
   const std::int64_t by_epochs = options.epochs.value_or(0) * per_epoch;
@@ -47,10 +36,13 @@ Trainer::Trainer(Network& network, const DataSet& data, const Loss& loss, Arena&
       seed_(seed),
       sampler_(data.train.count, options.batch_size),
       length_(run_length(options, data.train.count)),
-      executor_(network, loss, arena, std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
+      metrics_(options.metrics, loss),
+      executor_(network, loss, metrics_, arena,
+                std::min(options.batch_size, std::max(data.train.count, std::int64_t{1})),
                 options.slice_rows.value_or(default_slice_rows(network, options.batch_size)), seed),
       optimizer_(options.optimizer, network, executor_.tiles()),
-      schedule_(options.schedule, options.warmup, length_.steps_per_epoch, length_.total_steps) {}
+      schedule_(options.schedule, options.warmup, length_.steps_per_epoch, length_.total_steps),
+      state_{.epoch_sums = metrics_.no_sums()} {}
 
 Batch Trainer::next_batch() {
   if (sampled_epoch_ != state_.epoch) {
@@ -69,32 +61,31 @@ Batch Trainer::next_batch() {
           .epoch = static_cast<std::uint64_t>(state_.epoch)};
 }
 
-Score Trainer::step(const std::function<void(const Batch&)>& before_update, std::int64_t capture_rows) {
+const Metrics& Trainer::step(const std::function<void(const Batch&)>& before_update, std::int64_t capture_rows) {
   const Batch batch = next_batch();
   const Keep keep = before_update ? Keep::yes : Keep::no;
-  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
-                                                        Gradients::trainable, keep, capture_rows);
-  if (!std::isfinite(result.loss_sum)) report_divergence(batch);
+  const MetricSums& sums = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
+                                                      Gradients::trainable, keep, capture_rows);
+  if (!std::isfinite(sums.loss_sum)) report_divergence(batch);
   if (before_update) before_update(batch);
   executor_.update_state(Mode::training);
   update(batch, keep);
 
   if (batch.is_start) {
-    state_.epoch_sums = {};
+    state_.epoch_sums.clear();
     state_.epoch_samples = 0;
   }
   ++state_.step;
   ++state_.position;
-  state_.epoch_sums.loss_sum += result.loss_sum;
-  state_.epoch_sums.correct += result.correct;
-  state_.epoch_sums.predictions += result.predictions;
+  state_.epoch_sums += sums;
   state_.epoch_samples += batch.count;
   state_.owes_end_of_epoch = state_.position == length_.steps_per_epoch;
   if (state_.owes_end_of_epoch) {
     ++state_.epoch;
     state_.position = 0;
   }
-  return make_score(result, batch.count, loss_.has_accuracy());
+  metrics_.make(sums, batch.count, batch_metrics_);
+  return batch_metrics_;
 }
 
 void Trainer::update(const Batch& batch, Keep keep) {
@@ -209,15 +200,16 @@ double Trainer::gradient_norm() {
   return std::sqrt(std::accumulate(squares_.begin(), squares_.end(), 0.0));
 }
 
-Score Trainer::epoch_score() const {
-  if (state_.epoch_samples == 0) return {};
-  return make_score(state_.epoch_sums, state_.epoch_samples, loss_.has_accuracy());
+Metrics Trainer::epoch_metrics() const {
+  Metrics made;
+  if (state_.epoch_samples > 0) metrics_.make(state_.epoch_sums, state_.epoch_samples, made);
+  return made;
 }
 
-std::optional<Score> Trainer::evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked) {
+std::optional<Metrics> Trainer::evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked) {
   Sampler sampler(samples.count, batch_size());
   if (options_.streams) sampler.batch_contiguously();
-  BatchResult sums;
+  MetricSums sums = metrics_.no_sums();
   for (std::int64_t i = 0; i < sampler.batches(); ++i) {
     if (is_stop_asked()) return std::nullopt;
     const Sampler::Indices indices = sampler.batch(i);
@@ -226,26 +218,28 @@ std::optional<Score> Trainer::evaluate(const Samples& samples, const std::functi
                       .indices = indices.data(),
                       .count = std::ssize(indices),
                       .is_start = i == 0};
-    const BatchResult result = executor_.forward(batch);
-    if (!std::isfinite(result.loss_sum)) report_divergence_in_evaluation(batch);
+    const MetricSums& of_batch = executor_.forward(batch);
+    if (!std::isfinite(of_batch.loss_sum)) report_divergence_in_evaluation(batch);
     executor_.update_state(Mode::evaluation);
-    sums.loss_sum += result.loss_sum;
-    sums.correct += result.correct;
-    sums.predictions += result.predictions;
+    sums += of_batch;
   }
-  return make_score(sums, samples.count, loss_.has_accuracy());
+  Metrics made;
+  metrics_.make(sums, samples.count, made);
+  return made;
 }
 
-void Trainer::end_epoch(const std::optional<Score>& validation) {
+void Trainer::end_epoch(const std::optional<Metrics>& validation) {
   state_.owes_end_of_epoch = false;
-  state_.train_score = epoch_score();
-  state_.validation_score = validation;
+  state_.train_metrics = epoch_metrics();
+  state_.validation_metrics = validation;
   if (!options_.early_stopping || !validation) return;
   const EarlyStopping& rule = *options_.early_stopping;
-  const double value = rule.by_accuracy ? validation->accuracy.value_or(0.0) : validation->loss;
+  const Metric* metric = metrics_.find(rule.metric);  // none of the name "loss"
+  const bool more_is_better = metric != nullptr && metric->more_is_better();
+  const double value = validation->find(rule.metric).value_or(validation->loss);
   const bool is_better =
-      std::isfinite(value) && (!state_.best || (rule.by_accuracy ? value > *state_.best + rule.min_delta
-                                                                 : value < *state_.best - rule.min_delta));
+      std::isfinite(value) && (!state_.best || (more_is_better ? value > *state_.best + rule.min_delta
+                                                               : value < *state_.best - rule.min_delta));
   if (is_better) {
     state_.best = value;
     state_.best_step = state_.step;
@@ -264,9 +258,9 @@ void Trainer::restore(const TrainState& state) {
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {
   const Batch batch = next_batch();
-  const BatchResult result = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
-                                                        Gradients::all, Keep::yes, capture_rows);
-  if (!std::isfinite(result.loss_sum)) report_divergence(batch);
+  const MetricSums& sums = executor_.forward_backward(batch, static_cast<std::uint64_t>(state_.step + 1),
+                                                      Gradients::all, Keep::yes, capture_rows);
+  if (!std::isfinite(sums.loss_sum)) report_divergence(batch);
   executor_.for_each_gradient_tile(Gradients::all, Keep::yes, [](const Tile&) {});
   return std::vector<std::int64_t>(batch.indices, batch.indices + batch.count);
 }

@@ -12,18 +12,12 @@
 #include "trainer/sampler.h"
 #include "trainer/executor.h"
 #include "trainer/loss.h"
+#include "trainer/metrics.h"
 #include "trainer/optimizer.h"
 #include "trainer/options.h"
 #include "trainer/schedule.h"
 
 namespace backplane {
-
-/// Mean loss and share of right answers over some samples.
-struct Score {
-  double loss = 0.0;
-  std::optional<double> accuracy;  ///< empty where there are no labels
-  std::int64_t samples = 0;
-};
 
 /// Where a run stands. Together with parameters and optimizer slots it is all that the rest of the run depends on:
 /// orders of samples and random numbers are functions of it and of the seed.
@@ -31,11 +25,11 @@ struct TrainState {
   std::int64_t step = 0;      ///< optimizer steps done
   std::int64_t epoch = 0;     ///< epochs completed
   std::int64_t position = 0;  ///< batches done in the epoch that runs
-  BatchResult epoch_sums;     ///< over the samples so far of the epoch that the last step belongs to
+  MetricSums epoch_sums;      ///< over the samples so far of the epoch that the last step belongs to
   std::int64_t epoch_samples = 0;
   bool owes_end_of_epoch = false;  ///< the last step ended an epoch, and end_epoch has not been called for it
-  std::optional<Score> train_score, validation_score;  ///< of the last epoch that was ended
-  std::optional<double> best;                          ///< best validation metric so far
+  std::optional<Metrics> train_metrics, validation_metrics;  ///< of the last epoch that was ended
+  std::optional<double> best;                                ///< of the metric that early stopping looks at
   std::int64_t best_step = 0;
   std::int64_t epochs_without_improvement = 0;
 };
@@ -62,6 +56,7 @@ class Trainer {
   Optimizer& optimizer() { return optimizer_; }
   Executor& executor() { return executor_; }
   const Loss& loss() const { return loss_; }
+  const MetricSet& metrics() const { return metrics_; }
   /// Samples of a full batch: no more than there are.
   std::int64_t batch_size() const { return length_.batch_size; }
   std::int64_t steps_per_epoch() const { return length_.steps_per_epoch; }
@@ -71,28 +66,28 @@ class Trainer {
   bool is_finished() const { return state_.step >= length_.total_steps || stopped_early_; }
   bool has_stopped_early() const { return stopped_early_; }
 
-  /// One optimizer step. Returns the score of its batch, as the parameters were before the step. `before_update` is
-  /// called between backward pass and update: the executor then keeps z, a and δ, made by the parameters as they are,
-  /// all gradients, and the first `capture_rows` rows of every ∂C/∂a.
+  /// One optimizer step. Returns the metrics of its batch, as the parameters were before the step; they stand until the
+  /// next one. `before_update` is called between backward pass and update: the executor then keeps z, a and δ, made by
+  /// the parameters as they are, all gradients, and the first `capture_rows` rows of every ∂C/∂a.
   /// Throws UserError (diverged) where the loss is NaN or infinite, naming step and the first such tensor; parameters
   /// are then as before the step. Likewise where a gradient is, naming it; other parameters have then taken the step,
   /// and the trainer is of no more use.
-  Score step(const std::function<void(const Batch&)>& before_update = {}, std::int64_t capture_rows = 0);
+  const Metrics& step(const std::function<void(const Batch&)>& before_update = {}, std::int64_t capture_rows = 0);
 
   /// Whether the last step was the last of its epoch.
   bool at_end_of_epoch() const { return state_.position == 0 && state_.step > 0; }
   /// Mean over the training batches so far of the epoch that the last step belongs to; of no samples before the first.
-  Score epoch_score() const;
+  Metrics epoch_metrics() const;
 
-  /// Scores a split with the parameters as they are. Empty where `is_stop_asked` said so between two batches. Throws
+  /// Measures a split with the parameters as they are. Empty where `is_stop_asked` said so between two batches. Throws
   /// UserError (diverged) where the loss of a sample is not finite, naming it and the first such tensor.
-  std::optional<Score> evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked);
-  Score evaluate(const Samples& samples) {
+  std::optional<Metrics> evaluate(const Samples& samples, const std::function<bool()>& is_stop_asked);
+  Metrics evaluate(const Samples& samples) {
     return *evaluate(samples, [] { return false; });
   }
 
-  /// Takes note of the score of the epoch that the last step ended, and of its validation, for early stopping.
-  void end_epoch(const std::optional<Score>& validation);
+  /// Takes note of the metrics of the epoch that the last step ended, and of its validation, for early stopping.
+  void end_epoch(const std::optional<Metrics>& validation);
 
   /// Goes on from another trainer's state, of the same network and data: parameters, optimizer slots and layers' states
   /// have been put in place by the caller, who may do so through `optimizer` and `executor`. What layers derive from
@@ -121,10 +116,12 @@ class Trainer {
   const std::uint64_t seed_;
   Sampler sampler_;  ///< of the training samples
   const RunLength length_;
+  const MetricSet metrics_;
   Executor executor_;
   Optimizer optimizer_;
   Schedule schedule_;
   TrainState state_;
+  Metrics batch_metrics_;  ///< of the last step
   bool stopped_early_ = false;
   std::vector<double> squares_;      ///< of the gradients, tile by tile
   std::int64_t sampled_epoch_ = -1;  ///< the epoch that sampler_ stands at

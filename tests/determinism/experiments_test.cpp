@@ -58,8 +58,8 @@ Outcome train(const Experiment& experiment, int threads, std::optional<std::uint
   if (disturbance) arena.disturb(*disturbance);
   Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
   while (!trainer.is_finished()) trainer.step();
-  const Score score = trainer.evaluate(model.data.train);
-  return {model.network.weights_digest(), score.loss, score.accuracy.value_or(0.0)};
+  const Metrics metrics = trainer.evaluate(model.data.train);
+  return {model.network.weights_digest(), metrics.loss, metrics.find("accuracy").value_or(0.0)};
 }
 
 class Experiments : public ::testing::TestWithParam<std::string> {};

@@ -45,7 +45,7 @@ std::string yaml(const Case& c) {
 void step(Lab& lab) {
   lab.trainer.step();
   if (!lab.trainer.at_end_of_epoch()) return;
-  std::optional<Score> validation;
+  std::optional<Metrics> validation;
   if (lab.model.data.validation) validation = lab.trainer.evaluate(*lab.model.data.validation);
   lab.trainer.end_epoch(validation);
 }

@@ -54,26 +54,26 @@ TEST(Trainer, KeepsBooksOfAnEpochAndItsLastPartialBatch) {
   const std::int64_t sizes[] = {4, 4, 2};
   for (std::int64_t batch = 0; batch < 3; ++batch) {
     EXPECT_EQ(lab.trainer.state().position, batch);
-    const Score score = lab.trainer.step();
-    EXPECT_EQ(score.samples, sizes[batch]);
-    loss += score.loss * static_cast<double>(score.samples);
-    right += *score.accuracy * static_cast<double>(score.samples);
+    const Metrics& metrics = lab.trainer.step();
+    EXPECT_EQ(metrics.samples, sizes[batch]);
+    loss += metrics.loss * static_cast<double>(metrics.samples);
+    right += *metrics.find("accuracy") * static_cast<double>(metrics.samples);
     EXPECT_EQ(lab.trainer.at_end_of_epoch(), batch == 2);
     EXPECT_EQ(lab.trainer.state().owes_end_of_epoch, batch == 2);
     EXPECT_EQ(lab.trainer.state().epoch_samples, std::min<std::int64_t>(10, 4 * (batch + 1)));
   }
-  // The epoch's score is the mean over samples, not over batches. Losses of size 1, summed in another order.
-  EXPECT_NEAR(lab.trainer.epoch_score().loss, loss / 10, 1e-14);
-  EXPECT_NEAR(*lab.trainer.epoch_score().accuracy, right / 10, 1e-14);
-  EXPECT_EQ(lab.trainer.epoch_score().samples, 10);
+  // The epoch's metrics are means over samples, not over batches. Losses of size 1, summed in another order.
+  EXPECT_NEAR(lab.trainer.epoch_metrics().loss, loss / 10, 1e-14);
+  EXPECT_NEAR(*lab.trainer.epoch_metrics().find("accuracy"), right / 10, 1e-14);
+  EXPECT_EQ(lab.trainer.epoch_metrics().samples, 10);
   EXPECT_EQ(lab.trainer.state().epoch, 1);
   EXPECT_EQ(lab.trainer.state().position, 0);
   lab.trainer.end_epoch({});
   EXPECT_FALSE(lab.trainer.state().owes_end_of_epoch);
-  EXPECT_EQ(lab.trainer.state().train_score->loss, lab.trainer.epoch_score().loss);
-  const Score next = lab.trainer.step();  // books of the next epoch begin at nothing
+  EXPECT_EQ(lab.trainer.state().train_metrics->loss, lab.trainer.epoch_metrics().loss);
+  const Metrics next = lab.trainer.step();  // books of the next epoch begin at nothing
   EXPECT_EQ(lab.trainer.state().epoch_samples, 4);
-  EXPECT_EQ(lab.trainer.epoch_score().loss, next.loss);
+  EXPECT_EQ(lab.trainer.epoch_metrics().loss, next.loss);
 }
 
 TEST(Trainer, TakesTheMeanGradientOfAPartialBatch) {
@@ -156,7 +156,7 @@ TEST(Trainer, EvaluationChangesNothingAndCountsPartialBatches) {
   Lab lab(ten_samples("epochs: 5, batch_size: 4, optimizer: {adam: {lr: 0.05}}"));
   lab.trainer.step();
   const std::string before = lab.model.network.weights_digest();
-  const Score test = lab.trainer.evaluate(*lab.model.data.test);
+  const Metrics test = lab.trainer.evaluate(*lab.model.data.test);
   EXPECT_EQ(lab.model.network.weights_digest(), before);
   EXPECT_EQ(lab.trainer.state().step, 1);
   EXPECT_EQ(test.samples, 7);
@@ -165,8 +165,8 @@ TEST(Trainer, EvaluationChangesNothingAndCountsPartialBatches) {
   Lab same(ten_samples("epochs: 5, batch_size: 4, optimizer: {adam: {lr: 0.05}}"));
   EXPECT_NEAR(other.trainer.evaluate(*other.model.data.test).loss, same.trainer.evaluate(*same.model.data.test).loss,
               1e-14);
-  EXPECT_EQ(*other.trainer.evaluate(*other.model.data.test).accuracy,
-            *same.trainer.evaluate(*same.model.data.test).accuracy);
+  EXPECT_EQ(other.trainer.evaluate(*other.model.data.test).find("accuracy"),
+            same.trainer.evaluate(*same.model.data.test).find("accuracy"));
 }
 
 /// The same with three samples more, set apart for validation: early stopping asks for them.
@@ -176,8 +176,8 @@ ExperimentText validated(const std::string& train) {
   return text;
 }
 
-Score with_loss(double loss, double accuracy = 0.5) {
-  return {.loss = loss, .accuracy = accuracy, .samples = 1};
+Metrics with_loss(double loss, double accuracy = 0.5) {
+  return {.loss = loss, .values = {{"accuracy", accuracy}}, .samples = 1};
 }
 
 TEST(Trainer, StopsEarlyWhenTheLossHasNotImprovedForAsLongAsPatience) {
