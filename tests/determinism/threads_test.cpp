@@ -70,8 +70,8 @@ std::string text_of(const Metrics& metrics) {
   return text;
 }
 
-/// Trains from the start and returns the digest of the weights after each step with its metrics; at the end, those of an
-/// evaluation.
+/// Trains from the start and returns the digest of the weights after each step with its metrics; at the end, those of
+/// an evaluation.
 std::vector<std::string> train(const Experiment& experiment, const Registry& registry, int threads) {
   Model model = build_model(experiment, registry);
   Arena arena(threads);
