@@ -7,12 +7,12 @@
 namespace backplane {
 
 namespace metric_kinds {
-MetricKind accuracy();
+MetricKind accuracy(), top_k();
 }  // namespace metric_kinds
 
 const std::vector<MetricKind>& metrics() {
   using namespace metric_kinds;
-  static const std::vector<MetricKind> kAll{accuracy()};
+  static const std::vector<MetricKind> kAll{accuracy(), top_k()};
   return kAll;
 }
 

@@ -112,9 +112,14 @@ TEST(Metrics, ThatWereNotMeasuredAreMissedOnGoingOn) {
   };
   EXPECT_EQ(error_of_going_on("", ", metrics: [accuracy]"), "");
   EXPECT_EQ(error_of_going_on("", ", metrics: []"), "");
-  const std::string error = error_of_going_on(", metrics: []", "");
-  EXPECT_TRUE(error.starts_with("65 ") && error.find("the checkpoint has no /state/epoch_correct") != std::string::npos)
-      << error;
+  const auto expect_missing = [&](const std::string& from, const std::string& into, const char* what) {
+    const std::string error = error_of_going_on(from, into);
+    EXPECT_TRUE(error.starts_with("65 ") &&
+                error.find(std::string("the checkpoint has no ") + what) != std::string::npos)
+        << error;
+  };
+  expect_missing(", metrics: []", "", "/state/epoch_correct");
+  expect_missing("", ", metrics: [accuracy, top_k]", "/state/epoch_top_5_sum_0");
 }
 
 }  // namespace

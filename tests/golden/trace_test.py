@@ -180,10 +180,10 @@ class Traces(InFolder):
                 self.assertEqual(dimension[0].shape, (tensor.shape[axis],), f"{tensor.name} axis {axis}")
 
     def test_curves_hold_what_the_metrics_say(self):
-        file = self.trace(DENSE, "{every: 10}")
+        file = self.trace(DENSE, "{every: 10}", TRAIN.replace("train: {", "train: {metrics: [{top_k: {k: 2}}, accuracy], "))
         lines = self.metrics()
         self.assertEqual(list(file["curves/step"][:]), [line["step"] for line in lines])
-        for curve, key in (("loss", "loss"), ("accuracy", "accuracy"), ("learning_rate", "lr")):
+        for curve, key in (("loss", "loss"), ("accuracy", "accuracy"), ("learning_rate", "lr"), ("top_2", "top_2")):
             np.testing.assert_array_equal(file["curves/" + curve][:], [line[key] for line in lines])
         plot = file[file.attrs["default"].decode()]
         self.assertEqual((plot.attrs["NX_class"], plot.attrs["signal"], plot.attrs["axes"]), (b"NXdata", b"loss", b"step"))

@@ -3,11 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "checkpoint/reader.h"
+#include "run/run.h"
 #include "support/model.h"
 
 namespace backplane {
@@ -65,6 +70,45 @@ TEST(Accuracy, OfOneOutputAsksForTheSideOfOneHalf) {
   EXPECT_EQ(value_of(*accuracy, {{{0.6}, {1}}, {{0.4}, {1}}, {{0.4}, {0}}, {{0.5}, {1}}}), 0.75);
 }
 
+TEST(TopK, IsTheShareOfSamplesWhoseRightClassIsAmongTheKLargest) {
+  const auto top_2 = metric("{top_k: {k: 2}}");
+  EXPECT_EQ(top_2->name(), "top_2");
+  EXPECT_EQ(metric("top_k")->name(), "top_5");
+  const Numbers outputs{1, 4, 3, 2};  // by size: classes 1, 2, 3, 0
+  EXPECT_EQ(value_of(*top_2, {{outputs, {1, 0, 0, 0}}}), 0.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {0, 1, 0, 0}}}), 1.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {0, 0, 1, 0}}}), 1.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {0, 0, 0, 1}}}), 0.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {1, 0, 0, 0}}, {outputs, {0, 0, 1, 0}}, {outputs, {0, 1, 0, 0}}}), 2.0 / 3);
+}
+
+TEST(TopK, TakesTheLowerOfEqualClassesFirst) {
+  const auto top_2 = metric("{top_k: {k: 2}}");
+  const Numbers outputs{0, 7, 0, 0};  // by size: class 1, then 0, 2 and 3
+  EXPECT_EQ(value_of(*top_2, {{outputs, {1, 0, 0, 0}}}), 1.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {0, 0, 1, 0}}}), 0.0);
+  EXPECT_EQ(value_of(*top_2, {{outputs, {0, 0, 0, 1}}}), 0.0);
+}
+
+TEST(TopK, OfOneIsAccuracy) {
+  const auto top_1 = metric("{top_k: {k: 1}}"), accuracy = metric("accuracy");
+  for (int i = 0; i < 81; ++i)
+    for (int right = 0; right < 4; ++right) {
+      const Numbers outputs{i % 3 - 1.0, i / 3 % 3 - 1.0, i / 9 % 3 - 1.0, i / 27 - 1.0};
+      Numbers target(4);
+      target[static_cast<std::size_t>(right)] = 1;
+      EXPECT_EQ(value_of(*top_1, {{outputs, target}}), value_of(*accuracy, {{outputs, target}})) << i << " " << right;
+    }
+}
+
+TEST(TopK, IsNeverRightWhereTheRightOutputIsNoNumber) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto top_2 = metric("{top_k: {k: 2}}");
+  EXPECT_EQ(value_of(*top_2, {{{nan, 1, 2}, {1, 0, 0}}}), 0.0);
+  EXPECT_EQ(value_of(*top_2, {{{nan, 1, 2}, {0, 1, 0}}}), 0.0);
+  EXPECT_EQ(value_of(*top_2, {{{nan, 1, 2}, {0, 0, 1}}}), 1.0);
+}
+
 /// Outputs are the inputs, as the weights are the identity.
 ExperimentText of_outputs(const std::string& inputs, const std::string& data, const std::string& train,
                           const std::string& loss = "squared_error") {
@@ -98,6 +142,9 @@ TEST(Metrics, CountEachStepWithinTheLength) {
   EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, labels, "")).find("accuracy"), 3.0 / 6);
   EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, labels + ", lengths: [1, 3]", "")).find("accuracy"), 2.0 / 4);
   EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, labels + ", lengths: [2, 2]", "")).find("accuracy"), 1.0 / 4);
+  const std::string others = "labels: [[1, 1, 0], [0, 1, 2]]", top_2 = ", metrics: [{top_k: {k: 2}}]";
+  EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, others, top_2)).find("top_2"), 4.0 / 6);
+  EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, others + ", lengths: [1, 3]", top_2)).find("top_2"), 3.0 / 4);
 }
 
 TEST(Metrics, OfAnEpochAreOfItsSamplesInAnyBatches) {
@@ -123,6 +170,9 @@ TEST(Metrics, SayWhatTheyDoNotGoWith) {
                "the metric 'accuracy' is of data with `labels`, but this has `targets`");
   expect_error(of_outputs(kThreeSamples, labels, ", metrics: [accuracy, accuracy]"), "train.metrics[1]");
   expect_error(of_outputs(kThreeSamples, labels, ", metrics: [acuracy]"), "did you mean 'accuracy'?");
+  expect_error(of_outputs(kThreeSamples, labels, ", metrics: [accuracy, top_k]"),
+               "the metric 'top_5' would always be 1: it looks for the right class in 5 of 3 outputs");
+  EXPECT_EQ(error_of(of_outputs(kThreeSamples, labels, ", metrics: [{top_k: {k: 2}}, {top_k: {k: 1}}]")), "");
 }
 
 TEST(Metrics, ThatEarlyStoppingLooksAtAreMeasured) {
@@ -137,6 +187,31 @@ TEST(Metrics, ThatEarlyStoppingLooksAtAreMeasured) {
   expect_error(text(labels, "acuracy", ""), "did you mean 'accuracy'?   known: loss, accuracy");
   expect_error(text(labels, "accuracy", ", metrics: []"), "the metric 'accuracy' is not measured");
   expect_error(text(targets, "accuracy", ""), "the data has no labels, so there is no accuracy to look at");
+}
+
+TEST(Metrics, StandInEveryFileOfARunUnderTheirNames) {
+  const testing::TemporaryFolder folder("run");
+  const Experiment experiment = testing::experiment_of_text(
+      of_outputs(kThreeSamples, "labels: [0, 1, 2], validation: 1, test: {inputs: [[3, 2, 1]], labels: [1]}",
+                 ", metrics: [{top_k: {k: 2}}, accuracy], early_stopping: {patience: 9, metric: top_2}")
+          .yaml());
+  const RunSummary summary =
+      run_experiment(experiment, testing::plugins(), {.directory = folder.path("run"), .is_quiet = true});
+  ASSERT_TRUE(summary.test);
+  EXPECT_EQ(summary.test->find("top_2"), 1.0);
+  EXPECT_EQ(summary.test->find("accuracy"), 0.0);
+  const auto json = nlohmann::json::parse(testing::read_bytes(folder.path("run/summary.json")));
+  for (const char* name : {"train_top_2", "validation_top_2", "test_top_2", "test_accuracy"})
+    EXPECT_TRUE(json.contains(name)) << name;
+  EXPECT_EQ(json["test_top_2"], 1.0);
+  std::istringstream lines(testing::read_bytes(folder.path("run/metrics.jsonl")));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count)
+    EXPECT_LT(line.find("\"top_2\":"), line.find("\"accuracy\":")) << line << ": in the order of the list";
+  EXPECT_EQ(count, 3);  // train, validation, test
+  const Snapshot snapshot = read_checkpoint(summary.last_checkpoint);
+  for (const char* name : {"epoch_top_2_sum_0", "train_top_2", "validation_top_2"})
+    EXPECT_TRUE(snapshot.numbers.contains(name)) << name;
 }
 
 }  // namespace
