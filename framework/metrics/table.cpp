@@ -7,12 +7,12 @@
 namespace backplane {
 
 namespace metric_kinds {
-MetricKind accuracy(), top_k();
+MetricKind accuracy(), top_k(), mean_absolute_error();
 }  // namespace metric_kinds
 
 const std::vector<MetricKind>& metrics() {
   using namespace metric_kinds;
-  static const std::vector<MetricKind> kAll{accuracy(), top_k()};
+  static const std::vector<MetricKind> kAll{accuracy(), top_k(), mean_absolute_error()};
   return kAll;
 }
 

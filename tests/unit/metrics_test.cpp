@@ -109,6 +109,13 @@ TEST(TopK, IsNeverRightWhereTheRightOutputIsNoNumber) {
   EXPECT_EQ(value_of(*top_2, {{{nan, 1, 2}, {0, 0, 1}}}), 1.0);
 }
 
+TEST(MeanAbsoluteError, IsTheMeanOverSamplesAndTheirNumbers) {
+  const auto error = metric("mean_absolute_error");
+  EXPECT_EQ(value_of(*error, {{{1, -2}, {0, 2}}}), 2.5);
+  EXPECT_EQ(value_of(*error, {{{1, -2}, {0, 2}}, {{3, 3}, {3, 3}}, {{0, 0}, {0, -1}}}), (1 + 4 + 0 + 0 + 0 + 1) / 6.0);
+  EXPECT_FALSE(error->more_is_better());
+}
+
 /// Outputs are the inputs, as the weights are the identity.
 ExperimentText of_outputs(const std::string& inputs, const std::string& data, const std::string& train,
                           const std::string& loss = "squared_error") {
@@ -147,6 +154,32 @@ TEST(Metrics, CountEachStepWithinTheLength) {
   EXPECT_EQ(metrics_of(of_outputs(kTwoSequences, others + ", lengths: [1, 3]", top_2)).find("top_2"), 3.0 / 4);
 }
 
+/// As PyTorch's l1_loss(a[valid], y[valid]): the mean over the numbers of valid steps, whatever sample they are of.
+TEST(MeanAbsoluteError, OfSequencesIsOverTheNumbersWithinTheLengths) {
+  const std::string targets = "targets: [[[3, 2, 1], [0, 0, 0], [0, 0, 0]], [[1, 3, 5], [1, 2, 3], [-1, 1, 3]]]";
+  const auto error_of = [&](const std::string& lengths) {
+    return metrics_of(of_outputs(kTwoSequences, targets + lengths, ", metrics: [mean_absolute_error]"))
+        .find("mean_absolute_error");
+  };
+  EXPECT_EQ(error_of(""), (6 + 6 + 3 + 3) / 18.0);
+  EXPECT_EQ(error_of(", lengths: [1, 3]"), (3 + 3) / 12.0);
+  EXPECT_EQ(error_of(", lengths: [2, 1]"), (6 + 3) / 9.0);
+}
+
+TEST(MeanAbsoluteError, EndsARunThatNoLongerLowersIt) {
+  Lab lab(of_outputs(kThreeSamples, "targets: [[0, 0, 0], [1, 1, 1], [2, 2, 2]], validation: 1",
+                     ", metrics: [mean_absolute_error], early_stopping: {patience: 1, metric: mean_absolute_error}"));
+  const auto end_epoch = [&](double loss, double error) {
+    lab.trainer.end_epoch(Metrics{.loss = loss, .values = {{"mean_absolute_error", error}}, .samples = 1});
+  };
+  end_epoch(1, 0.5);
+  end_epoch(2, 0.4);
+  EXPECT_EQ(lab.trainer.state().best, 0.4);
+  EXPECT_FALSE(lab.trainer.has_stopped_early());
+  end_epoch(1, 0.6);
+  EXPECT_TRUE(lab.trainer.has_stopped_early());
+}
+
 TEST(Metrics, OfAnEpochAreOfItsSamplesInAnyBatches) {
   Lab lab(of_outputs(kThreeSamples, "labels: [0, 1, 2]", ", batch_size: 2, shuffle: false"));
   EXPECT_TRUE(lab.trainer.epoch_metrics().values.empty()) << "before the first step";
@@ -169,6 +202,8 @@ TEST(Metrics, SayWhatTheyDoNotGoWith) {
   expect_error(of_outputs(kThreeSamples, targets, ", metrics: [accuracy]"),
                "the metric 'accuracy' is of data with `labels`, but this has `targets`");
   expect_error(of_outputs(kThreeSamples, labels, ", metrics: [accuracy, accuracy]"), "train.metrics[1]");
+  expect_error(of_outputs(kThreeSamples, labels, ", metrics: [mean_absolute_error]"),
+               "the metric 'mean_absolute_error' is of data with `targets`, but this has `labels`");
   expect_error(of_outputs(kThreeSamples, labels, ", metrics: [acuracy]"), "did you mean 'accuracy'?");
   expect_error(of_outputs(kThreeSamples, labels, ", metrics: [accuracy, top_k]"),
                "the metric 'top_5' would always be 1: it looks for the right class in 5 of 3 outputs");
