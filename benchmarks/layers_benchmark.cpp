@@ -14,6 +14,7 @@
 
 #include "bare_convolution.h"
 #include "built_in.h"
+#include "child_jobs/child_jobs.h"
 #include "layer_run.h"
 #include "layer_limits.h"
 #include "measure.h"
@@ -177,6 +178,7 @@ std::set<std::string> missing(const Registry& registry, const std::vector<Entry>
 
 int main(int argc, char** argv) {
   using namespace backplane;
+  do_job_of_parent(argc, argv, child_jobs());
   omp_set_num_threads(1);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;

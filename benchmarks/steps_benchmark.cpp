@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "built_in.h"
+#include "child_jobs/child_jobs.h"
 #include "checkpoint/store.h"
 #include "run/environment.h"
 #include "experiment/experiment.h"
@@ -231,6 +232,7 @@ void register_all(const Registry& registry) {
 
 int main(int argc, char** argv) {
   using namespace backplane;
+  do_job_of_parent(argc, argv, child_jobs());
   keep_freed_memory();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "built_in.h"
 #include "checkpoint/image.h"
+#include "child_jobs/child_jobs.h"
 #include "data/sources.h"
 #include "run/environment.h"
 #include "experiment/experiment.h"
@@ -150,6 +151,7 @@ int run(int argc, char** argv) {
 }  // namespace backplane
 
 int main(int argc, char** argv) {
+  backplane::do_job_of_parent(argc, argv, backplane::child_jobs());
   try {
     return backplane::run(argc, argv);
   } catch (const backplane::UserError& error) {

@@ -14,6 +14,7 @@
 #include "base/digest.h"
 #include "hdf5/checked_read.h"
 #include "files/open_file.h"
+#include "sandbox/run_in_child.h"
 
 namespace backplane {
 
@@ -180,27 +181,42 @@ Snapshot read_image(const fs::path& path, std::string& bytes) {
   return snapshot;
 }
 
-Snapshot read_verified(const fs::path& path, std::string& bytes) {
-  // The manifest tells damage; a file made to harm may have a manifest of its own.
+/// In the child. The request: the file's path, which messages name, and its bytes.
+void read_for_parent(ByteReader& request, ByteWriter& answer) {
+  const fs::path path = request.text();
+  std::string bytes = request.text();
+  try {
+    send(read_image(path, bytes), answer);
+  } catch (const UserError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {  // of HDF5, of what the file promised and does not hold
+    refuse(path, fmt::format("cannot be read: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+const ChildJob kReadCheckpoint = reading_job<read_for_parent>("read-checkpoint");
+
+namespace {
+
+/// The manifest tells damage; a file made to harm may have a manifest of its own.
+Snapshot read_verified(const fs::path& path, const std::string& bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   constexpr std::int64_t kSlack = 1 << 20, kMemory = std::int64_t{256} << 20, kBytesPerSecond = 8 << 20;
-  const ChildLimits limits{.memory = 4 * size + kMemory,  // HDF5's image of the file, the snapshot, copies of parts
+  const ChildLimits limits{.memory = 5 * size + kMemory,  // the file, HDF5's image of it, the snapshot, copies of parts
                            .most_sent = 2 * size + kSlack,
                            .cpu = std::chrono::seconds(5 + size / kBytesPerSecond)};
   Snapshot snapshot;
-  const auto read = [&](ChildOutput& output) {
-    try {
-      send(read_image(path, bytes), output);
-    } catch (const UserError&) {
-      throw;
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception& error) {  // of HDF5, of what the file promised and does not hold
-      refuse(path, fmt::format("cannot be read: {}", error.what()));
-    }
+  const auto ask = [&](ByteWriter& request) {
+    request.text(path.string());
+    request.text(bytes);
   };
   try {
-    run_in_child(path.string(), limits, read, [&](ChildInput& input) { snapshot = receive_snapshot(input); });
+    run_in_child(path.string(), limits, kReadCheckpoint, ask,
+                 [&](ByteReader& answer) { snapshot = receive_snapshot(answer); });
   } catch (const UserError& error) {  // where the child died, a place and no hint
     if (error.diagnostics().front().place.source.empty()) throw;
     refuse(path, error.diagnostics().front().what);
@@ -211,13 +227,13 @@ Snapshot read_verified(const fs::path& path, std::string& bytes) {
 }  // namespace
 
 Snapshot read_checkpoint(const std::string& path) {
-  std::string bytes = read_bytes(path);
+  const std::string bytes = read_bytes(path);
   verify(path, promise_of(path), bytes);
   return read_verified(path, bytes);
 }
 
 Snapshot read_checkpoint(const std::string& path, const CommittedCheckpoint& promised) {
-  std::string bytes = read_bytes(path);
+  const std::string bytes = read_bytes(path);
   verify(path, promised, bytes);
   return read_verified(path, bytes);
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/system_error.h"
+#include "child_jobs/child_jobs.h"
 #include "cli/library_variables.h"
 #include "cli/output.h"
 #include "cli/usage.h"
@@ -97,6 +98,7 @@ ExitCode run_or_explain(int argc, char** argv) {
 }  // namespace backplane::cli
 
 int main(int argc, char** argv) {
+  backplane::do_job_of_parent(argc, argv, backplane::child_jobs());
   const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();

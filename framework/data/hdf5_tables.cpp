@@ -14,12 +14,30 @@
 #include "data/netcdf_attributes.h"
 #include "data/signatures.h"
 #include "hdf5/foreign_file.h"
+#include "sandbox/fields.h"
 
 namespace backplane {
 
+template <class Way>
+void fields(Way& way, Hdf5Options& options) {
+  way(options.inputs, options.targets, options.targets_are_labels, options.lengths);
+}
+
 namespace {
 
-// All that follows, but for read_split, runs in the child.
+// All that follows up to kReadHdf5 runs in the child.
+
+/// What the child is asked for.
+struct SplitRequest {
+  std::string path;
+  std::int64_t memory = 0;  ///< that is free
+  Hdf5Options options;
+};
+
+template <class Way>
+void fields(Way& way, SplitRequest& request) {
+  way(request.path, request.memory, request.options);
+}
 
 /// What the tables of one file may take together. A few bytes may stand for any number of elements, which are never
 /// written: the limit is on what is asked for, not on what is stored.
@@ -233,46 +251,56 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
   return read_as<double>(dataset, room, path, origin);
 }
 
+std::vector<Table> read_tables(ByteReader& asked) {
+  const auto [path_of_file, memory, options] = read_fields<SplitRequest>(asked);
+  const Origin origin = Origin::file(path_of_file);
+  const h5::Handle file = h5::open_foreign(path_of_file);
+  Room room(memory);
+  const auto read = [&](const std::string& name, Want want, std::int64_t samples = 0) {
+    return read_table(file, room, name, want, samples, origin);
+  };
+  const auto interpret = [&](const std::string& name, Want want, const Padding& padding, Table& table) {
+    const std::string path = resolve(file, name, origin);
+    const h5::Handle dataset = open_dataset(file, path);
+    refuse_missing_values(file, path, origin, padding, table);
+    refuse_beyond_double(dataset, padding, path, origin, table);
+    if (const auto* values = std::get_if<std::vector<std::int64_t>>(&table.values))
+      refuse_beyond_int64(dataset, want, padding, path, origin, *values);
+    if (const auto* values = std::get_if<std::vector<double>>(&table.values);
+        values != nullptr && (want == Want::labels || want == Want::lengths))
+      table.values = to_whole(*values, want, padding, path, origin);
+    unpack_numbers(file, path, origin, padding, table);
+  };
+  const Want targets = options.targets_are_labels ? Want::labels : Want::vectors;
+  RawSplit split{.inputs = read(options.inputs, Want::inputs), .targets = {}};
+  const std::int64_t samples = split.inputs.dims.front();
+  split.targets = read(options.targets, targets, samples);
+  if (options.lengths) {
+    split.lengths = read(*options.lengths, Want::lengths, samples);
+    interpret(*options.lengths, Want::lengths, Padding(), *split.lengths);
+  }
+  interpret(options.inputs, Want::inputs, Padding::of_inputs(split), split.inputs);
+  interpret(options.targets, targets, Padding::of_targets(split, options.targets_are_labels), split.targets);
+  std::vector<Table> all;
+  all.push_back(std::move(split.inputs));
+  all.push_back(std::move(split.targets));
+  if (split.lengths) all.push_back(std::move(*split.lengths));
+  return all;
+}
+
+}  // namespace
+
+const ChildJob kReadHdf5 = table_job<read_tables>("read-hdf5");
+
+namespace {
+
 RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   open_data(path);  // the library opens it again, by its name
   refuse_foreign(path, "an HDF5 file");
   const h5::ForeignFile foreign(path);
-  const std::int64_t memory = available_memory();
-  const Origin origin = Origin::file(path);
-  std::vector<Table> tables = read_in_child(path, [&] {
-    const h5::Handle file = foreign.open();
-    Room room(memory);
-    const auto read = [&](const std::string& name, Want want, std::int64_t samples = 0) {
-      return read_table(file, room, name, want, samples, origin);
-    };
-    const auto interpret = [&](const std::string& name, Want want, const Padding& padding, Table& table) {
-      const std::string path_in_file = resolve(file, name, origin);
-      const h5::Handle dataset = open_dataset(file, path_in_file);
-      refuse_missing_values(file, path_in_file, origin, padding, table);
-      refuse_beyond_double(dataset, padding, path_in_file, origin, table);
-      if (const auto* values = std::get_if<std::vector<std::int64_t>>(&table.values))
-        refuse_beyond_int64(dataset, want, padding, path_in_file, origin, *values);
-      if (const auto* values = std::get_if<std::vector<double>>(&table.values);
-          values != nullptr && (want == Want::labels || want == Want::lengths))
-        table.values = to_whole(*values, want, padding, path_in_file, origin);
-      unpack_numbers(file, path_in_file, origin, padding, table);
-    };
-    const Want targets = options.targets_are_labels ? Want::labels : Want::vectors;
-    RawSplit split{.inputs = read(options.inputs, Want::inputs), .targets = {}};
-    const std::int64_t samples = split.inputs.dims.front();
-    split.targets = read(options.targets, targets, samples);
-    if (options.lengths) {
-      split.lengths = read(*options.lengths, Want::lengths, samples);
-      interpret(*options.lengths, Want::lengths, Padding(), *split.lengths);
-    }
-    interpret(options.inputs, Want::inputs, Padding::of_inputs(split), split.inputs);
-    interpret(options.targets, targets, Padding::of_targets(split, options.targets_are_labels), split.targets);
-    std::vector<Table> all;
-    all.push_back(std::move(split.inputs));
-    all.push_back(std::move(split.targets));
-    if (split.lengths) all.push_back(std::move(*split.lengths));
-    return all;
-  });
+  const SplitRequest wanted{path, available_memory(), options};
+  std::vector<Table> tables =
+      read_in_child(path, kReadHdf5, [&](ByteWriter& request) { write_fields(request, wanted); });
   RawSplit split{std::move(tables[0]), std::move(tables[1])};
   if (options.lengths) {
     split.lengths = std::move(tables[2]);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "data/table.h"
+#include "sandbox/child_program.h"
 
 namespace backplane {
 
@@ -22,10 +23,13 @@ struct Hdf5Options {
 /// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value, and
 /// are a finding. The axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
 ///
-/// HDF5 1.10 crashes on damaged files, so a forked child does the reading (read_in_child.h: no other thread may run),
-/// and what lets a file reach outside itself or run code is refused: external and user-defined links, external storage,
-/// virtual data sets, and filters that are not HDF5's own. A few bytes may stand for any number of elements: what
-/// bounds memory is kMostBytes for each table and the child's limit.
+/// HDF5 1.10 crashes on damaged files, so a child does the reading (read_in_child.h), and what lets a file reach
+/// outside itself or run code is refused: external and user-defined links, external storage, virtual data sets, and
+/// filters that are not HDF5's own. A few bytes may stand for any number of elements: what bounds memory is kMostBytes
+/// for each table and the child's limit.
 DataSet load_hdf5(const Hdf5Options& options);
+
+/// What the child of load_hdf5 does.
+extern const ChildJob kReadHdf5;
 
 }  // namespace backplane

@@ -6,16 +6,32 @@
 #include <vector>
 
 #include "data/table.h"
+#include "sandbox/run_in_child.h"
 
 namespace backplane {
 
-/// Runs `read` in a forked child and returns the tables that it made there, so that a crash of the library that
-/// parses `file` is an error of the file. An exception in the child is thrown again here: UserError with its code and
-/// first diagnostic, any other as bad_data. The child may take kMostBytes + 2 GiB of memory more than this process
-/// has (unbounded under AddressSanitizer and ThreadSanitizer) and is killed where it sends nothing for `patience`.
-///
-/// The child runs code of the library after fork, so no other thread may run. The tables' origin is Origin::file(file).
-std::vector<Table> read_in_child(const std::string& file, const std::function<std::vector<Table>()>& read,
+/// In the child: makes tables of what the request names.
+using TableReading = std::vector<Table> (*)(ByteReader& request);
+
+void answer_with_tables(TableReading reading, ByteReader& request, ByteWriter& answer);
+
+template <TableReading reading>
+void answer_with_tables_of(ByteReader& request, ByteWriter& answer) {
+  answer_with_tables(reading, request, answer);
+}
+
+/// A job for read_in_child, to stand in the program's table.
+template <TableReading reading>
+constexpr ChildJob table_job(const char* name) {
+  return reading_job<answer_with_tables_of<reading>>(name);
+}
+
+/// Has a child do a job, of which `ask` writes the request, and returns the tables that it made, so that a crash of the
+/// library that parses `file` is an error of the file (sandbox/run_in_child.h). Errors name the file where they do not
+/// by themselves. The child may take kMostBytes + 2 GiB of memory (unbounded under AddressSanitizer and
+/// ThreadSanitizer) and is killed where it sends nothing for `patience`. The tables' origin is Origin::file(file).
+std::vector<Table> read_in_child(const std::string& file, const ChildJob& job,
+                                 const std::function<void(ByteWriter& request)>& ask,
                                  std::chrono::seconds patience = std::chrono::seconds(60));
 
 }  // namespace backplane

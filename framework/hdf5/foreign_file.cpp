@@ -71,17 +71,17 @@ void fail_to_open(const std::string& path) {
                    H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE, reason));
 }
 
-ForeignFile::ForeignFile(std::string path) : path_(std::move(path)), lock_(path_) {
+ForeignFile::ForeignFile(const std::string& path) : lock_(path) {
   struct stat status {};
-  if (fstat(lock_.fd(), &status) != 0) throw cannot_read(path_, errno);
-  check_superblock(path_, static_cast<std::uint64_t>(status.st_size));
+  if (fstat(lock_.fd(), &status) != 0) throw cannot_read(path, errno);
+  check_superblock(path, static_cast<std::uint64_t>(status.st_size));
 }
 
-Handle ForeignFile::open() const {
+Handle open_foreign(const std::string& path) {
   make_quiet_and_safe();
   const Handle access = without_locks();  // lives on until the library's reason has been read
-  const hid_t file = H5Fopen(path_.c_str(), H5F_ACC_RDONLY, access.id());
-  if (file < 0) fail_to_open(path_);
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
+  if (file < 0) fail_to_open(path);
   return Handle(file, H5Fclose, "open the file");
 }
 

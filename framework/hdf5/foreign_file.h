@@ -32,15 +32,14 @@ class ForeignFile {
  public:
   /// Throws UserError: as ReadLock does, whose lock is held until this object goes; bad_data where it is no HDF5 file,
   /// was cut off, or was never closed by the program that wrote it.
-  explicit ForeignFile(std::string path);
-
-  /// For reading, to be called in a child (sandbox/run_in_child.h). Throws UserError (bad_data) with the library's
-  /// reason.
-  Handle open() const;
+  explicit ForeignFile(const std::string& path);
 
  private:
-  std::string path_;
   ReadLock lock_;
 };
+
+/// Opens one for reading, in a child (sandbox/run_in_child.h) whose parent has it as a ForeignFile. Throws UserError
+/// (bad_data) with the library's reason.
+Handle open_foreign(const std::string& path);
 
 }  // namespace backplane::h5

@@ -17,4 +17,7 @@ struct DiffRequest {
 /// equal. Files are opened in children, as by inspect.
 bool diff(const DiffRequest& request, const Print& print, const Print& warn);
 
+/// What the children of diff do.
+extern const ChildJob kCompareFiles, kCompareMetrics, kReadAlone;
+
 }  // namespace backplane

@@ -11,39 +11,51 @@
 #include "files/open_file.h"
 #include "inspect/as_json.h"
 #include "inspect/overview.h"
+#include "sandbox/fields.h"
 
 namespace backplane {
 
 using Json = nlohmann::ordered_json;
 
+template <class Way>
+void fields(Way& way, Selection& selection) {
+  way(selection.layer, selection.tensor, selection.sample, selection.step);
+}
+template <class Way>
+void fields(Way& way, InspectRequest& request) {
+  way(request.path, request.selection, request.all, request.json);
+}
+
 namespace {
 
-void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
-  const auto job = [&](const Print& show) -> int {
-    const auto [file, is_vouched_for] = open_target(path);
-    const auto part = [&](TensorFile::Part which) { return TensorFile(path, which); };
-    const bool wants_parts = file.is_trace() && request.selection.tensor.empty();
-    if (wants_parts && !request.selection.layer.empty())
-      require_layer(file, part(TensorFile::Part::statistics), request.selection.layer);
-    if (request.json && request.selection.tensor.empty()) {
-      Json overview = overview_as_json(file, request.selection.layer);
-      if (wants_parts) {
-        overview["statistics"] = numbers_as_json(part(TensorFile::Part::statistics), request.selection.layer);
-        overview["curves"] = numbers_as_json(part(TensorFile::Part::curves), "");
-      }
-      show(to_text(overview));
-    } else if (request.json) {
-      show(to_text(values_as_json(file, request.selection)));
-    } else if (request.selection.tensor.empty()) {
-      print_overview(file, request.selection.layer, request.all, show);
-      if (wants_parts)
-        print_recorded_statistics(part(TensorFile::Part::statistics), request.selection.layer, request.all, show);
-    } else {
-      print_values(file, request.selection, request.all, show);
+// In the children.
+
+/// Returns whether a manifest vouches for the file.
+int print_file(ByteReader& asked, const Print& show) {
+  const auto request = read_fields<InspectRequest>(asked);
+  const std::string& path = request.path;
+  const auto [file, is_vouched_for] = open_target(path);
+  const auto part = [&](TensorFile::Part which) { return TensorFile(path, which); };
+  const bool wants_parts = file.is_trace() && request.selection.tensor.empty();
+  if (wants_parts && !request.selection.layer.empty())
+    require_layer(file, part(TensorFile::Part::statistics), request.selection.layer);
+  if (request.json && request.selection.tensor.empty()) {
+    Json overview = overview_as_json(file, request.selection.layer);
+    if (wants_parts) {
+      overview["statistics"] = numbers_as_json(part(TensorFile::Part::statistics), request.selection.layer);
+      overview["curves"] = numbers_as_json(part(TensorFile::Part::curves), "");
     }
-    return is_vouched_for;
-  };
-  if (print_in_child({path}, job, print) == 0) warn(unvouched(path));
+    show(to_text(overview));
+  } else if (request.json) {
+    show(to_text(values_as_json(file, request.selection)));
+  } else if (request.selection.tensor.empty()) {
+    print_overview(file, request.selection.layer, request.all, show);
+    if (wants_parts)
+      print_recorded_statistics(part(TensorFile::Part::statistics), request.selection.layer, request.all, show);
+  } else {
+    print_values(file, request.selection, request.all, show);
+  }
+  return is_vouched_for;
 }
 
 /// summary.json as one line per figure, or as it is.
@@ -57,6 +69,29 @@ std::string summary_text(const std::string& path, bool as_json) {
   std::string lines;
   for (const auto& [name, value] : summary.items()) lines += fmt::format("  {}: {}\n", name, value.dump());
   return lines;
+}
+
+int print_summary(ByteReader& asked, const Print& show) {
+  const auto request = read_fields<InspectRequest>(asked);
+  show(summary_text(request.path, request.json));
+  return 0;
+}
+
+}  // namespace
+
+const ChildJob kInspectFile = printing_job<print_file>("inspect-file");
+const ChildJob kInspectSummary = printing_job<print_summary>("inspect-summary");
+
+namespace {
+
+int ask_for(const ChildJob& job, const std::string& path, InspectRequest request, const Print& print) {
+  request.path = path;
+  return print_in_child(
+      {path}, job, [&](ByteWriter& asked) { write_fields(asked, request); }, print);
+}
+
+void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
+  if (ask_for(kInspectFile, path, request, print) == 0) warn(unvouched(path));
 }
 
 void inspect_run(const Target& run, const InspectRequest& request, const Print& print, const Print& warn) {
@@ -87,15 +122,7 @@ void inspect_run(const Target& run, const InspectRequest& request, const Print& 
     is_first = false;
   }
   if (run.summary)
-    part("summary", *run.summary, is_first, [&] {
-      print_in_child(
-          {*run.summary},
-          [&](const Print& show) {
-            show(summary_text(*run.summary, request.json));
-            return 0;
-          },
-          print);
-    });
+    part("summary", *run.summary, is_first, [&] { ask_for(kInspectSummary, *run.summary, request, print); });
   if (request.json) print("}\n");
 }
 

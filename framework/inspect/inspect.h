@@ -17,4 +17,7 @@ struct InspectRequest {
 /// (bad_data) that names the file. `warn` hears of a checkpoint that no manifest vouches for.
 void inspect(const InspectRequest& request, const Print& print, const Print& warn);
 
+/// What the children of inspect do.
+extern const ChildJob kInspectFile, kInspectSummary;
+
 }  // namespace backplane

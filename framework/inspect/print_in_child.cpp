@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "base/printable.h"
-#include "sandbox/run_in_child.h"
 
 namespace backplane {
 
@@ -22,7 +21,7 @@ constexpr std::int64_t kMemory = std::int64_t{512} << 20;
 // number each; damage that sends HDF5 into an endless loop costs this.
 constexpr std::int64_t kSeconds = 2, kBytesPerSecond = 512 << 10;
 
-ChildLimits limits_for(const std::vector<std::string>& files, int writes_to) {
+ChildLimits limits_for(const std::vector<std::string>& files) {
   std::int64_t bytes = 0;
   for (const std::string& file : files) {
     std::error_code error;
@@ -32,27 +31,30 @@ ChildLimits limits_for(const std::vector<std::string>& files, int writes_to) {
   return {.memory = kMemory,
           .most_sent = std::numeric_limits<std::int64_t>::max(),
           .cpu = std::chrono::seconds(kSeconds + bytes / kBytesPerSecond),
-          .patience = std::chrono::seconds(60 + bytes / kBytesPerSecond),
-          .writes_to = writes_to};
+          .patience = std::chrono::seconds(60 + bytes / kBytesPerSecond)};
+}
+
+std::string names_of(const std::vector<std::string>& files) {
+  return fmt::format("{}", fmt::join(files, " or "));
 }
 
 constexpr std::size_t kMostText = 1 << 20;
 
 /// In pieces that end with a character.
-void send(std::string_view text, ChildOutput& output) {
+void send(std::string_view text, ByteWriter& answer) {
   while (!text.empty()) {
     std::size_t size = std::min(text.size(), kMostText);
     while (size > 1 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0u) == 0x80u) --size;
-    output.text(text.substr(0, size));
+    answer.text(text.substr(0, size));
     text.remove_prefix(size);
   }
 }
 
-std::string receive(const std::string& files, ChildInput& input) {
-  const auto size = input.number<std::uint64_t>();
-  if (size > kMostText) throw UserError(ExitCode::bad_data, files + ": its reader sent no readable text");
+std::string receive(const std::vector<std::string>& files, ByteReader& answer) {
+  const auto size = answer.number<std::uint64_t>();
+  if (size > kMostText) throw UserError(ExitCode::bad_data, names_of(files) + ": its reader sent no readable text");
   std::string text(size, '\0');
-  input.bytes(text.data(), text.size());
+  answer.bytes(text.data(), text.size());
   return text;
 }
 
@@ -65,25 +67,29 @@ Diagnostic in_safe_characters(Diagnostic finding) {
 
 }  // namespace
 
-int print_in_child(const std::vector<std::string>& files, const std::function<int(const Print&)>& job,
-                   const Print& print, int writes_to) try {
-  const std::string names = fmt::format("{}", fmt::join(files, " or "));
-  int result = 0;
-  run_in_child(
-      names, limits_for(files, writes_to),
-      [&](ChildOutput& output) {
-        const int done = job([&](std::string_view text) { send(text, output); });
-        output.text({});  // the end of the text
-        output.number(done);
-      },
-      [&](ChildInput& input) {
-        for (std::string text = receive(names, input); !text.empty(); text = receive(names, input))
-          print(printable(text, true));
-        result = input.number<int>();
-      });
-  return result;
+void look_in_child(const std::vector<std::string>& files, const ChildJob& job,
+                   const std::function<void(ByteWriter&)>& ask, const std::function<void(ByteReader&)>& receive,
+                   int writes_to) try {
+  run_in_child(names_of(files), limits_for(files), job, ask, receive, writes_to);
 } catch (const UserError& error) {
   throw UserError(error.code(), in_safe_characters(error.diagnostics().front()));
+}
+
+void answer_with_text(Printing printing, ByteReader& request, ByteWriter& answer) {
+  const int done = printing(request, [&](std::string_view text) { send(text, answer); });
+  answer.text({});  // the end of the text
+  answer.number(done);
+}
+
+int print_in_child(const std::vector<std::string>& files, const ChildJob& job,
+                   const std::function<void(ByteWriter&)>& ask, const Print& print) {
+  int result = 0;
+  look_in_child(files, job, ask, [&](ByteReader& answer) {
+    for (std::string text = receive(files, answer); !text.empty(); text = receive(files, answer))
+      print(printable(text, true));
+    result = answer.number<int>();
+  });
+  return result;
 }
 
 }  // namespace backplane

@@ -104,21 +104,21 @@ std::vector<hsize_t> chunk_of(const Handle& dataset) {
 
 }  // namespace
 
-TraceFile::TraceFile(const TemporaryFile& file, const TraceLayout& layout, Compression compression, Begin begin)
-    : path_(file.path()),
+TraceFile::TraceFile(const std::string& path, const std::string& name, const TraceLayout& layout,
+                     Compression compression, Begin begin)
+    : path_(path),
       layout_(layout),
       compression_(compression),
       encoder_(compression == Compression::gzip ? ChunkEncoder::Filters::deflate : ChunkEncoder::Filters::fletcher32) {
   h5::make_quiet_and_safe();
   const auto prepare = [&] {
-    const std::string path = file.name_for_libraries();
     const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST), "choose the file format");
     if (begin == Begin::anew) {
-      file_ = Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
+      file_ = Handle(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "make the trace");
       make(layout);
     } else {
-      file_ = Handle(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
+      file_ = Handle(H5Fopen(name.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
       open(layout);
     }
   };

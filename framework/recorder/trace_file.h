@@ -62,8 +62,10 @@ class TraceFile {
  public:
   /// `anew`: what the file holds, if anything, is dropped. `go_on`: it is a trace of this layout that was closed whole.
   enum class Begin { anew, go_on };
-  /// Throws UserError (io) where it cannot be written, InternalError where a file to go on with is another.
-  TraceFile(const TemporaryFile& file, const TraceLayout& layout, Compression compression, Begin begin = Begin::anew);
+  /// `path`: as messages name it; `name`: by which a library opens it (TemporaryFile::name_for_libraries). Throws
+  /// UserError (io) where it cannot be written, InternalError where a file to go on with is another.
+  TraceFile(const std::string& path, const std::string& name, const TraceLayout& layout, Compression compression,
+            Begin begin = Begin::anew);
 
   /// Copies the records up to a step from a trace that its writer may have left in any state, chunk by chunk as they
   /// are, and flushes them. Before `let_readers_in`. Returns the last step that each series has then; 0: none. Throws

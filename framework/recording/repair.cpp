@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "files/paths.h"
 #include "inspect/print_in_child.h"
 #include "inspect/target.h"
+#include "sandbox/fields.h"
 
 namespace backplane {
 
@@ -217,18 +217,52 @@ void copy_records(const TensorFile& trace, const std::string& to) {
   check(H5Fflush(copy, H5F_SCOPE_GLOBAL), "flush the copy");
 }
 
-enum Found { closed, needs_repair };
+/// What the child is asked to look at.
+struct Looking {
+  std::string path;
+  std::string copy;  ///< path of the file that it is to write; empty: none
+};
 
-/// What is to be done, and the lines "records first last" of what there is.
-Found look_at(const std::string& path, const std::string& copy, const Print& report) {
+/// What it finds.
+struct Found {
+  std::int64_t records = 0, first_step = 0, last_step = 0;
+  bool is_closed = false;
+
+  bool operator==(const Found&) const = default;
+};
+
+template <class Way>
+void fields(Way& way, Looking& asked) {
+  way(asked.path, asked.copy);
+}
+template <class Way>
+void fields(Way& way, Found& found) {
+  way(found.records, found.first_step, found.last_step, found.is_closed);
+}
+
+void look_at(ByteReader& request, ByteWriter& answer) {
+  const auto [path, copy] = read_fields<Looking>(request);
   const TensorFile trace(path);
   if (!trace.is_trace())
     throw UserError(ExitCode::bad_data, path + ": is a checkpoint, not a trace", "checkpoints are never repaired");
-  const auto& steps = trace.steps();
-  report(fmt::format("{} {} {}", steps.size(), steps.empty() ? 0 : steps.front(), steps.empty() ? 0 : steps.back()));
-  if (!trace.is_being_written()) return closed;
-  if (!copy.empty()) copy_records(trace, copy);
-  return needs_repair;
+  Found found{.records = std::ssize(trace.steps()), .is_closed = !trace.is_being_written()};
+  if (found.records > 0) found.first_step = trace.steps().front(), found.last_step = trace.steps().back();
+  if (!found.is_closed && !copy.empty()) copy_records(trace, name_of_descriptor(kChildFile, copy));
+  write_fields(answer, found);
+}
+
+}  // namespace
+
+const ChildJob kLookAtTrace = reading_job<look_at>("look-at-trace");
+
+namespace {
+
+Found look(const Looking& looking, int writes_to = -1) {
+  Found found;
+  look_in_child(
+      {looking.path}, kLookAtTrace, [&](ByteWriter& request) { write_fields(request, looking); },
+      [&](ByteReader& answer) { found = read_fields<Found>(answer); }, writes_to);
+  return found;
 }
 
 }  // namespace
@@ -239,16 +273,10 @@ Repair repair_trace(const std::string& given) {
     throw UserError(ExitCode::no_input, given + ": the run has no trace", "record: {every: …} makes one");
   if (target.is_run) require_regular_or_nothing(*target.trace);
   const std::string path = fs::canonical(target.is_run ? *target.trace : given).string();
-  std::string found;
-  const auto look = [&](const std::string& file, const std::string& to, int descriptor) {
-    found.clear();
-    return print_in_child(
-        {path}, [&](const Print& report) -> int { return look_at(file, to, report); },
-        [&](std::string_view text) { found += text; }, descriptor);
-  };
-  Repair repair{.path = path};
+  Found found;
   if (::access(directory_of(path).c_str(), W_OK) != 0 && errno == EROFS) {  // nobody writes there, and it may be closed
-    if (look(path, {}, -1) == needs_repair)
+    found = look({.path = path});
+    if (!found.is_closed)
       throw UserError(ExitCode::io, path + ": cannot be repaired: " + reason_of(EROFS),
                       "copy the run to a disk that can be written, and repair it there");
   } else {
@@ -256,17 +284,16 @@ Repair repair_trace(const std::string& given) {
     require_no_writer(path);
     require_room_for_copy(path);
     TemporaryFile copy(path);
-    repair.was_needed = look(path, copy.name_for_libraries(), copy.descriptor()) == needs_repair;
-    if (repair.was_needed) {
-      const std::string before = found;
-      if (look(copy.path(), {}, -1) != closed || found != before)
+    found = look({path, copy.path()}, copy.descriptor());
+    if (!found.is_closed) {
+      Found as_closed = found;
+      as_closed.is_closed = true;
+      if (look({.path = copy.path()}) != as_closed)
         throw UserError(ExitCode::io, path + ": its copy could not be read back; the file stands as it was");
       replace_file_durably(copy, path);
     }
   }
-  if (std::sscanf(found.c_str(), "%ld %ld %ld", &repair.records, &repair.first_step, &repair.last_step) != 3)
-    throw InternalError("a repair reported nothing");
-  return repair;
+  return {path, found.records, found.first_step, found.last_step, !found.is_closed};
 }
 
 }  // namespace backplane

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "sandbox/child_program.h"
+
 namespace backplane {
 
 struct Repair {
@@ -23,5 +25,8 @@ struct Repair {
 /// Throws UserError: no_input where there is no trace; bad_data where it is none, or damaged; io where its writer
 /// lives, or the copy cannot be written.
 Repair repair_trace(const std::string& path);
+
+/// What the children of repair_trace do.
+extern const ChildJob kLookAtTrace;
 
 }  // namespace backplane

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -12,8 +11,8 @@
 
 #include "base/system_error.h"
 #include "files/free_space.h"
-#include "sandbox/run_in_child.h"
 #include "files/paths.h"
+#include "recording/copy_records.h"
 
 namespace backplane {
 
@@ -62,7 +61,7 @@ Trace::Trace(const std::string& path, const TracePlan& plan, const Network& netw
   TemporaryFile made(path_);
   const auto begin = take_over(made) ? TraceFile::Begin::go_on : TraceFile::Begin::anew;
   io_.submit([this, &made, begin] {
-    file_ = std::make_unique<TraceFile>(made, layout_, plan_.compression, begin);
+    file_ = std::make_unique<TraceFile>(made.path(), made.name_for_libraries(), layout_, plan_.compression, begin);
     file_->let_readers_in(made, path_);
   });
   io_.drain();
@@ -74,22 +73,9 @@ bool Trace::take_over(const TemporaryFile& copy) {
   const std::int64_t resumed_at = trainer_.state().step;
   if (resumed_at == 0 || !fs::exists(path_)) return false;
   require_free_space(path_, fs::file_size(path_));
-  const ChildLimits limits{.memory = std::int64_t{2} << 30,
-                           .most_sent = 1 << 20,
-                           .patience = std::chrono::hours(1),
-                           .writes_to = copy.descriptor()};
-  std::int64_t last_steps[TracePlan::kSkipped + 1] = {};
+  std::vector<std::int64_t> last_steps;
   try {
-    run_in_child(
-        path_, limits,
-        [&](ChildOutput& sent) {
-          TraceFile file(copy, layout_, plan_.compression);
-          for (const std::int64_t step : file.copy_records(path_, resumed_at)) sent.number(step);
-          sent.flush();
-        },
-        [&](ChildInput& received) {
-          for (std::int64_t& step : last_steps) step = received.number<std::int64_t>();
-        });
+    last_steps = copy_records_in_child(path_, resumed_at, layout_, plan_.compression, copy);
   } catch (const UserError& error) {
     if (error.code() == ExitCode::io) throw;
     const std::string aside = free_name(fmt::format("{}.until-{:08}", path_, resumed_at));

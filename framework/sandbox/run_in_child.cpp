@@ -1,20 +1,18 @@
 #include "sandbox/run_in_child.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <new>
+#include <system_error>
 
 #include "base/sanitizers.h"
 #include "base/system_error.h"
@@ -26,116 +24,151 @@ namespace {
 
 constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
 
-// On the pipe: pieces of a kind and a size, then the bytes. Both ends are one program: nothing is converted.
-enum class Kind : std::int32_t { data, error, end };
+/// Before the request: what the child has to know before it meets the file.
+struct Terms {
+  ChildLimits limits;
+  pid_t parent;
+  Writing writing;
+};
 
-void write_all(int fd, const void* from, std::size_t size) {
+// From the child: pieces of a kind and a size, then the bytes. `begun` is the first one: what ends the child before it
+// is not the file's doing.
+enum class Kind : std::int32_t { begun, data, error, end };
+
+// The child's side.
+
+void write_all(const void* from, std::size_t size) {
   const char* at = static_cast<const char*>(from);
   while (size > 0) {
-    const ssize_t sent = write(fd, at, size);
-    if (sent < 0 && errno != EINTR) _exit(1);  // the parent has gone
+    const ssize_t sent = ::write(kChildConnection, at, size);
+    if (sent < 0 && errno != EINTR) ::_exit(1);  // the parent has gone
     if (sent <= 0) continue;
     at += sent;
     size -= static_cast<std::size_t>(sent);
   }
 }
 
-void write_piece(int fd, Kind kind, const void* from, std::size_t size) {
-  write_all(fd, &kind, sizeof kind);
+void write_piece(Kind kind, const void* from, std::size_t size) {
+  write_all(&kind, sizeof kind);
   const auto count = static_cast<std::int64_t>(size);
-  write_all(fd, &count, sizeof count);
-  write_all(fd, from, size);
+  write_all(&count, sizeof count);
+  write_all(from, size);
 }
 
-void send_error(int fd, ExitCode code, const Diagnostic& finding) {
+void send_error(ExitCode code, const Diagnostic& finding) {
   std::vector<std::string> texts{finding.place.source, finding.what, finding.path, finding.nearest, finding.hint};
   texts.insert(texts.end(), finding.known.begin(), finding.known.end());
   const std::int32_t numbers[]{static_cast<std::int32_t>(code), finding.place.line, finding.place.column,
                                static_cast<std::int32_t>(texts.size())};
-  write_piece(fd, Kind::error, numbers, sizeof numbers);
-  for (const std::string& text : texts) write_piece(fd, Kind::error, text.data(), text.size());
+  write_piece(Kind::error, numbers, sizeof numbers);
+  for (const std::string& text : texts) write_piece(Kind::error, text.data(), text.size());
 }
+
+class Answer : public ByteWriter {
+  void send(const void* from, std::size_t size) override { write_piece(Kind::data, from, size); }
+};
+
+/// Where the parent has gone, the child ends.
+class Request : public ByteReader {
+ public:
+  void bytes(void* to, std::size_t size) override {
+    char* at = static_cast<char*>(to);
+    while (size > 0) {
+      const ssize_t got = ::read(kChildConnection, at, size);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) ::_exit(1);
+      at += got;
+      size -= static_cast<std::size_t>(got);
+    }
+  }
+  void require_room(std::uint64_t) override {}  // it comes from this program
+};
 
 void bound(decltype(RLIMIT_AS) resource, rlim_t soft, rlim_t hard) {
   const rlimit limit{soft, hard};
-  setrlimit(resource, &limit);
+  ::setrlimit(resource, &limit);
 }
 
-/// Makes the child die with its parent, quietly, without core file and without the program's own signal handlers.
-/// What a terminal or a batch system sends to both is the parent's to answer; of what the parent's threads have
-/// blocked, the child needs SIGXCPU, its limit.
-void become_child(const ChildLimits& limits, pid_t parent, int pipe) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);  // it died before it could be watched
-  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(crash, SIG_DFL);
+/// What a terminal or a batch system sends to both is the parent's to answer. A write that cannot be made fails.
+void take_signals() {
   for (const int request : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) std::signal(request, SIG_IGN);
+  for (const int failure : {SIGPIPE, SIGXFSZ}) std::signal(failure, SIG_IGN);
   sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  bound(RLIMIT_CORE, 0, 0);
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void accept(const Terms& terms) {
+  follow_parent(terms.parent);
+  take_signals();
   if (kIsSanitized) return;  // what it finds is to be seen
-  std::vector<int> kept{pipe};
-  if (limits.writes_to >= 0) kept.push_back(limits.writes_to);
-  close_all_but(std::move(kept));
   std::int64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
-  const auto most = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE) + limits.memory);
+  const auto most = static_cast<rlim_t>(pages * ::sysconf(_SC_PAGESIZE) + terms.limits.memory);
   bound(RLIMIT_AS, most, most);
-  const auto seconds = static_cast<rlim_t>(limits.cpu.count());
+  const auto seconds = static_cast<rlim_t>(terms.limits.cpu.count());
   if (seconds > 0) bound(RLIMIT_CPU, seconds, seconds + 1);
-  enter_sandbox(limits.writes_to >= 0 ? Writing::yes : Writing::no);
+  enter_sandbox(terms.writing);
 }
 
-[[noreturn]] void run_child(int fd, pid_t parent, const std::string& file, const ChildLimits& limits,
-                            const std::function<void(ChildOutput&)>& work) {
-  become_child(limits, parent, fd);
-  const auto fail = [&](const char* why) {
-    send_error(fd, ExitCode::bad_data, {.place = {.source = file}, .what = why});
-  };
-  ChildOutput output(fd);
+}  // namespace
+
+void answer_parent(Reading reading) {
+  Request request;
+  accept(request.number<Terms>());
+  const std::string file = request.text();
+  write_piece(Kind::begun, nullptr, 0);
+  const auto fail = [&](const char* why) { send_error(ExitCode::bad_data, {.place = {.source = file}, .what = why}); };
+  Answer answer;
   try {
-    work(output);
-    output.flush();
-    write_piece(fd, Kind::end, nullptr, 0);
+    reading(request, answer);
+    answer.flush();
+    write_piece(Kind::end, nullptr, 0);
   } catch (const UserError& error) {
-    output.flush();
-    send_error(fd, error.code(), error.diagnostics().front());
+    answer.flush();
+    send_error(error.code(), error.diagnostics().front());
   } catch (const std::bad_alloc&) {
     fail("reading it takes more memory than the limit");
   } catch (const std::exception& error) {
     fail(error.what());
   }
-  _exit(0);  // the parent's exit handlers are not the child's to run
+  ::_exit(0);  // there is nothing to be put away
 }
 
-/// Owns the child and the pipe from it.
-class Child : public ChildInput {
+namespace {
+
+// The parent's side.
+
+/// Owns the child and the connection to it.
+class Child : public ByteReader {
  public:
-  Child(const std::string& file, const ChildLimits& limits, const std::function<void(ChildOutput&)>& work)
+  Child(const std::string& file, const ChildLimits& limits, const ChildJob& job, int writes_to)
       : file_(file), limits_(limits), room_(static_cast<std::uint64_t>(limits.most_sent)) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) fail_to_start();
-    std::fflush(nullptr);
-    const pid_t parent = getpid();
-    pid_ = fork();
-    if (pid_ == 0) {
-      close(ends[0]);  // so that writing fails where the parent has gone
-      run_child(ends[1], parent, file, limits, work);
+    try {
+      StartedChild started = start_child(job, writes_to);
+      pid_ = started.process;
+      connection_ = std::move(started.connection);
+    } catch (const std::system_error& error) {
+      fail_to_start(reason_of(error.code().value()), remedy_of(error.code().value()));
     }
-    if (pid_ < 0) {
-      const int reason = errno;
-      for (const int end : ends) close(end);
-      errno = reason;
-      fail_to_start();
-    }
-    close(ends[1]);
-    fd_ = ends[0];
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() override {
-    if (fd_ >= 0) close(fd_);
     if (pid_ > 0) end();
+  }
+
+  /// Sends so much of the request. Where the child is no more, it will be seen when its answer is read.
+  void send(const void* from, std::size_t size) {
+    const char* at = static_cast<const char*>(from);
+    while (size > 0) {
+      wait_for(POLLOUT);
+      const ssize_t sent = ::send(connection_.number(), at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (sent < 0) return;
+      at += sent;
+      size -= static_cast<std::size_t>(sent);
+    }
   }
 
   void bytes(void* to, std::size_t size) override {
@@ -156,15 +189,20 @@ class Child : public ChildInput {
     if (size > room_) fail("more comes out of it than a file of its size can hold: it is damaged");
   }
 
+  /// Waits until the child has met its terms and looks at the request.
+  void wait_for_begin() {
+    if (next_kind() != Kind::begun) fail_to_start("it is another program");
+    has_begun_ = true;
+  }
+
   /// Nothing more is expected: throws what the child threw at the end.
   void finish() {
     if (left_ != 0 || next_kind() != Kind::end) fail("its reader sent more than was asked for");
   }
 
  private:
-  [[noreturn]] void fail_to_start() const {
-    throw UserError(ExitCode::io, fmt::format("no process could be started to read '{}': {}", file_, reason_of(errno)),
-                    remedy_of(errno));
+  [[noreturn]] void fail_to_start(const std::string& why, const std::string& remedy = {}) const {
+    throw UserError(ExitCode::io, fmt::format("no process could be started to read '{}': {}", file_, why), remedy);
   }
   [[noreturn]] void fail(std::string why) const {
     throw UserError(ExitCode::bad_data, Diagnostic{.place = {.source = file_}, .what = std::move(why)});
@@ -182,24 +220,28 @@ class Child : public ChildInput {
 
   /// Patience is counted in seconds that this process lived through: one in which it was stopped, with its child, by a
   /// terminal or a debugger counts as one, however long.
-  void wait_for_bytes() {
-    pollfd waiting{fd_, POLLIN, 0};
+  void wait_for(short event) {
+    pollfd waiting{connection_.number(), event, 0};
     for (auto waited = limits_.patience.zero(); waited < limits_.patience;) {
-      const int ready = poll(&waiting, 1, 1000);
+      const int ready = ::poll(&waiting, 1, 1000);
       if (ready > 0) return;
       if (ready == 0 || errno != EINTR) ++waited;
     }
     end();
+    if (!has_begun_) fail_to_start(fmt::format("it did not begin within {} s", limits_.patience.count()));
     fail(
         fmt::format("the HDF5 library made no progress on it for {} s: the file is damaged", limits_.patience.count()));
   }
 
-  /// The pipe ended too early: the child died.
+  /// The connection ended too early: the child died.
   [[noreturn]] void fail_crashed() {
     siginfo_t info{};
     while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
     }
     const int status = end();
+    const std::string how = WIFSIGNALED(status) ? fmt::format("signal SIG{}", sigabbrev_np(WTERMSIG(status)))
+                                                : fmt::format("exit status {}", WEXITSTATUS(status));
+    if (!has_begun_) fail_to_start(fmt::format("it ended as it began ({})", how));
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
       fail(fmt::format("reading it takes more than {} s of computing: the file is damaged", limits_.cpu.count()));
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -210,16 +252,14 @@ class Child : public ChildInput {
       throw UserError(ExitCode::io, Diagnostic{.place = {.source = file_},
                                                .what = fmt::format("the process that read it was killed (SIG{})",
                                                                    sigabbrev_np(WTERMSIG(status)))});
-    const std::string how = WIFSIGNALED(status) ? fmt::format("signal SIG{}", sigabbrev_np(WTERMSIG(status)))
-                                                : fmt::format("exit status {}", WEXITSTATUS(status));
     fail(fmt::format("the HDF5 library crashed on it ({}): the file is damaged", how));
   }
 
   void take(void* to, std::size_t size) {
     char* at = static_cast<char*>(to);
     while (size > 0) {
-      wait_for_bytes();
-      const ssize_t got = read(fd_, at, size);
+      wait_for(POLLIN);
+      const ssize_t got = ::read(connection_.number(), at, size);
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) fail_crashed();
       at += got;
@@ -272,42 +312,31 @@ class Child : public ChildInput {
   std::uint64_t room_;
   std::size_t left_ = 0;  ///< bytes of the piece that runs
   pid_t pid_ = -1;
-  int fd_ = -1;
+  bool has_begun_ = false;
+  Descriptor connection_;
+};
+
+class RequestToChild : public ByteWriter {
+ public:
+  explicit RequestToChild(Child& child) : child_(child) {}
+
+ private:
+  void send(const void* from, std::size_t size) override { child_.send(from, size); }
+  Child& child_;
 };
 
 }  // namespace
 
-void ChildOutput::bytes(const void* from, std::size_t size) {
-  constexpr std::size_t kPiece = 1 << 16;
-  const char* begin = static_cast<const char*>(from);
-  if (waiting_.size() + size > kPiece) flush();
-  if (size > kPiece)
-    write_piece(fd_, Kind::data, begin, size);
-  else
-    waiting_.insert(waiting_.end(), begin, begin + size);
-}
-
-void ChildOutput::text(std::string_view value) {
-  number(static_cast<std::int64_t>(value.size()));
-  bytes(value.data(), value.size());
-}
-
-void ChildOutput::flush() {
-  if (!waiting_.empty()) write_piece(fd_, Kind::data, waiting_.data(), waiting_.size());
-  waiting_.clear();
-}
-
-std::string ChildInput::text() {
-  const auto size = static_cast<std::uint64_t>(number<std::int64_t>());
-  require_room(size);
-  std::string value(size, '\0');
-  bytes(value.data(), value.size());
-  return value;
-}
-
-void run_in_child(const std::string& file, const ChildLimits& limits, const std::function<void(ChildOutput&)>& work,
-                  const std::function<void(ChildInput&)>& receive) {
-  Child child(file, limits, work);
+void run_in_child(const std::string& file, const ChildLimits& limits, const ChildJob& job,
+                  const std::function<void(ByteWriter&)>& ask, const std::function<void(ByteReader&)>& receive,
+                  int writes_to) {
+  Child child(file, limits, job, writes_to);
+  RequestToChild request(child);
+  request.number(Terms{limits, ::getpid(), writes_to >= 0 ? Writing::yes : Writing::no});
+  request.text(file);
+  ask(request);
+  request.flush();
+  child.wait_for_begin();
   receive(child);
   child.finish();
 }

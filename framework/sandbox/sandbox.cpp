@@ -1,22 +1,19 @@
 #include "sandbox/sandbox.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <initializer_list>
+#include <vector>
 
 namespace backplane {
 
@@ -146,41 +143,7 @@ void forbid_calls(Writing) {}
 
 #endif
 
-/// Linux before 5.9 has no call that closes a range.
-void close_one_by_one(unsigned first, unsigned last) {
-  std::vector<int> open;
-  if (DIR* folder = ::opendir("/proc/self/fd")) {
-    while (const dirent* entry = ::readdir(folder)) open.push_back(std::atoi(entry->d_name));
-    ::closedir(folder);
-  } else {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    for (rlim_t number = first; number < limit.rlim_cur; ++number) open.push_back(static_cast<int>(number));
-  }
-  for (const int number : open)
-    if (first <= static_cast<unsigned>(number) && static_cast<unsigned>(number) <= last) ::close(number);
-}
-
-void close_range_of(unsigned first, unsigned last) {
-  if (::close_range(first, last, 0) != 0 && errno == ENOSYS) close_one_by_one(first, last);
-}
-
 }  // namespace
-
-void close_all_but(std::vector<int> kept) {
-  if (const int null = ::open("/dev/null", O_RDWR); null >= 0) {
-    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, stream);
-    if (null > STDERR_FILENO) ::close(null);
-  }
-  std::ranges::sort(kept);
-  unsigned first = STDERR_FILENO + 1;
-  for (const int descriptor : kept) {
-    if (descriptor < static_cast<int>(first)) continue;
-    if (const auto next = static_cast<unsigned>(descriptor); next > first) close_range_of(first, next - 1);
-    first = static_cast<unsigned>(descriptor) + 1;
-  }
-  close_range_of(first, ~0u);
-}
 
 void enter_sandbox(Writing writing) {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) forbid_calls(writing);

@@ -1,13 +1,8 @@
 #pragma once
 
-#include <vector>
-
 namespace backplane {
 
 enum class Writing { no, yes };
-
-/// Closes every descriptor but the first three, which become /dev/null, and those of `kept`.
-void close_all_but(std::vector<int> kept);
 
 /// Gives up, for this process and for good, what parsing a file does not need: starting programs and processes,
 /// sockets, looking into and signalling other processes, changing directories' entries, new executable memory, and,

@@ -4,12 +4,16 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <limits>
+#include <map>
+#include <thread>
 
 #include "data/read_in_child.h"
 #include "data_test_files.h"
 #include "hdf5/handle.h"
+#include "unit/child_jobs.h"
 
 namespace backplane {
 namespace {
@@ -434,20 +438,27 @@ TEST_F(DataHdf5, RefusesTablesThatDoNotFit) {
   EXPECT_NE(error("/finite", "/negative").find("is -1, expected a class number"), std::string::npos);
 }
 
-// The parent must outlive whatever a damaged file does to the library: each load ends in success or a UserError.
+// The parent must outlive whatever a damaged file does to the library: each load ends in success or a UserError. On two
+// threads, since children are started on any.
 TEST_F(DataHdf5, OutlivesEveryFlippedByte) {
   good_file();
   const std::string whole = read("file.h5");
-  int refused = 0;
-  for (std::size_t at = 0; at < whole.size(); ++at) {
-    std::string damaged = whole;
-    damaged[at] = static_cast<char>(~damaged[at]);
-    write("file.h5", damaged);
-    const std::string message = error();
-    if (message.empty()) continue;
-    ++refused;
-    ASSERT_EQ(message.substr(0, 18), "65 file.h5: error:") << "byte " << at;
-  }
+  std::atomic<int> refused = 0;
+  const auto flip_every_second = [&](std::size_t first) {
+    const std::string name = fmt::format("damaged{}.h5", first);
+    for (std::size_t at = first; at < whole.size(); at += 2) {
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(~damaged[at]);
+      write(name, damaged);
+      const std::string message = user_error([&] { load_hdf5({name, std::nullopt, "/inputs", "/labels", true}); });
+      if (message.empty()) continue;
+      ++refused;
+      EXPECT_TRUE(message.starts_with(fmt::format("65 {}: error:", name))) << "byte " << at << ": " << message;
+    }
+  };
+  std::jthread other(flip_every_second, 1);
+  flip_every_second(0);
+  other.join();
   EXPECT_GT(refused, 50);
 }
 
@@ -460,42 +471,60 @@ TEST_F(DataHdf5, OutlivesEveryTruncation) {
   }
 }
 
+using Tables = std::vector<Table>;
+
+/// What children do, by name.
+const std::map<std::string, Tables (*)()> kReadings = {
+    {"abort", []() -> Tables { std::abort(); }},
+    {"exit", []() -> Tables { _exit(3); }},
+    {"are killed", []() -> Tables { std::exit(raise(SIGKILL)); }},
+    {"hang",
+     []() -> Tables {
+       while (true) pause();
+     }},
+    {"lack memory", []() -> Tables { throw std::bad_alloc(); }},
+    {"throw", []() -> Tables { throw std::runtime_error("reason"); }},
+    {"throw a user's error", []() -> Tables { throw UserError(ExitCode::no_input, "what", "hint"); }},
+    {"are told to end",
+     []() -> Tables {
+       for (const int request : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) raise(request);
+       return {{{1}, std::vector<float>{2.5f}, {}}};
+     }},
+    {"make every type",
+     []() -> Tables {
+       return {{{2}, std::vector<std::uint8_t>{1, 2}, {}},
+               {{1, 1}, std::vector<float>{2.5f}, {}},
+               {{1}, std::vector<double>{-1.0}, {}},
+               {{1}, std::vector<std::int64_t>{-5}, {}}};
+     }},
+};
+
+Tables make_tables(ByteReader& request) {
+  return kReadings.at(request.text())();
+}
+
+Tables tables_of_children_that(const std::string& reading) {
+  return read_in_child(
+      "file.h5", testing::kMakeTables, [&](ByteWriter& request) { request.text(reading); }, std::chrono::seconds(1));
+}
+
 TEST(DataIsolation, ReportsHowTheChildDied) {
-  const auto error = [](const std::function<std::vector<Table>()>& read) {
-    return user_error([&] { read_in_child("file.h5", read, std::chrono::seconds(1)); });
-  };
-  EXPECT_EQ(error([]() -> std::vector<Table> { std::abort(); }),
-            "65 file.h5: error: the HDF5 library crashed on it (signal SIGABRT): the file is damaged");
-  EXPECT_EQ(error([]() -> std::vector<Table> { _exit(3); }),
-            "65 file.h5: error: the HDF5 library crashed on it (exit status 3): the file is damaged");
-  EXPECT_EQ(error([]() -> std::vector<Table> { std::exit(raise(SIGKILL)); }),
-            "74 file.h5: error: the process that read it was killed (SIGKILL)");
-  EXPECT_EQ(error([]() -> std::vector<Table> {
-              while (true) pause();
-            }),
-            "65 file.h5: error: the HDF5 library made no progress on it for 1 s: the file is damaged");
-  EXPECT_EQ(error([]() -> std::vector<Table> { throw std::bad_alloc(); }),
-            "65 file.h5: error: reading it takes more memory than the limit");
-  EXPECT_EQ(error([]() -> std::vector<Table> { throw std::runtime_error("reason"); }), "65 file.h5: error: reason");
-  EXPECT_EQ(error([]() -> std::vector<Table> { throw UserError(ExitCode::no_input, "what", "hint"); }),
-            "66 file.h5: error: what\n  hint: hint");
+  const auto error = [](const std::string& reading) { return user_error([&] { tables_of_children_that(reading); }); };
+  EXPECT_EQ(error("abort"), "65 file.h5: error: the HDF5 library crashed on it (signal SIGABRT): the file is damaged");
+  EXPECT_EQ(error("exit"), "65 file.h5: error: the HDF5 library crashed on it (exit status 3): the file is damaged");
+  EXPECT_EQ(error("are killed"), "74 file.h5: error: the process that read it was killed (SIGKILL)");
+  EXPECT_EQ(error("hang"), "65 file.h5: error: the HDF5 library made no progress on it for 1 s: the file is damaged");
+  EXPECT_EQ(error("lack memory"), "65 file.h5: error: reading it takes more memory than the limit");
+  EXPECT_EQ(error("throw"), "65 file.h5: error: reason");
+  EXPECT_EQ(error("throw a user's error"), "66 file.h5: error: what\n  hint: hint");
 }
 
 TEST(DataIsolation, LeavesWhatATerminalSendsToTheParent) {
-  const std::vector<Table> tables = read_in_child("file.h5", [] {
-    for (const int request : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) raise(request);
-    return std::vector<Table>{{{1}, std::vector<float>{2.5f}, {}}};
-  });
-  EXPECT_EQ(tables.size(), 1u);
+  EXPECT_EQ(tables_of_children_that("are told to end").size(), 1u);
 }
 
 TEST(DataIsolation, BringsEveryTypeBack) {
-  const std::vector<Table> tables = read_in_child("file.h5", [] {
-    return std::vector<Table>{{{2}, std::vector<std::uint8_t>{1, 2}, {}},
-                              {{1, 1}, std::vector<float>{2.5f}, {}},
-                              {{1}, std::vector<double>{-1.0}, {}},
-                              {{1}, std::vector<std::int64_t>{-5}, {}}};
-  });
+  const Tables tables = tables_of_children_that("make every type");
   ASSERT_EQ(tables.size(), 4u);
   EXPECT_EQ(std::get<std::vector<std::uint8_t>>(tables[0].values), (std::vector<std::uint8_t>{1, 2}));
   EXPECT_EQ(std::get<std::vector<float>>(tables[1].values), std::vector<float>{2.5f});
@@ -504,5 +533,17 @@ TEST(DataIsolation, BringsEveryTypeBack) {
   EXPECT_EQ(std::get<std::vector<std::int64_t>>(tables[3].values), std::vector<std::int64_t>{-5});
 }
 
+TEST_F(DataHdf5, IsReadOnSeveralThreadsAtOnce) {
+  good_file();
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 4; ++i)
+    readers.emplace_back([] {
+      for (int time = 0; time < 5; ++time) EXPECT_EQ(load().classes, 2);
+    });
+}
+
 }  // namespace
+
+const ChildJob testing::kMakeTables = table_job<make_tables>("test-make-tables");
+
 }  // namespace backplane

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "base/printable.h"
 #include "base/sanitizers.h"
@@ -12,6 +13,7 @@
 #include "inspect/statistics.h"
 #include "inspect/text_table.h"
 #include "support/model.h"
+#include "unit/child_jobs.h"
 
 namespace backplane {
 namespace {
@@ -177,41 +179,58 @@ TEST(Pieces, CoverATensorInOrder) {
   }
 }
 
+std::string large_text() {
+  return std::string(3 << 20, 'x');
+}
+
+/// What children do, by name.
+const std::map<std::string, int (*)(const Print&)> kPrintings = {
+    {"print",
+     [](const Print& show) {
+       show("δ\x1b[31m\n");
+       show("");
+       show(large_text());
+       return 42;
+     }},
+    {"fail", [](const Print&) -> int { throw UserError(ExitCode::bad_data, "bad \x1b[31m name"); }},
+    {"compute on",
+     [](const Print&) {
+       const std::atomic<bool> goes_on{true};
+       while (goes_on) {
+       }
+       return 0;
+     }},
+    {"take memory", [](const Print&) { return static_cast<int>(std::vector<char>(std::size_t{4} << 30).size()); }},
+};
+
+int print_something(ByteReader& request, const Print& show) {
+  return kPrintings.at(request.text())(show);
+}
+
+int result_of(const std::string& printing, const Print& print) {
+  return print_in_child(
+      {"file.h5"}, testing::kPrintSomething, [&](ByteWriter& request) { request.text(printing); }, print);
+}
+
 TEST(PrintInChild, BringsTextBackInSafeCharacters) {
   std::string text;
-  const auto print = [&](std::string_view piece) { text += piece; };
-  const std::string large(3 << 20, 'x');
-  EXPECT_EQ(print_in_child(
-                {"file.h5"},
-                [&](const Print& show) {
-                  show("δ\x1b[31m\n");
-                  show("");
-                  show(large);
-                  return 42;
-                },
-                print),
-            42);
-  EXPECT_EQ(text, "δ\\x1b[31m\n" + large);
+  EXPECT_EQ(result_of("print", [&](std::string_view piece) { text += piece; }), 42);
+  EXPECT_EQ(text, "δ\\x1b[31m\n" + large_text());
 }
 
 TEST(PrintInChild, BoundsTheChild) {
-  const auto error = [](const std::function<int(const Print&)>& job) {
-    return user_error_of([&] { print_in_child({"file.h5"}, job, [](std::string_view) {}); });
+  const auto error = [](const std::string& printing) {
+    return user_error_of([&] { result_of(printing, [](std::string_view) {}); });
   };
-  EXPECT_EQ(error([](const Print&) -> int { throw UserError(ExitCode::bad_data, "bad \x1b[31m name"); }),
-            "65 error: bad \\x1b[31m name");
+  EXPECT_EQ(error("fail"), "65 error: bad \\x1b[31m name");
 #if !BP_ADDRESS_SANITIZER && !BP_THREAD_SANITIZER  // which take memory and time of their own
-  EXPECT_EQ(error([](const Print&) -> int {
-              const std::atomic<bool> goes_on{true};
-              while (goes_on) {
-              }
-              return 0;
-            }),
-            "65 file.h5: error: reading it takes more than 2 s of computing: the file is damaged");
-  EXPECT_EQ(error([](const Print&) -> int { return static_cast<int>(std::vector<char>(std::size_t{4} << 30).size()); }),
-            "65 file.h5: error: reading it takes more memory than the limit");
+  EXPECT_EQ(error("compute on"), "65 file.h5: error: reading it takes more than 2 s of computing: the file is damaged");
+  EXPECT_EQ(error("take memory"), "65 file.h5: error: reading it takes more memory than the limit");
 #endif
 }
 
 }  // namespace
+
+const ChildJob testing::kPrintSomething = printing_job<print_something>("test-print-something");
+
 }  // namespace backplane

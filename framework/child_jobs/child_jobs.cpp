@@ -1,0 +1,17 @@
+#include "child_jobs/child_jobs.h"
+
+#include "checkpoint/reader.h"
+#include "data/hdf5_tables.h"
+#include "inspect/diff.h"
+#include "inspect/inspect.h"
+#include "recording/copy_records.h"
+#include "recording/repair.h"
+
+namespace backplane {
+
+std::vector<ChildJob> child_jobs() {
+  return {kReadHdf5,       kReadCheckpoint, kInspectFile, kInspectSummary, kCompareFiles,
+          kCompareMetrics, kReadAlone,      kCopyRecords, kLookAtTrace};
+}
+
+}  // namespace backplane

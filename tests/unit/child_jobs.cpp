@@ -1,0 +1,7 @@
+#include "unit/child_jobs.h"
+
+#include "support/child_jobs.h"
+
+std::vector<backplane::ChildJob> backplane::testing::child_jobs_of_tests() {
+  return {kMakeTables, kPrintSomething, kDoDeed, kSendPatiently, kSumUp};
+}
