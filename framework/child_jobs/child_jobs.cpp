@@ -4,6 +4,7 @@
 #include "data/hdf5_tables.h"
 #include "inspect/diff.h"
 #include "inspect/inspect.h"
+#include "plugin_host/library.h"
 #include "recording/copy_records.h"
 #include "recording/repair.h"
 
@@ -11,7 +12,7 @@ namespace backplane {
 
 std::vector<ChildJob> child_jobs() {
   return {kReadHdf5,       kReadCheckpoint, kInspectFile, kInspectSummary, kCompareFiles,
-          kCompareMetrics, kReadAlone,      kCopyRecords, kLookAtTrace};
+          kCompareMetrics, kReadAlone,      kCopyRecords, kLookAtTrace,    kTryPlugin};
 }
 
 }  // namespace backplane

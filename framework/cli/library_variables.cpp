@@ -29,18 +29,26 @@ void take_out_verbose() {
 }
 
 /// BLIS aborts where it has no kernels of that number; where the machine lacks their instructions, it crashes.
+void try_blis(const std::string&) {
+  bli_arch_query_id();  // what the description of a run asks
+  constexpr int kSide = 32;
+  const std::vector<double> a(kSide * kSide, 1.0);
+  std::vector<double> c(kSide * kSide);
+  kernels::matmul<double>(kSide, kSide, kSide, kernels::Transpose::no, a.data(), kSide, kernels::Transpose::no,
+                          a.data(), kSide, 0.0, c.data(), kSide);
+}
+
+}  // namespace
+
+const ChildJob kTryBlis = trial_job<try_blis>("try-blis");
+
+namespace {
+
 void require_usable_blis() {
   constexpr const char* kName = "BLIS_ARCH_TYPE";
   const char* value = std::getenv(kName);
   if (value == nullptr) return;
-  const std::string why = why_loading_does_not_return([] {
-    bli_arch_query_id();  // what the description of a run asks
-    constexpr int kSide = 32;
-    const std::vector<double> a(kSide * kSide, 1.0);
-    std::vector<double> c(kSide * kSide);
-    kernels::matmul<double>(kSide, kSide, kSide, kernels::Transpose::no, a.data(), kSide, kernels::Transpose::no,
-                            a.data(), kSide, 0.0, c.data(), kSide);
-  });
+  const std::string why = why_trial_does_not_return(kTryBlis, value);
   if (!why.empty())
     throw UserError(ExitCode::bad_config,
                     fmt::format("the variable {}={} names no kernels of BLIS that work on this machine", kName, value),

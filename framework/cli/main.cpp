@@ -45,6 +45,12 @@ ExitCode report_usage(const CLI::App& app, const CLI::ParseError& error, const W
   return ExitCode::usage;
 }
 
+std::vector<ChildJob> all_child_jobs() {
+  std::vector<ChildJob> jobs = child_jobs();
+  jobs.push_back(kTryBlis);
+  return jobs;
+}
+
 ExitCode run(int argc, char** argv) {
   const Words words(argv + 1, argv + argc);
   CLI::App app("Backplane: backpropagation whose layers are plug-ins", "backplane");
@@ -98,7 +104,7 @@ ExitCode run_or_explain(int argc, char** argv) {
 }  // namespace backplane::cli
 
 int main(int argc, char** argv) {
-  backplane::do_job_of_parent(argc, argv, backplane::child_jobs());
+  backplane::do_job_of_parent(argc, argv, backplane::cli::all_child_jobs());
   const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();

@@ -43,6 +43,7 @@ const auto real_exit = reinterpret_cast<void (*)(int)>(::dlsym(RTLD_NEXT, "_exit
 thread_local const PluginGuard* innermost = nullptr;
 std::atomic<pid_t> guarded_process = 0;  // not a child that was forked from it; 0: nothing is guarded yet
 std::atomic<bool> is_main_running = false;
+bool is_left_unguarded = false;  // written before the first guard
 std::atomic_flag is_reporting;
 bool is_copy = false;  // a process that a plug-in forked, which has not come back from it
 static_assert(std::atomic<pid_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
@@ -181,6 +182,7 @@ void guard_process() {
 }
 
 void guard_thread() {
+  if (is_left_unguarded) return;
   [[maybe_unused]] static const bool is_process_guarded = (guard_process(), true);
   [[maybe_unused]] static const thread_local SignalStack stack;
 }
@@ -198,6 +200,10 @@ PluginGuard::~PluginGuard() {
     GuardReport::end_process(
         *this, [](Line& line) { line << " came back in another process, which it had forked"; }, kExitHint);
   innermost = outer_;
+}
+
+void leave_unguarded() {
+  is_left_unguarded = true;
 }
 
 MainGuard::MainGuard() {

@@ -40,6 +40,9 @@ class PluginGuard {
   const PluginGuard* outer_;
 };
 
+/// From now on guards do nothing in this process: whoever started it sees how it ends. Called before the first one.
+void leave_unguarded();
+
 /// The program's main, while it runs: exit() and the like are a fault then too where the thread is inside no plug-in,
 /// as one that a plug-in has started.
 class MainGuard {

@@ -277,7 +277,13 @@ std::vector<Table> adopt_types(TableCheck& check, const std::string& noun, const
   return types;
 }
 
+void try_to_load(const std::string& path) {
+  load_library(path, Trial::none);
+}
+
 }  // namespace
+
+const ChildJob kTryPlugin = trial_job<try_to_load>("try-plug-in");
 
 Library load_library(const std::string& given, Trial trial) {
   std::error_code error;
@@ -294,7 +300,7 @@ Library load_library(const std::string& given, Trial trial) {
     reject(path, "is not a plug-in: " + why, "build it again; plug-ins are shared libraries made with bp_add_plugin");
 
   if (trial == Trial::in_child)
-    if (const std::string why = why_loading_does_not_return([&] { load_library(path, Trial::none); }); !why.empty())
+    if (const std::string why = why_trial_does_not_return(kTryPlugin, path); !why.empty())
       reject(path, why, "it is a defect of the plug-in: of a static object's constructor, or of " BP_PLUGIN_SYMBOL);
 
   const GuardedOwner owner{fmt::format("error: plug-in {}: ", printable(path)), ""};

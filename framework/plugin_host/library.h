@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/child_program.h"
+
 namespace backplane {
 
 /// What a plug-in says of itself, copied out of its table, and where it came from.
@@ -41,7 +43,7 @@ struct Library {
   std::vector<bp_activation_type> activations;
 };
 
-/// Whether a plug-in is loaded in a child process first, which costs a few milliseconds.
+/// Whether a plug-in is loaded in a child process first, which costs some ten milliseconds.
 enum class Trial { none, in_child };
 
 /// Loads one plug-in: looks at the file before any of its code runs, opens it with all symbols bound now and none
@@ -52,5 +54,8 @@ enum class Trial { none, in_child };
 /// of its tables at once), or its loading crashes or ends the child in which it is tried. A library that changes the
 /// floating-point mode of the thread is loaded with the mode put back. [load] Not for use by two threads at once.
 Library load_library(const std::string& path, Trial trial = Trial::in_child);
+
+/// What the child does in which one is tried.
+extern const ChildJob kTryPlugin;
 
 }  // namespace backplane

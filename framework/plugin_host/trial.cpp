@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,8 +12,8 @@
 #include <cerrno>
 #include <csignal>
 #include <exception>
-#include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "files/descriptor.h"
@@ -27,12 +25,17 @@ namespace {
 
 enum class Answer { none, returned, closed_descriptors };
 
-/// Where the child answers: memory of both, since a plug-in may close a pipe, or leave it open in a child of its own.
+/// Where the child answers: memory of both, since a plug-in may close a socket, or leave it open in a child of its own.
 class SharedAnswer {
  public:
-  SharedAnswer() : memory_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-    if (is_there()) new (memory_) std::atomic(Answer::none);
+  static Descriptor make_file() {
+    Descriptor file(::memfd_create("answer", MFD_CLOEXEC));
+    if (file && ::ftruncate(file.number(), kBytes) != 0) file = Descriptor();
+    return file;
   }
+
+  /// Of zeros, which are Answer::none.
+  explicit SharedAnswer(int file) : memory_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)) {}
   ~SharedAnswer() {
     if (is_there()) ::munmap(memory_, kBytes);
   }
@@ -44,7 +47,7 @@ class SharedAnswer {
 
  private:
   static constexpr std::size_t kBytes = sizeof(std::atomic<Answer>);
-  static_assert(std::atomic<Answer>::is_always_lock_free);
+  static_assert(std::atomic<Answer>::is_always_lock_free && static_cast<int>(Answer::none) == 0);
   void* memory_;
 };
 
@@ -69,23 +72,12 @@ class Sentinel {
   ino_t inode_ = 0;
 };
 
-[[noreturn]] void run_child(std::atomic<Answer>& answer, pid_t parent, const std::function<void()>& load) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
-  if (const int null = ::open("/dev/null", O_WRONLY); null >= 0)
-    for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, stream);
-  const pid_t self = ::getpid();
-  if (::getppid() == parent) {
-    const Sentinel sentinel;
-    try {
-      load();
-    } catch (const std::exception&) {  // it will be thrown again, where it is understood
-    }
-    // Not where the plug-in went on in a child of its own, and the process that was asked has ended.
-    if (::getpid() == self) answer = sentinel.is_open() ? Answer::returned : Answer::closed_descriptors;
-  }
-  for (;;) ::syscall(SYS_exit_group, 0);  // handlers that the plug-in left for the end are not run
+/// Those that an instruction causes, or abort(). Others stay blocked, as they are on the threads of a run.
+void unblock_crashes() {
+  sigset_t crashes;
+  ::sigemptyset(&crashes);
+  for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) ::sigaddset(&crashes, crash);
+  ::sigprocmask(SIG_UNBLOCK, &crashes, nullptr);
 }
 
 /// How the child ended, or nothing where it did not within the time that it has.
@@ -104,17 +96,34 @@ std::optional<int> wait_for_end(pid_t child, std::chrono::milliseconds patience)
 
 }  // namespace
 
-std::string why_loading_does_not_return(const std::function<void()>& load, std::chrono::milliseconds patience) {
-  const SharedAnswer answer;
+void try_for_parent(const std::string& about, void (*work)(const std::string&)) {
+  const SharedAnswer answer(kChildFile);
+  for (const int own : {kChildConnection, kChildFile}) ::close(own);
+  ::dup2(STDOUT_FILENO, STDERR_FILENO);  // what a sanitizer finds in a plug-in is not this program's
+  unblock_crashes();
+  leave_unguarded();
+  const pid_t self = ::getpid();
+  const Sentinel sentinel;
+  try {
+    work(about);
+  } catch (const std::exception&) {  // it will be thrown again, where it is understood
+  }
+  // Not where the plug-in went on in a child of its own, and the process that was asked has ended.
+  if (answer.is_there() && ::getpid() == self)
+    *answer = sentinel.is_open() ? Answer::returned : Answer::closed_descriptors;
+  for (;;) ::syscall(SYS_exit_group, 0);  // handlers that the plug-in left for the end are not run
+}
+
+std::string why_trial_does_not_return(const ChildJob& job, const std::string& about,
+                                      std::chrono::milliseconds patience) try {
+  const Descriptor file = SharedAnswer::make_file();
+  const SharedAnswer answer(file.number());
   if (!answer.is_there()) return {};
-  const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
-  if (child < 0) return {};
-  if (child == 0) run_child(*answer, parent, load);
-  const std::optional<int> status = wait_for_end(child, patience);
+  const StartedChild child = start_child(job, about, file.number());
+  const std::optional<int> status = wait_for_end(child.process, patience);
   if (!status) {
-    ::kill(child, SIGKILL);
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    ::kill(child.process, SIGKILL);
+    while (::waitpid(child.process, nullptr, 0) < 0 && errno == EINTR) {
     }
     return fmt::format("its loading did not end within {} s", std::chrono::duration<double>(patience).count());
   }
@@ -122,6 +131,8 @@ std::string why_loading_does_not_return(const std::function<void()>& load, std::
   if (*answer == Answer::closed_descriptors) return "its loading closed files that are not its own";
   if (WIFSIGNALED(*status)) return fmt::format("its loading was ended by {}", words_of_signal(WTERMSIG(*status)));
   return fmt::format("its loading ended the program with exit code {}", WEXITSTATUS(*status));
+} catch (const std::system_error&) {
+  return {};
 }
 
 }  // namespace backplane

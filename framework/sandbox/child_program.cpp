@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,8 +26,9 @@ namespace {
 
 constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
 
-/// The first word of a child's command line; the second is the job. No subcommand begins like that.
+/// A child's command line: this word, which begins like no subcommand, the job, its parent's number, what it is about.
 constexpr const char* kFirstWord = ":child";
+constexpr int kWords = 5;  // with the program's name
 
 bool has_door = false;  // set before main starts a thread
 
@@ -94,6 +96,14 @@ class Spawn {
   posix_spawnattr_t attributes_;
 };
 
+/// Makes this process die with its parent, and without a core file, which would hold what it reads.
+void follow(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+}
+
 bool is_socket(int descriptor) {
   struct stat status {};
   return ::fstat(descriptor, &status) == 0 && S_ISSOCK(status.st_mode);
@@ -101,7 +111,7 @@ bool is_socket(int descriptor) {
 
 }  // namespace
 
-StartedChild start_child(const ChildJob& job, int file) {
+StartedChild start_child(const ChildJob& job, const std::string& about, int file) {
   if (!has_door) throw InternalError("main has to call do_job_of_parent");
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail(errno, "socketpair");
@@ -117,24 +127,19 @@ StartedChild start_child(const ChildJob& job, int file) {
   if (handed_over) spawn.open_as(handed_over.number(), kChildFile);
   spawn.close_from(handed_over ? kChildFile + 1 : kChildFile);
   spawn.reset_signals();
-  std::string program = "backplane", first_word = kFirstWord, name = job.name;
-  std::array<char*, 4> words{program.data(), first_word.data(), name.data(), nullptr};
-  return {spawn.start_this_program(words.data()), std::move(here)};
+  std::array<std::string, kWords> words{"backplane", kFirstWord, job.name, std::to_string(::getpid()), about};
+  std::array<char*, kWords + 1> arguments{};
+  for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
+  return {spawn.start_this_program(arguments.data()), std::move(here)};
 }
 
 void do_job_of_parent(int argc, char** argv, const std::vector<ChildJob>& table) {
   has_door = true;
-  if (argc != 3 || std::string_view(argv[1]) != kFirstWord || !is_socket(kChildConnection)) return;
+  if (argc != kWords || std::string_view(argv[1]) != kFirstWord || !is_socket(kChildConnection)) return;
+  follow(std::atoi(argv[3]));
   for (const ChildJob& job : table)
-    if (std::string_view(argv[2]) == job.name) job.work();
+    if (std::string_view(argv[2]) == job.name) job.work(argv[4]);
   ::_exit(static_cast<int>(ExitCode::internal));
-}
-
-void follow_parent(pid_t parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);  // it died before it could be watched
-  const rlimit no_core{0, 0};
-  ::setrlimit(RLIMIT_CORE, &no_core);
 }
 
 }  // namespace backplane

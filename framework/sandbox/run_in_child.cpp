@@ -27,7 +27,6 @@ constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
 /// Before the request: what the child has to know before it meets the file.
 struct Terms {
   ChildLimits limits;
-  pid_t parent;
   Writing writing;
 };
 
@@ -99,7 +98,6 @@ void take_signals() {
 }
 
 void accept(const Terms& terms) {
-  follow_parent(terms.parent);
   take_signals();
   if (kIsSanitized) return;  // what it finds is to be seen
   std::int64_t pages = 0;
@@ -113,10 +111,9 @@ void accept(const Terms& terms) {
 
 }  // namespace
 
-void answer_parent(Reading reading) {
+void answer_parent(const std::string& file, Reading reading) {
   Request request;
   accept(request.number<Terms>());
-  const std::string file = request.text();
   write_piece(Kind::begun, nullptr, 0);
   const auto fail = [&](const char* why) { send_error(ExitCode::bad_data, {.place = {.source = file}, .what = why}); };
   Answer answer;
@@ -145,7 +142,7 @@ class Child : public ByteReader {
   Child(const std::string& file, const ChildLimits& limits, const ChildJob& job, int writes_to)
       : file_(file), limits_(limits), room_(static_cast<std::uint64_t>(limits.most_sent)) {
     try {
-      StartedChild started = start_child(job, writes_to);
+      StartedChild started = start_child(job, file, writes_to);
       pid_ = started.process;
       connection_ = std::move(started.connection);
     } catch (const std::system_error& error) {
@@ -332,8 +329,7 @@ void run_in_child(const std::string& file, const ChildLimits& limits, const Chil
                   int writes_to) {
   Child child(file, limits, job, writes_to);
   RequestToChild request(child);
-  request.number(Terms{limits, ::getpid(), writes_to >= 0 ? Writing::yes : Writing::no});
-  request.text(file);
+  request.number(Terms{limits, writes_to >= 0 ? Writing::yes : Writing::no});
   ask(request);
   request.flush();
   child.wait_for_begin();

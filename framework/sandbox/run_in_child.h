@@ -22,12 +22,12 @@ struct ChildLimits {
 using Reading = void (*)(ByteReader& request, ByteWriter& answer);
 
 /// In the child: the other half of run_in_child. Ends the process.
-[[noreturn]] void answer_parent(Reading reading);
+[[noreturn]] void answer_parent(const std::string& file, Reading reading);
 
 /// A job for run_in_child, to stand in the program's table.
 template <Reading reading>
 constexpr ChildJob reading_job(const char* name) {
-  return {name, [] { answer_parent(reading); }};
+  return {name, [](const std::string& file) { answer_parent(file, reading); }};
 }
 
 /// Starts a child for a job, sends it what `ask` writes, and runs `receive` on what it answers, so that a crash of the

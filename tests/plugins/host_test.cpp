@@ -12,12 +12,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "base/sanitizers.h"
 #include "plugin_host/search_path.h"
 #include "plugin_host/trial.h"
 #include "plugins/bench.h"
+#include "support/child_jobs.h"
 #include "support/paths.h"
 
 namespace backplane {
@@ -246,22 +248,40 @@ TEST(PluginInspect, ListsParameters) {
   EXPECT_NE(text.find("s            gain      ones            one factor per feature\n"), std::string::npos) << text;
 }
 
+/// What children do, by name.
+const std::map<std::string, void (*)()> kLoadings = {
+    {"come back", [] {}},
+    {"close everything and wait",
+     [] {
+       for (int descriptor = 3; descriptor < 1024; ++descriptor) ::close(descriptor);
+       for (;;) ::pause();
+     }},
+    {"go on in a child",
+     [] {
+       if (::fork() != 0) ::_exit(0);
+     }},
+};
+
+void load_somehow(const std::string& loading) {
+  kLoadings.at(loading)();
+}
+
+constexpr ChildJob kLoadSomehow = trial_job<load_somehow>("test-load-somehow");
+
 TEST(Trial, WhatClosesEverythingAndWaitsIsKilled) {
-  const auto closes_and_waits = [] {
-    for (int descriptor = 3; descriptor < 1024; ++descriptor) ::close(descriptor);
-    for (;;) ::pause();
-  };
-  EXPECT_EQ(why_loading_does_not_return(closes_and_waits, std::chrono::milliseconds(200)),
-            "its loading did not end within 0.2 s");
+  EXPECT_EQ(why_trial_does_not_return(kLoadSomehow, "close everything and wait", std::chrono::milliseconds(400)),
+            "its loading did not end within 0.4 s");
 }
 
 TEST(Trial, WhatComesBackInAnotherProcessHasNotComeBack) {
-  EXPECT_EQ(why_loading_does_not_return([] {}), "");
-  const auto goes_on_in_a_child = [] {
-    if (::fork() != 0) ::_exit(0);
-  };
-  EXPECT_EQ(why_loading_does_not_return(goes_on_in_a_child), "its loading ended the program with exit code 0");
+  EXPECT_EQ(why_trial_does_not_return(kLoadSomehow, "come back"), "");
+  EXPECT_EQ(why_trial_does_not_return(kLoadSomehow, "go on in a child"),
+            "its loading ended the program with exit code 0");
 }
 
 }  // namespace
 }  // namespace backplane
+
+std::vector<backplane::ChildJob> backplane::testing::child_jobs_of_tests() {
+  return {kLoadSomehow};
+}
