@@ -22,3 +22,10 @@
 #ifndef BP_THREAD_SANITIZER
 #define BP_THREAD_SANITIZER 0
 #endif
+
+namespace backplane {
+
+/// Whether memory or threads are watched: what takes far more memory, and says on stderr what it finds.
+inline constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
+
+}  // namespace backplane

@@ -24,8 +24,6 @@ namespace backplane {
 
 namespace {
 
-constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
-
 /// A child's command line: this word, which begins like no subcommand, the job, its parent's number, what it is about.
 constexpr const char* kFirstWord = ":child";
 constexpr int kWords = 5;  // with the program's name

@@ -22,8 +22,6 @@ namespace backplane {
 
 namespace {
 
-constexpr bool kIsSanitized = BP_ADDRESS_SANITIZER || BP_THREAD_SANITIZER;
-
 /// Before the request: what the child has to know before it meets the file.
 struct Terms {
   ChildLimits limits;
