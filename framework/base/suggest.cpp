@@ -52,14 +52,15 @@ std::string nearest_name(std::string_view wrong, const std::vector<std::string>&
   if (wrong.empty() || wrong.size() > kLongestName) return {};
   const std::string wanted = folded(wrong);
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, wanted.size() / 3) + 1;
+  // In halves of an edit: what is left out of a name weighs more than one letter, and less than two.
+  constexpr std::size_t kLeftOut = 3;
+  std::size_t best_distance = 2 * (std::max<std::size_t>(1, wanted.size() / 3) + 1);
   for (const std::string& name : known) {
     const std::string candidate = folded(name);
-    std::size_t distance = edit_distance(wanted, candidate);
-    if (wanted.size() >= 3 && (candidate.starts_with(wanted) || wanted.starts_with(candidate)))
-      distance = std::min<std::size_t>(distance, 1);
-    if (wanted.size() >= 3 && (has_words(candidate, wanted) || initials(candidate) == wanted))
-      distance = std::min<std::size_t>(distance, 1);
+    std::size_t distance = 2 * edit_distance(wanted, candidate);
+    if (wanted.size() >= 3 && (candidate.starts_with(wanted) || wanted.starts_with(candidate) ||
+                               has_words(candidate, wanted) || initials(candidate) == wanted))
+      distance = std::min(distance, kLeftOut);
     if (distance < best_distance) {
       best_distance = distance;
       best = name;

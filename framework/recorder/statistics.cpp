@@ -40,22 +40,27 @@ BP_MULTIVERSION std::int64_t count_zeros(const T* x, std::int64_t count) {
   return kernels::lane_sum<std::int64_t>(count, [&](std::int64_t i) { return x[i] == T{0} ? 1 : 0; });
 }
 
-/// NaN is neither; NaN where there is nothing else.
+/// Of the elements that `counts`, which leaves out NaN; NaN where there are none.
 struct Range {
   double low = kNaN, high = kNaN;
 };
-template <class T>
-Range range_of(const T* x, std::int64_t count) {
+template <class T, class Counts>
+Range range_of(const T* x, std::int64_t count, Counts counts) {
   Range range;
   for (std::int64_t i = 0; i < count; ++i) {
     const auto value = static_cast<double>(x[i]);
-    if (!(value >= range.low)) range.low = std::isnan(value) ? range.low : value;
-    if (!(value <= range.high)) range.high = std::isnan(value) ? range.high : value;
+    if (!counts(value)) continue;
+    if (!(value >= range.low)) range.low = value;
+    if (!(value <= range.high)) range.high = value;
   }
   return range;
 }
 
-/// Linear between the order statistics, as NumPy's default is; NaN where one element is.
+constexpr auto kNumbers = [](double value) { return !std::isnan(value); };
+constexpr auto kFinite = [](double value) { return std::isfinite(value); };
+
+/// Linear between the order statistics, as NumPy's default is, but from an infinite one on itself; NaN where one
+/// element is.
 template <class T>
 void quantiles(const T* x, std::int64_t count, std::vector<double>& sorted, double* to) {
   sorted.assign(x, x + count);
@@ -67,7 +72,7 @@ void quantiles(const T* x, std::int64_t count, std::vector<double>& sorted, doub
     if (!has_nan) std::nth_element(begin, low, sorted.end());
     const auto high = low + 1 == sorted.end() ? low : std::min_element(low + 1, sorted.end());
     const double part = position - std::floor(position);
-    *to++ = has_nan ? kNaN : part == 0.0 ? *low : *low + part * (*high - *low);
+    *to++ = has_nan ? kNaN : part == 0.0 || std::isinf(*low) ? *low : *low + part * (*high - *low);
     begin = low;
   }
 }
@@ -75,11 +80,13 @@ void quantiles(const T* x, std::int64_t count, std::vector<double>& sorted, doub
 template <class T>
 void histogram(const T* x, std::int64_t count, const Range& range, std::int64_t* bins) {
   std::fill_n(bins, kBins, 0);
-  const double width = range.high - range.low;
+  const double scale = std::isinf(range.high - range.low) ? 0.5 : 1.0;  // so that the width is a number
+  const double width = range.high * scale - range.low * scale;
   for (std::int64_t i = 0; i < count; ++i) {
-    const double place = width > 0.0 ? (static_cast<double>(x[i]) - range.low) / width * kBins : 0.0;
-    if (std::isfinite(place) && !std::isnan(static_cast<double>(x[i])))
-      ++bins[std::min(static_cast<std::int64_t>(place), kBins - 1)];
+    const auto value = static_cast<double>(x[i]);
+    if (!kFinite(value)) continue;
+    const double place = width > 0.0 ? (value * scale - range.low * scale) / width * kBins : 0.0;
+    ++bins[std::min(static_cast<std::int64_t>(place), kBins - 1)];
   }
 }
 
@@ -137,12 +144,12 @@ void TensorStatistics::compute(const T* data, std::int64_t count, const std::vec
       case Statistic::norm: *to = std::sqrt(sum_of_squares(data, count, 0.0)); break;
       case Statistic::mean: *to = sum(data, count) / n; break;
       case Statistic::std: *to = std::sqrt(sum_of_squares(data, count, sum(data, count) / n) / n); break;
-      case Statistic::min: *to = range_of(data, count).low; break;
-      case Statistic::max: *to = range_of(data, count).high; break;
+      case Statistic::min: *to = range_of(data, count, kNumbers).low; break;
+      case Statistic::max: *to = range_of(data, count, kNumbers).high; break;
       case Statistic::zeros: *to = static_cast<double>(count_zeros(data, count)) / n; break;
       case Statistic::quantiles: quantiles(data, count, sorted_, to); break;
       case Statistic::histogram: {
-        const Range range = range_of(data, count);
+        const Range range = range_of(data, count, kFinite);
         histogram(data, count, range, reinterpret_cast<std::int64_t*>(to));
         auto* ends = static_cast<double*>(*column++);
         ends[0] = range.low;
@@ -151,10 +158,11 @@ void TensorStatistics::compute(const T* data, std::int64_t count, const std::vec
       }
       case Statistic::cosine: {
         const bool has_previous = std::ssize(previous_) == count;
-        *to = has_previous
-                  ? dot(data, previous_.data(), count) /
-                        std::sqrt(sum_of_squares(data, count, 0.0) * sum_of_squares(previous_.data(), count, 0.0))
-                  : kNaN;
+        const double squares = sum_of_squares(data, count, 0.0);
+        // x·y / |x||y|, where |x|²|y|² may be too small or too large for a number
+        *to = has_previous ? dot(data, previous_.data(), count) / squares *
+                                 std::sqrt(squares / sum_of_squares(previous_.data(), count, 0.0))
+                           : kNaN;
         previous_.assign(data, data + count);
         break;
       }

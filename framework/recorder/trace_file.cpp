@@ -119,10 +119,10 @@ TraceFile::TraceFile(const std::string& path, const std::string& name, const Tra
       make(layout);
     } else {
       file_ = Handle(H5Fopen(name.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open the trace");
-      open(layout);
     }
   };
   write_or_say_why(prepare);
+  if (begin == Begin::go_on) open(layout);
 }
 
 void TraceFile::let_readers_in(TemporaryFile& file, const std::string& path) {
@@ -217,7 +217,14 @@ TraceFile::Column TraceFile::make(const TraceTensor& tensor) {
   return column;
 }
 
+void TraceFile::require_same_layout(const Handle& file) const {
+  if (H5Aexists(file.id(), "layout_sha256") <= 0 ||
+      h5::read_text_attribute(file.id(), "layout_sha256") != digest_of(layout_, compression_))
+    throw InternalError("it records other tensors, or stores them otherwise");
+}
+
 void TraceFile::open(const TraceLayout& layout) {
+  require_same_layout(file_);
   const auto column = [&](const TraceTensor& tensor) {
     Column opened = column_of(tensor);
     opened.dataset = h5::open_dataset(file_.id(), tensor.path);
@@ -238,9 +245,7 @@ void TraceFile::open(const TraceLayout& layout) {
 
 std::vector<std::int64_t> TraceFile::copy_records(const std::string& from, std::int64_t last_step) {
   const Handle file = h5::open_file(from).handle;
-  if (H5Aexists(file.id(), "layout_sha256") <= 0 ||
-      h5::read_text_attribute(file.id(), "layout_sha256") != digest_of(layout_, compression_))
-    throw InternalError("it records other tensors, or stores them otherwise");
+  require_same_layout(file);
   std::vector<std::int64_t> last_steps(series_.size(), 0);
   for (std::size_t i = 0; i < series_.size(); ++i) {
     const TraceSeries& series = layout_.series[i];

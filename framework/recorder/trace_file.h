@@ -63,7 +63,8 @@ class TraceFile {
   /// `anew`: what the file holds, if anything, is dropped. `go_on`: it is a trace of this layout that was closed whole.
   enum class Begin { anew, go_on };
   /// `path`: as messages name it; `name`: by which a library opens it (TemporaryFile::name_for_libraries). Throws
-  /// UserError (io) where it cannot be written, InternalError where a file to go on with is another.
+  /// UserError (io) where it cannot be written, InternalError where a file to go on with is laid out
+  /// otherwise.
   TraceFile(const std::string& path, const std::string& name, const TraceLayout& layout, Compression compression,
             Begin begin = Begin::anew);
 
@@ -100,6 +101,8 @@ class TraceFile {
   /// Runs work of HDF5; its failure is that of the disk.
   template <class Work>
   void write_or_say_why(const Work& work);
+  /// Throws InternalError where a trace is laid out otherwise than this one.
+  void require_same_layout(const h5::Handle& file) const;
   void make(const TraceLayout& layout);
   Series make(const TraceSeries& series);
   Column make(const TraceTensor& tensor);

@@ -20,7 +20,7 @@ RecordedSteps::RecordedSteps(const StepRules& rules, std::int64_t steps_per_epoc
 
 bool RecordedSteps::contains(std::int64_t step) const {
   if (thinned_out_) return std::ranges::binary_search(*thinned_out_, step);
-  return step <= total_ && is_named(step);
+  return step >= 1 && step <= total_ && is_named(step);
 }
 
 bool RecordedSteps::is_named(std::int64_t step) const {

@@ -60,11 +60,9 @@ bool wants_parameters_of_none(const Tap& tap, const std::vector<LayerTensor>& so
   throw UserError(
       ExitCode::bad_config,
       Diagnostic{.place = tap.place,
-                 .what = has_layer ? fmt::format("no {} has a tensor '{}'",
-                                                 pattern.layer == "*" ? "layer of this network"
-                                                                      : fmt::format("layer '{}'", pattern.layer),
-                                                 wrong)
-                                   : fmt::format("no layer of this network is called '{}'", wrong),
+                 .what = !has_layer             ? fmt::format("no layer of this network is called '{}'", wrong)
+                         : pattern.layer == "*" ? fmt::format("no layer of this network has a tensor '{}'", wrong)
+                                                : fmt::format("layer '{}' has no tensor '{}'", pattern.layer, wrong),
                  .path = path,
                  .nearest = names_layer && !nearest_name(wrong, layers).empty() ? nearest_name(wrong, layers) + "/*"
                                                                                 : nearest_name(wrong, known),

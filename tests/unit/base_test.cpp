@@ -25,6 +25,7 @@ TEST(NearestName, KnowsSlipsWordsAndInitials) {
   EXPECT_EQ(nearest_name("error", losses), "squared_error");
   EXPECT_EQ(nearest_name("sotfmax_cross_entropy", losses), "softmax_cross_entropy");
   EXPECT_EQ(nearest_name("hinge", losses), "");
+  EXPECT_EQ(nearest_name("gradient", {"activation_gradient", "gradients"}), "gradients");
 }
 
 TEST(Diagnostic, NothingInItLooksLikeAnotherLineOrReachesTheTerminal) {
