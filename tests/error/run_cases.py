@@ -8,10 +8,12 @@ stderr:
     # exit: 78                         the exit code; required
     # stdout: WRONG                    text that stdout must hold; without this line it must stay empty
     # setup: gzip images               a line for /bin/sh -e, run first; may be repeated
+    # beside: python3 hold.py          likewise, run after that and beside the command, which begins when it has written
+                                       a line; it is to end when its stdin does
 
 Each case runs in an empty directory of its own, into which its YAML and the files of shared/ are copied. In commands,
-FILE is the case's YAML, TMP that directory, BAD and GOOD the folders of the test plug-ins; a setup line has TMP, BAD
-and GOOD as variables, and the programs BACKPLANE and PYTHON. Data sets are looked for in TMP/data, plug-ins in
+FILE is the case's YAML, TMP that directory, BAD and GOOD the folders of the test plug-ins; lines for the shell have TMP,
+BAD and GOOD as variables, and the programs BACKPLANE and PYTHON. Data sets are looked for in TMP/data, plug-ins in
 TMP/plugins too. Expected text names these folders by the same words, PLUGINS is where
 the program's own plug-ins stand, and <...> stands for anything within a line.
 
@@ -20,6 +22,7 @@ No case may end by a signal, speak of an internal error, or show a stack trace.
 
 import argparse
 import concurrent.futures
+import contextlib
 import difflib
 import os
 import pathlib
@@ -42,8 +45,9 @@ class Case:
         self.path = path
         self.expected_path = path.with_suffix(".expected")
         self.command, self.exit, self.stdout, self.setup = "run FILE --out TMP/out", None, None, []
+        self.beside = None
         for line in path.read_text(errors="replace").splitlines():
-            found = re.match(r"# (command|exit|stdout|setup): ?(.*)", line)
+            found = re.match(r"# (command|exit|stdout|setup|beside): ?(.*)", line)
             if not found:
                 continue
             key, value = found.groups()
@@ -51,6 +55,8 @@ class Case:
                 self.setup.append(value)
             elif key == "stdout":
                 self.stdout = value
+            elif key == "beside":
+                self.beside = value
             elif key == "exit":
                 self.exit = int(value)
             else:
@@ -82,6 +88,18 @@ def fits(expected, actual):
     return re.fullmatch(pattern, actual) is not None
 
 
+@contextlib.contextmanager
+def running_beside(line, **how):
+    """While a line for the shell runs that has written a line; nothing without one."""
+    if line is None:
+        yield
+        return
+    with subprocess.Popen(["/bin/sh", "-ec", line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how) as process:
+        if not process.stdout.readline():
+            raise RuntimeError(f"beside `{line}` said nothing")
+        yield
+
+
 def run(case, folders, program):
     """(exit code, stdout, stderr) of one case, in a directory that is already there."""
     scratch = folders["TMP"]
@@ -92,8 +110,9 @@ def run(case, folders, program):
         done = subprocess.run(["/bin/sh", "-ec", line], cwd=scratch, env=env, capture_output=True, timeout=HANGS)
         if done.returncode != 0:
             raise RuntimeError(f"setup `{line}` failed: {done.stderr.decode(errors='replace')}")
-    done = subprocess.run([program, *case.words(folders)], cwd=scratch, env=env, capture_output=True, timeout=HANGS,
-                          stdin=subprocess.DEVNULL)
+    with running_beside(case.beside, cwd=scratch, env=env):
+        done = subprocess.run([program, *case.words(folders)], cwd=scratch, env=env, capture_output=True, timeout=HANGS,
+                              stdin=subprocess.DEVNULL)
     out, err = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
     err = re.sub(r"==\d+==WARNING: AddressSanitizer failed to allocate .*\n", "", err)  # it is about to be said
     return done.returncode, out, normalised(err, folders, program)
