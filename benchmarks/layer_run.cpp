@@ -49,7 +49,7 @@ LayerRun::LayerRun(const Registry& registry, const LayerCase& what, const Cut& c
     if (state.kind != BP_STATE_SHARED) throw std::runtime_error(what.type + ": carried state is not provided for");
     Buffer& value = state_.emplace_back(filled(element_count(state.shape)));
     std::fill_n(value.as<float>(), element_count(state.shape), static_cast<float>(state.initial));
-    call_.set_shared_state(state_.size() - 1, value.data());
+    call_.set_state(state_.size() - 1, value.data());
   }
   forward_sums_.resize(static_cast<std::size_t>(plan_.forward_sums));
   backward_sums_.resize(static_cast<std::size_t>(plan_.backward_sums));

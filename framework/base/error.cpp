@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/printable.h"
+#include "base/utf8.h"
 
 namespace backplane {
 
@@ -16,13 +17,9 @@ constexpr std::size_t kLongestKnown = 80;
 
 /// There may be thousands of them, of any length, where they come from a file.
 std::string known_names(const std::vector<std::string>& known) {
-  std::vector<std::string> first(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(std::min(known.size(), kMostKnown)));
-  for (std::string& name : first) {
-    if (name.size() <= kLongestKnown) continue;
-    std::size_t end = kLongestKnown;
-    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;  // inside a character
-    name = name.substr(0, end) + "…";
-  }
+  const auto most = static_cast<std::ptrdiff_t>(std::min(known.size(), kMostKnown));
+  std::vector<std::string> first(known.begin(), known.begin() + most);
+  for (std::string& name : first) name = cut_short(name, kLongestKnown);
   return fmt::format("known: {}{}", fmt::join(first, ", "),
                      known.size() > kMostKnown ? fmt::format(", … and {} more", known.size() - kMostKnown) : "");
 }

@@ -4,32 +4,13 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace backplane {
 
 namespace {
 
-/// Bytes of the well-formed UTF-8 character at the front (RFC 3629), 0 where there is none; `code` becomes its number.
-std::size_t character(std::string_view text, unsigned& code) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  const std::size_t size = first < 0x80   ? 1
-                           : first < 0xC2 ? 0
-                           : first < 0xE0 ? 2
-                           : first < 0xF0 ? 3
-                           : first < 0xF5 ? 4
-                                          : 0;
-  if (size == 0 || size > text.size()) return 0;
-  code = size == 1 ? first : first & (0x7Fu >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xC0u) != 0x80u) return 0;
-    code = code << 6 | (byte(i) & 0x3Fu);
-  }
-  const bool is_overlong = (size == 3 && code < 0x800) || (size == 4 && code < 0x10000);
-  const bool is_surrogate = code >= 0xD800 && code < 0xE000;
-  return is_overlong || is_surrogate || code > 0x10FFFF ? 0 : size;
-}
-
-bool is_shown(unsigned code) {
+bool is_shown(char32_t code) {
   const bool is_control = code < 0x20 || (code >= 0x7F && code < 0xA0);
   const bool is_separator = code == 0x2028 || code == 0x2029;
   const bool turns_direction = code == 0x200E || code == 0x200F || code == 0x061C ||
@@ -42,8 +23,7 @@ bool is_shown(unsigned code) {
 std::string printable(std::string_view text, bool lines) {
   std::string shown;
   while (!text.empty()) {
-    unsigned code = 0;
-    const std::size_t size = character(text, code);
+    const auto [code, size] = first_character(text);
     const std::size_t step = std::max<std::size_t>(size, 1);
     if (size > 0 && (is_shown(code) || (lines && (code == '\n' || code == '\t'))))
       shown += text.substr(0, size);
@@ -52,15 +32,6 @@ std::string printable(std::string_view text, bool lines) {
     text.remove_prefix(step);
   }
   return shown;
-}
-
-bool is_utf8(std::string_view text) {
-  for (unsigned code = 0; !text.empty();) {
-    const std::size_t size = character(text, code);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
 }
 
 }  // namespace backplane

@@ -9,7 +9,4 @@ namespace backplane {
 /// what is no UTF-8 become \xNN. Line ends and tabs stay where `lines` is set.
 std::string printable(std::string_view text, bool lines = false);
 
-/// Whether all of it is well-formed UTF-8, as YAML and JSON are.
-bool is_utf8(std::string_view text);
-
 }  // namespace backplane

@@ -22,16 +22,6 @@ struct CheckWords {
   double tolerance = 1e-7;
 };
 
-/// "12,345" of a parameter with 3 axes: where an element stands.
-std::string position(std::int64_t element, const Shape& shape) {
-  std::string text;
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    text = fmt::format("{}{}{}", element % shape[axis], text.empty() ? "" : ",", text);
-    element /= shape[axis];
-  }
-  return "[" + text + "]";
-}
-
 /// What a wrong gradient looks like, said as a guess.
 std::string likely_cause(const GradientFinding& finding) {
   if (finding.analytic == 0.0) return "not computed at all";
@@ -74,7 +64,8 @@ ExitCode check(const CheckWords& words, const Words& all) {
                                : "KINKS ONLY");
     if (is_wrong)
       show("{:16} element {}: analytic {:.12g}, numeric {:.12g}; likely cause: {}\n", "",
-           position(finding.worst_element, finding.shape), finding.analytic, finding.numeric, likely_cause(finding));
+           to_string(index_of(finding.worst_element, finding.shape)), finding.analytic, finding.numeric,
+           likely_cause(finding));
   }
   if (!is_complete)
     show("\nof some parameters every element looked at lies at a kink: try another seed, or more --elements\n");

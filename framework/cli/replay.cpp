@@ -18,14 +18,7 @@ namespace {
 struct ReplayWords {
   std::string file, layer;
   std::vector<std::string> plugins;
-  bool is_all = false;
 };
-
-std::string position(std::int64_t element, const Shape& shape) {
-  Shape at(shape.size());
-  for (std::size_t axis = shape.size(); axis-- > 0; element /= shape[axis]) at[axis] = element % shape[axis];
-  return to_string(at);
-}
 
 std::string verdict(const ReplayedTensor& tensor) {
   if (!tensor.why_not.empty()) return "not compared: " + tensor.why_not;
@@ -33,7 +26,7 @@ std::string verdict(const ReplayedTensor& tensor) {
   const bool has_nan = tensor.worst_ulps == kNoUlps;
   return fmt::format("DIFFERS in {} of {} elements, {}; farthest {}: stored {:.9g}, replayed {:.9g}", tensor.different,
                      tensor.elements, has_nan ? "some NaN" : fmt::format("by up to {} ULP", tensor.worst_ulps),
-                     position(tensor.worst_element, tensor.shape), tensor.stored, tensor.replayed);
+                     to_string(index_of(tensor.worst_element, tensor.shape)), tensor.stored, tensor.replayed);
 }
 
 void print_layer(const ReplayedLayer& layer) {
@@ -51,8 +44,8 @@ ExitCode replay_layers(const ReplayWords& words) {
   const Registry registry = discover_plugins(words.plugins);
   const Snapshot snapshot = read_checkpoint(words.file);
   const Replay result = replay(snapshot, words.file, registry, words.layer);
-  show("batch of step {}: {}, {} stored, in slices of {}\n", result.step + 1,
-       counted(result.batch_rows, "sample"), result.stored_rows, result.slice_rows);
+  show("batch of step {}: {}, {} stored, in slices of {}\n", result.step + 1, counted(result.batch_rows, "sample"),
+       result.stored_rows, result.slice_rows);
   std::int64_t compared = 0, different = 0, left_out = 0;
   for (const ReplayedLayer& layer : result.layers) {
     print_layer(layer);
@@ -76,8 +69,7 @@ void add_replay(CLI::App& app, Action& action) {
                          "exit code 0: same bits, 1: different");
   auto words = std::make_shared<ReplayWords>();
   command->add_option("CHECKPOINT", words->file, "RUN/checkpoints/step-<8 digits>.h5")->required()->check(check_path);
-  CLI::Option* layer = command->add_option("--layer", words->layer, "one layer; default: all of them");
-  command->add_flag("--all", words->is_all, "all layers")->excludes(layer);
+  command->add_option("--layer", words->layer, "one layer; default: all of them");
   command
       ->add_option("--plugin", words->plugins, "load a plug-in file before searching, for instance a new build of it")
       ->take_all()

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <type_traits>
 
+#include "base/utf8.h"
+
 namespace backplane::config {
 
 namespace {
@@ -58,10 +60,6 @@ bool is_whole(std::string_view number) {
   return exponent >= places;
 }
 
-bool continues_character(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
-}
-
 std::string on_one_line(std::string_view text) {
   std::string line;
   for (const char c : text) {
@@ -101,10 +99,7 @@ bool means_null(std::string_view text) {
 }
 
 std::string in_short(std::string_view text) {
-  if (text.size() <= kLongestShown) return on_one_line(text);
-  std::size_t length = kLongestShown;
-  while (length > 0 && continues_character(text[length])) --length;
-  return on_one_line(text.substr(0, length)) + "…";
+  return on_one_line(cut_short(text, kLongestShown));
 }
 
 std::string shown(std::string_view text) {

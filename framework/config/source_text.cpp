@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "files/open_file.h"
 
 namespace backplane::config {
@@ -14,34 +15,6 @@ namespace {
   finding.what = fmt::format("the file is larger than {} bytes", limits.bytes);
   finding.hint = "is it an experiment? Data belongs into files of its own";
   throw UserError(ExitCode::bad_config, std::move(finding));
-}
-
-struct Utf8Form {
-  std::size_t length;
-  char32_t lead_bits;
-  char32_t smallest;  ///< smaller code points have a shorter form
-};
-
-Utf8Form form_of(unsigned char lead) {
-  if (lead < 0x80) return {1, lead, 0};
-  if (lead >= 0xC0 && lead < 0xE0) return {2, lead & 0x1Fu, 0x80};
-  if (lead >= 0xE0 && lead < 0xF0) return {3, lead & 0x0Fu, 0x800};
-  if (lead >= 0xF0 && lead < 0xF8) return {4, lead & 0x07u, 0x10000};
-  return {0, 0, 0};
-}
-
-/// Bytes of the character that `text` begins with; 0 where it begins with none.
-std::size_t character_length(std::string_view text) {
-  const Utf8Form form = form_of(static_cast<unsigned char>(text[0]));
-  if (form.length == 0 || form.length > text.size()) return 0;
-  char32_t code = form.lead_bits;
-  for (std::size_t i = 1; i < form.length; ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if ((byte & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte & 0x3Fu);
-  }
-  const bool is_surrogate = code >= 0xD800 && code < 0xE000;
-  return code < form.smallest || code > 0x10FFFF || is_surrogate ? 0 : form.length;
 }
 
 /// Line breaks are LF and CR LF; a CR alone would join two lines into one.
@@ -75,7 +48,7 @@ std::string read_source(const std::string& path, const Limits& limits) {
 void check_characters(std::string_view text, const std::string& source) {
   Place place{source, 1, 1};
   for (std::size_t i = 0, length = 0; i < text.size(); i += length) {
-    length = character_length(text.substr(i));
+    length = first_character(text.substr(i)).size;
     const bool control = is_control(text.substr(i));
     if (length == 0 || control) bad_character(place, static_cast<unsigned char>(text[i]), control);
     const bool ends_line = text[i] == '\n';

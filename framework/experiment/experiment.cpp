@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "base/printable.h"
+#include "base/utf8.h"
 #include "config/parse.h"
 #include "data/sources.h"
 #include "experiment/number_range.h"

@@ -201,7 +201,7 @@ class Comparison {
         const auto other = b.find(name);
         if (other == b.end())
           differ(fmt::format("/state/{} is in {} alone", name, a_.path()));
-        else if (std::bit_cast<std::uint64_t>(value) != std::bit_cast<std::uint64_t>(other->second))
+        else if (!has_same_bits(value, other->second))
           differ(fmt::format("/state/{} is {} in {}, {} in {}", name, value, a_.path(), other->second, b_.path()));
       }
       for (const auto& [name, value] : b)
@@ -264,8 +264,7 @@ TensorDifference compare_as(const T* a, const T* b, std::int64_t first, std::int
                             const std::optional<std::uint64_t>& tolerance, const ElementRules& rules) {
   TensorDifference found{.elements = count};
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto bits_a = std::bit_cast<BitsOf<T>>(a[i]), bits_b = std::bit_cast<BitsOf<T>>(b[i]);
-    if (bits_a == bits_b) continue;
+    if (has_same_bits(a[i], b[i])) continue;
     if (rules.may_lack && std::isnan(a[i]) != std::isnan(b[i])) continue;
     const std::uint64_t ulps = stored_ulps_between(a[i], b[i], rules);
     if (tolerance && !rules.is_whole && ulps != kNoUlps && ulps <= *tolerance) continue;

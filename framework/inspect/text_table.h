@@ -19,7 +19,4 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Number of characters that UTF-8 text shows.
-std::size_t width_of(std::string_view text);
-
 }  // namespace backplane

@@ -57,10 +57,7 @@ std::vector<std::int64_t> elided(std::int64_t count, std::int64_t most) {
 
 /// "[3, 0]" of row 3·width of the axes between the first and the last.
 std::string row_name(const Shape& shape, std::int64_t row) {
-  Shape index;
-  for (std::size_t axis = shape.size() - 1; axis-- > 0; row /= shape[axis])
-    index.insert(index.begin(), row % shape[axis]);
-  return to_string(index);
+  return to_string(index_of(row, Shape(shape.begin(), shape.end() - 1)));
 }
 
 /// Reads one row of the first axis at a time, and keeps the last.

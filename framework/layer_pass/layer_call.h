@@ -47,8 +47,6 @@ class LayerCall {
 
   /// The parameters of all calls from now on.
   void use(const ParameterSet& parameters);
-  /// `i` counts LayerPlan::state; of all calls from now on.
-  void set_shared_state(std::size_t i, void* data) { state_[i].data = data; }
 
   struct Settings {
     Rows rows;
@@ -62,8 +60,8 @@ class LayerCall {
   void set_input(std::size_t i, const void* data) { inputs_[i].data = const_cast<void*>(data); }
   /// `i` counts LayerPlan::saved.
   void set_saved(std::size_t i, void* data) { saved_[i].data = data; }
-  /// `i` counts LayerPlan::state.
-  void set_carried_state(std::size_t i, void* data) { state_[i].data = data; }
+  /// `i` counts LayerPlan::state. Of shared state, for all calls from now on.
+  void set_state(std::size_t i, void* data) { state_[i].data = data; }
   void set_output(void* z) { call_.output.data = z; }
   void set_delta(void* delta) { call_.delta.data = delta; }
   /// Valid steps of each sample of this call.

@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "base/digest.h"
 #include "initializers/table.h"
+#include "tensor/finite.h"
 
 namespace backplane {
 
@@ -59,13 +60,13 @@ Buffer make_buffer(const Layer& layer, const std::string& what, const Shape& sha
 void require_finite(const Layer& layer, const Parameter& parameter, const Place& place, DType dtype) {
   dispatch(dtype, [&]<class T>(T) {
     const T* values = parameter.value.as<T>();
-    const T* bad = std::find_if_not(values, values + parameter.count, [](T value) { return std::isfinite(value); });
-    if (bad == values + parameter.count) return;
+    const std::int64_t element = first_non_finite(values, parameter.count);
+    if (element < 0) return;
     throw UserError(
         ExitCode::bad_config,
         Diagnostic{.place = place.text().empty() ? layer.place() : place,
                    .what = fmt::format("parameter '{}' of layer '{}' would begin with {} at element {} in {}",
-                                       parameter.name, layer.name(), *bad, bad - values, name_of(dtype)),
+                                       parameter.name, layer.name(), values[element], element, name_of(dtype)),
                    .hint = "give it an initialiser with smaller numbers, or set dtype: float64"});
   });
 }
@@ -86,7 +87,7 @@ LayerCall LayerNode::make_call(DType dtype) const {
   LayerCall call(layer, plan, input_shapes, dtype);
   call.use(parameter_set());
   for (const SharedState& shared : shared_state)
-    call.set_shared_state(shared.declared, const_cast<void*>(shared.value.data()));
+    call.set_state(shared.declared, const_cast<void*>(shared.value.data()));
   return call;
 }
 

@@ -1,7 +1,5 @@
 #include "replay/compare.h"
 
-#include <cstring>
-
 #include "tensor/ulps.h"
 
 namespace backplane {
@@ -12,7 +10,7 @@ ReplayedTensor compare_replayed(std::string name, Shape shape, DType dtype, cons
   dispatch(dtype, [&]<class T>(T) {
     const T *then = static_cast<const T*>(stored), *now = static_cast<const T*>(replayed);
     for (std::int64_t i = 0; i < found.elements; ++i) {
-      if (std::memcmp(then + i, now + i, sizeof(T)) == 0) continue;
+      if (has_same_bits(then[i], now[i])) continue;
       const std::uint64_t ulps = ulps_between(then[i], now[i]);
       if (found.different++ > 0 && ulps <= found.worst_ulps) continue;
       found.worst_ulps = ulps;

@@ -100,7 +100,7 @@ void ReplayTensors::begin(Rows rows) {
     call_.set_input(k, row(inputs_[k], rows.begin, element_count(node_.input_shapes[k])));
   for (std::size_t k = 0; k < carried_.size(); ++k)
     if (node_.plan.state[k].kind == BP_STATE_CARRIED)
-      call_.set_carried_state(k, row(carried_[k], rows.begin, element_count(node_.plan.state[k].shape)));
+      call_.set_state(k, row(carried_[k], rows.begin, element_count(node_.plan.state[k].shape)));
   call_.set_workspace(workspace_.data(), workspace_.bytes());
   if (node_.is_over_time) call_.set_lengths(lengths(rows.begin));
   if (node_.plan.has_batch_sums()) call_.set_batch_sums(forward_sums.data(), backward_sums.data());

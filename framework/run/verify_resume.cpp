@@ -3,20 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "checkpoint/reader.h"
 #include "data/sources.h"
+#include "inspect/metrics_diff.h"
 #include "run/run.h"
 #include "run/signals.h"
 #include "files/temporary_directory.h"
 #include "tensor/tensor_kinds.h"
+#include "tensor/ulps.h"
 
 namespace backplane {
 
@@ -32,7 +30,7 @@ std::string difference_of(const StoredTensor& a, const StoredTensor& b) {
     const std::int64_t count = element_count(a.shape);
     std::int64_t first = -1, differing = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-      if (std::memcmp(x + i, y + i, sizeof(T)) == 0) continue;
+      if (has_same_bits(x[i], y[i])) continue;
       if (differing++ == 0) first = i;
     }
     if (differing == 0) return "";
@@ -56,20 +54,14 @@ std::vector<std::string> compare_checkpoints(const Snapshot& alone, const Snapsh
       differences.push_back(
           fmt::format("/state/{} is {} uninterrupted, {} resumed", name, value, resumed.integers.at(name)));
   for (const auto& [name, value] : alone.numbers)
-    if (std::bit_cast<std::uint64_t>(resumed.numbers.at(name)) != std::bit_cast<std::uint64_t>(value))
+    if (!has_same_bits(resumed.numbers.at(name), value))
       differences.push_back(
           fmt::format("/state/{} is {} uninterrupted, {} resumed", name, value, resumed.numbers.at(name)));
   return differences;
 }
 
-std::vector<nlohmann::json> metrics_of(const std::string& directory) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream file(fs::path(directory) / "metrics.jsonl");  // this program's, in a directory of its own
-  for (std::string line; std::getline(file, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    lines.back().erase("samples_per_s");
-  }
-  return lines;
+std::string metrics_of(const RunSummary& run) {
+  return (fs::path(run.directory) / "metrics.jsonl").string();
 }
 
 /// After the first step, in the middle, before the last, and around the ends of the first epoch.
@@ -107,7 +99,6 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
   report.warnings = alone.warnings;
   if (is_stopped()) return report;
   const Snapshot wanted = read_checkpoint(alone.last_checkpoint);
-  const auto wanted_metrics = metrics_of(alone.directory);
   for (const std::int64_t step : steps_to_try(report.steps, alone.steps_per_epoch)) {
     ResumeTrial trial{
         .step = step, .threads_before = threads == 1 ? 2 : 1, .threads_after = threads, .differences = {}};
@@ -116,7 +107,9 @@ ResumeReport verify_resume(const Experiment& given, const Registry& registry, st
     const RunSummary resumed = run(name, trial.threads_after, steps, Resume::strict);
     if (is_stopped()) return report;
     trial.differences = compare_checkpoints(wanted, read_checkpoint(resumed.last_checkpoint));
-    if (metrics_of(resumed.directory) != wanted_metrics) trial.differences.push_back("metrics.jsonl has other lines");
+    std::string lines;
+    if (!compare_metrics(metrics_of(alone), metrics_of(resumed), [&](std::string_view text) { lines += text; }))
+      trial.differences.push_back("metrics.jsonl, A uninterrupted, B resumed: " + lines.substr(0, lines.size() - 1));
     if (!trial.differences.empty()) report.code = ExitCode::internal;
     report.trials.push_back(std::move(trial));
     std::error_code ignored;

@@ -20,6 +20,12 @@ std::int64_t element_count(const Shape& shape) {
   return count;
 }
 
+Shape index_of(std::int64_t element, const Shape& shape) {
+  Shape index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0; element /= shape[axis]) index[axis] = element % shape[axis];
+  return index;
+}
+
 std::string to_string(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }

@@ -14,6 +14,12 @@ template <class T>
 using BitsOf =
     std::conditional_t<sizeof(T) == 2, std::uint16_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
 
+/// Whether two values of one type have the same bits: +0 and −0 have not, a NaN may have.
+template <class T>
+bool has_same_bits(T a, T b) {
+  return std::bit_cast<BitsOf<T>>(a) == std::bit_cast<BitsOf<T>>(b);
+}
+
 /// How many steps from one floating-point number to the next lead from a to b: 0 for the same bits and for +0 and −0;
 /// infinity is one step from the largest number.
 template <class T>

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <new>
 
+#include "tensor/finite.h"
+
 namespace backplane {
 
 namespace {
@@ -122,9 +124,7 @@ std::uint64_t BatchTensors::bytes() const {
 std::string BatchTensors::first_non_finite(std::int64_t rows) const {
   return dispatch(network_.dtype(), [&]<class T>(T) -> std::string {
     const auto find = [](const void* data, std::int64_t count) {
-      const T* values = static_cast<const T*>(data);
-      const T* found = std::find_if(values, values + count, [](T v) { return !std::isfinite(v); });
-      return found == values + count ? std::int64_t{-1} : found - values;
+      return backplane::first_non_finite(static_cast<const T*>(data), count);
     };
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const LayerNode& node = network_.nodes()[i];

@@ -122,7 +122,7 @@ LayerCall& Executor::begin_call(std::size_t index, Rows rows) {
   auto& carried = tensors.carried[static_cast<std::size_t>(pass_.mode)];
   for (std::size_t k = 0; k < carried.size(); ++k)
     if (node.plan.state[k].kind == BP_STATE_CARRIED)
-      call.set_carried_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
+      call.set_state(k, at(carried[k].data(), rows.begin, element_count(node.plan.state[k].shape)));
   call.set_output(z_rows(index, rows));
   call.set_delta(delta_rows(index, rows));
   call.set_workspace(worker.workspace.data(), worker.workspace.bytes());

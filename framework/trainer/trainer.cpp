@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/multiversion.h"
 #include "random/permutation.h"
+#include "tensor/finite.h"
 #include "trainer/divergence.h"
 #include "trainer/slice.h"
 
@@ -280,15 +281,14 @@ void Trainer::report_divergence(const Batch& batch) {
 void Trainer::report_divergence_in_evaluation(const Batch& batch) {
   executor_.forward(batch, Mode::evaluation, 0, Keep::yes);
   const double* losses = executor_.losses();
-  const double* wrong = std::find_if_not(losses, losses + batch.count, [](double loss) { return std::isfinite(loss); });
+  const std::int64_t wrong = first_non_finite(losses, batch.count);
   const char* split = batch.split();
   Batch of_sample = batch;
-  if (wrong != losses + batch.count) of_sample.indices += wrong - losses, of_sample.count = 1;
+  if (wrong >= 0) of_sample.indices += wrong, of_sample.count = 1;
   const Divergence why = explain_divergence(of_sample, loss_, false);
   const std::string which =
-      wrong == losses + batch.count
-          ? "the sum of a batch"
-          : fmt::format("{} for sample {}", *wrong, batch.samples->source_index(batch.indices[wrong - losses]));
+      wrong < 0 ? "the sum of a batch"
+                : fmt::format("{} for sample {}", losses[wrong], batch.samples->source_index(batch.indices[wrong]));
   std::string where = executor_.first_non_finite(batch.count);
   if (where.empty()) where = "the loss itself";
   throw UserError(ExitCode::diverged,

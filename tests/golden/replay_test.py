@@ -73,7 +73,7 @@ class Replay(InFolder):
         self.assertRegex(differing[0], r"gradients/s +\[5\] +DIFFERS in 5 of 5 elements")
         stored, replayed = map(float, re.search(r"stored (\S+), replayed (\S+)", differing[0]).groups())
         self.assertAlmostEqual(stored, 2 * replayed, delta=abs(stored) * 1e-8)  # nine digits are printed
-        without = self.replay(checkpoint, "--all", code=78)
+        without = self.replay(checkpoint, code=78)
         self.assertRegex(without, r"layer 'factor' was computed by plug-in test\.wrong_gradient \S+, which is not here")
 
 

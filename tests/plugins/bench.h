@@ -236,10 +236,7 @@ class LayerBench {
     for (std::size_t i = 0; i < inputs_.size(); ++i) call_.set_input(i, inputs_[i]->row(rows.begin));
     for (std::size_t i = 0; i < saved_.size(); ++i) call_.set_saved(i, saved_[i]->row(rows.begin));
     for (std::size_t i = 0; i < state_.size(); ++i)
-      if (plan_.state[i].kind == BP_STATE_SHARED)
-        call_.set_shared_state(i, state_[i]->row(0));
-      else
-        call_.set_carried_state(i, state_[i]->row(rows.begin));
+      call_.set_state(i, state_[i]->row(plan_.state[i].kind == BP_STATE_SHARED ? 0 : rows.begin));
     call_.set_output(output_->row(rows.begin));
     call_.set_delta(delta_->row(rows.begin));
     call_.set_workspace(workspace_.data(), workspace_.bytes());

@@ -9,6 +9,7 @@
 #include "base/counted.h"
 #include "base/median.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "base/suggest.h"
 #include "base/system_error.h"
 
@@ -26,6 +27,25 @@ TEST(NearestName, KnowsSlipsWordsAndInitials) {
   EXPECT_EQ(nearest_name("sotfmax_cross_entropy", losses), "softmax_cross_entropy");
   EXPECT_EQ(nearest_name("hinge", losses), "");
   EXPECT_EQ(nearest_name("gradient", {"activation_gradient", "gradients"}), "gradients");
+}
+
+TEST(Utf8, IsReadCharacterByCharacter) {
+  const auto first = [](const char* text) { return std::pair(first_character(text).code, first_character(text).size); };
+  using Character = std::pair<char32_t, std::size_t>;
+  EXPECT_EQ(first("a…"), Character('a', 1));
+  EXPECT_EQ(first("…a"), Character(U'…', 3));
+  EXPECT_EQ(first("\xf0\x9f\x92\xa1"), Character(U'\U0001F4A1', 4));
+  // Nothing, a byte within, overlong, a surrogate, beyond the last, cut off
+  for (const char* none :
+       {"", "\x80", "\xc0\x80", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8", "\xe2\x80"}) {
+    EXPECT_EQ(first(none).second, 0u) << none;
+    EXPECT_EQ(is_utf8(none), *none == '\0') << none;
+  }
+  EXPECT_TRUE(is_utf8(std::string_view("a\0δ", 4)));
+  EXPECT_EQ(character_count("δ = ∂C"), 6u);
+  EXPECT_EQ(cut_short("δδ", 4), "δδ");
+  EXPECT_EQ(cut_short("δδ", 3), "δ…");
+  EXPECT_EQ(cut_short("δδ", 1), "…");
 }
 
 TEST(Diagnostic, NothingInItLooksLikeAnotherLineOrReachesTheTerminal) {
