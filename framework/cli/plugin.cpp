@@ -95,7 +95,7 @@ ExitCode inspect(const PluginWords& words) {
     print_library(load_library(words.name));
     return ExitCode::ok;
   }
-  const Registry registry = Registry::discover(words.plugins);
+  const Registry registry = discover_plugins(words.plugins);
   std::vector<std::string> known;
   for (const Library& library : registry.libraries()) {
     known.push_back(library.identity.id);
