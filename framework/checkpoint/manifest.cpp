@@ -5,10 +5,12 @@
 #include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/system_error.h"
+#include "base/utf8.h"
 #include "files/atomic_write.h"
 #include "base/digest.h"
 #include "files/json.h"
@@ -30,27 +32,51 @@ constexpr std::size_t kFewestBytes = 12, kFewValues = 16;
 constexpr std::size_t kMostUnusable = 10;
 constexpr std::string_view kPrefix = "step-", kSuffix = ".h5";
 
-/// Any other name would have files read, and later removed, that are none of the run's.
-std::string read_file_name(const Json& json) {
-  const std::string name = json.get<std::string>();
-  if (!step_of_checkpoint_name(name))
-    throw std::runtime_error(fmt::format("'{}' is no name of a checkpoint (step-<8 digits>.h5)", name));
-  return name;
+/// What makes no sense, as the end of a sentence: "…: it has no 'bytes'".
+struct Senseless : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// A value as it stands in a message, however much of it there is.
+std::string shown(const Json& value) {
+  constexpr std::size_t kMost = 60;
+  if (value.is_string()) return fmt::format("'{}'", cut_short(value.get_ref<const std::string&>(), kMost));
+  return value.is_structured() ? fmt::format("an {}", value.type_name()) : value.dump();
 }
 
-/// Throws Json::exception where a field is missing or of another type, std::runtime_error where its value is absurd.
+/// Any other name would have files read, and later removed, that are none of the run's.
+std::string read_file_name(const Json& json) {
+  if (!json.is_string() || !step_of_checkpoint_name(json.get_ref<const std::string&>()))
+    throw Senseless(shown(json) + " is no name of a checkpoint (step-<8 digits>.h5)");
+  return json.get<std::string>();
+}
+
+const Json& field_of(const Json& entry, const char* name) {
+  if (!entry.contains(name)) throw Senseless(fmt::format("it has no '{}'", name));
+  return entry[name];
+}
+
+/// Throws Senseless.
 CommittedCheckpoint read_entry(const Json& entry) {
-  const std::string file = read_file_name(entry.at("file"));
+  if (!entry.is_object()) throw Senseless(fmt::format("it is {}, expected an object", shown(entry)));
+  const auto expect = [&](bool is_fine, const char* name, const char* kind) {
+    if (!is_fine) throw Senseless(fmt::format("its '{}' is {}, expected {}", name, shown(entry[name]), kind));
+  };
+  const std::string file = read_file_name(field_of(entry, "file"));
   const std::int64_t step = *step_of_checkpoint_name(file);
-  if (const std::int64_t said = entry.value("step", step); said != step)
-    throw std::runtime_error(fmt::format("'{}' is no name of a checkpoint of step {}", file, said));
+  if (entry.contains("step") && entry["step"] != step)
+    throw Senseless(fmt::format("'{}' is no name of a checkpoint of step {}", file, shown(entry["step"])));
+  expect(field_of(entry, "bytes").is_number_unsigned(), "bytes", "a whole number");
+  expect(field_of(entry, "sha256").is_string(), "sha256", "a text");
   CommittedCheckpoint checkpoint{.file = file,
                                  .step = step,
-                                 .bytes = entry.at("bytes").get_ref<const std::uint64_t&>(),
-                                 .sha256 = entry.at("sha256").get_ref<const std::string&>(),
+                                 .bytes = entry["bytes"].get<std::uint64_t>(),
+                                 .sha256 = entry["sha256"].get<std::string>(),
                                  .validation_loss = {}};
-  if (entry.contains("validation_loss") && !entry["validation_loss"].is_null())
+  if (entry.contains("validation_loss") && !entry["validation_loss"].is_null()) {
+    expect(entry["validation_loss"].is_number(), "validation_loss", "a number");
     checkpoint.validation_loss = entry["validation_loss"].get<double>();
+  }
   return checkpoint;
 }
 
@@ -97,14 +123,16 @@ Manifest read_one(const fs::path& path) {
   Manifest manifest;
   for (std::size_t i = 0; i < json["checkpoints"].size(); ++i) try {
       manifest.checkpoints.push_back(read_entry(json["checkpoints"][i]));
-    } catch (const std::exception& error) {
+    } catch (const Senseless& error) {
       if (manifest.unusable.size() == kMostUnusable)
         refuse(fmt::format("is damaged: more than {} of its entries make no sense", kMostUnusable));
       manifest.unusable.push_back(fmt::format("entry {} of {} makes no sense: {}", i + 1, kName, error.what()));
     }
   if (json.contains("removing")) try {
+      if (!json["removing"].is_array())
+        throw Senseless(fmt::format("it is {}, expected an array", shown(json["removing"])));
       for (const Json& name : json["removing"]) manifest.removing.push_back(read_file_name(name));
-    } catch (const std::exception& error) {
+    } catch (const Senseless& error) {
       manifest.unusable.push_back(fmt::format("'removing' of {} makes no sense: {}", kName, error.what()));
     }
   return manifest;

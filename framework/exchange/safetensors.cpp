@@ -45,8 +45,8 @@ json parse_header(const char* text, std::size_t length) {
   };
   try {
     return json::parse(text, text + length, look);
-  } catch (const json::exception& error) {
-    throw std::runtime_error(fmt::format("its header is no JSON: {}", error.what()));
+  } catch (const json::parse_error& error) {
+    throw std::runtime_error(fmt::format("its header is no JSON: byte {} of it makes no sense", error.byte));
   }
 }
 

@@ -139,6 +139,8 @@ bool diff(const DiffRequest& request, const Print& print, const Print& warn) {
         ExitCode::bad_data,
         fmt::format("{} is a {}, {} a {}", a.path, a.is_run ? "run" : "file", b.path, b.is_run ? "run" : "file"),
         "compare two checkpoints, two traces or two runs");
+  for (const Target& run : {a, b})
+    if (!run.unlisted.empty()) warn(run.unlisted + "; name two to compare them");
   return a.is_run ? diff_runs(a, b, request, print, warn) : diff_files(request, print, warn);
 }
 

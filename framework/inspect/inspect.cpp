@@ -95,6 +95,7 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
 }
 
 void inspect_run(const Target& run, const InspectRequest& request, const Print& print, const Print& warn) {
+  if (!run.unlisted.empty()) warn(run.unlisted + "; name one to look into it");
   if (!request.selection.tensor.empty()) {
     const bool wants_trace = request.selection.step.has_value() || run.checkpoints.empty();
     if (wants_trace && !run.trace)

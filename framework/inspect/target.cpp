@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/system_error.h"
 #include "checkpoint/manifest.h"
 #include "files/file_digest.h"
@@ -39,15 +40,27 @@ Standing standing_of(const std::string& path) {
   return Standing::unlisted;
 }
 
+/// Of checkpoints beside which there is no manifest; "" where there are none.
+std::string why_unlisted(const fs::path& checkpoints) {
+  std::error_code unreadable;
+  const auto count = std::ranges::count_if(fs::directory_iterator(checkpoints, unreadable), [](const auto& entry) {
+    return step_of_checkpoint_name(entry.path().filename().string()).has_value();
+  });
+  if (count == 0) return {};
+  return fmt::format("{}: no MANIFEST.json lists what stands there: {}", checkpoints.string(),
+                     counted(count, "checkpoint"));
+}
+
 }  // namespace
 
 Target find_target(const std::string& path) {
   Target target{.path = path};
   std::error_code error;
-  const auto refuse_missing = [&](const std::string& why) {
-    throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, why),
+  const auto fail = [](const std::string& what) {
+    throw UserError(ExitCode::no_input, what,
                     "name RUN/checkpoints/step-<8 digits>.h5, RUN/trace.h5, or the directory RUN of a run");
   };
+  const auto refuse_missing = [&](const std::string& why) { fail(fmt::format("{}: {}", path, why)); };
   const fs::file_status status = fs::status(path, error);
   if (error) refuse_missing(error.value() == ENOENT ? "no such file or run" : reason_of(error.value()));
   if (fs::exists(status) && ::access(path.c_str(), R_OK) != 0) throw cannot_read(path, errno);
@@ -62,11 +75,18 @@ Target find_target(const std::string& path) {
   target.metrics = find("metrics.jsonl");
   target.summary = find("summary.json");
   const fs::path checkpoints = fs::path(path) / "checkpoints";
-  if (has_directory(checkpoints.string()) && has_manifest(checkpoints.string()))
-    for (const CommittedCheckpoint& listed : read_manifest(checkpoints.string()).checkpoints)
-      target.checkpoints.push_back({listed.step, (checkpoints / listed.file).string()});
+  if (has_directory(checkpoints.string())) {
+    if (has_manifest(checkpoints.string()))
+      for (const CommittedCheckpoint& listed : read_manifest(checkpoints.string()).checkpoints)
+        target.checkpoints.push_back({listed.step, (checkpoints / listed.file).string()});
+    else
+      target.unlisted = why_unlisted(checkpoints);
+  }
   std::ranges::sort(target.checkpoints, {}, &RunCheckpoint::step);
-  if (!target.trace && !target.metrics && target.checkpoints.empty()) refuse_missing("holds no run");
+  if (!target.trace && !target.metrics && target.checkpoints.empty()) {
+    if (!target.unlisted.empty()) fail(target.unlisted);
+    refuse_missing("holds no run");
+  }
   return target;
 }
 

@@ -23,6 +23,7 @@ struct Target {
   std::optional<std::string> metrics;      ///< of a run
   std::optional<std::string> summary;      ///< of a run
   std::vector<RunCheckpoint> checkpoints;  ///< of a run, by step
+  std::string unlisted{};                  ///< of a run, that no manifest lists the checkpoints that there are; or empty
 };
 
 /// Throws UserError: no_input where there is no such file or directory, or it is no run; bad_data where the run's

@@ -291,6 +291,36 @@ TEST(Checkpoint, AManifestNamesNoCheckpointOfAnotherStep) {
   EXPECT_NE(read.unusable[0].find("'step-00000000.h5' is no name of a checkpoint of step 7"), std::string::npos);
 }
 
+TEST(Checkpoint, AManifestsEntryThatMakesNoSenseIsSaidInWords) {
+  const TemporaryFolder folder("checkpoint");
+  const auto said = [&](const std::string& checkpoints, const std::string& removing) {
+    write(folder.path("MANIFEST.json"), "{\"checkpoints\": " + checkpoints + ", \"removing\": " + removing + "}");
+    const Manifest read = read_manifest(folder.path());
+    return read.unusable.size() == 1 ? read.unusable[0] : "nothing, or too much";
+  };
+  const auto of_entry = [&](const std::string& entry) { return said("[" + entry + "]", "[]"); };
+  const std::string file = R"("file": "step-00000002.h5")";
+  const std::pair<std::string, const char*> entries[] = {
+      {"7", "it is 7, expected an object"},
+      {"[{}]", "it is an array, expected an object"},
+      {"{}", "it has no 'file'"},
+      {R"({"file": 7})", "7 is no name of a checkpoint (step-<8 digits>.h5)"},
+      {"{" + file + "}", "it has no 'bytes'"},
+      {"{" + file + R"(, "bytes": -3})", "its 'bytes' is -3, expected a whole number"},
+      {"{" + file + R"(, "bytes": "3"})", "its 'bytes' is '3', expected a whole number"},
+      {"{" + file + R"(, "bytes": 3})", "it has no 'sha256'"},
+      {"{" + file + R"(, "bytes": 3, "sha256": null})", "its 'sha256' is null, expected a text"},
+      {"{" + file + R"(, "step": "two", "bytes": 3, "sha256": ""})",
+       "'step-00000002.h5' is no name of a checkpoint of step 'two'"},
+      {"{" + file + R"(, "bytes": 3, "sha256": "", "validation_loss": {}})",
+       "its 'validation_loss' is an object, expected a number"}};
+  for (const auto& [entry, words] : entries)
+    EXPECT_EQ(of_entry(entry), std::string("entry 1 of MANIFEST.json makes no sense: ") + words);
+  EXPECT_EQ(said("[]", "3"), "'removing' of MANIFEST.json makes no sense: it is 3, expected an array");
+  EXPECT_EQ(said("[]", "[3]"),
+            "'removing' of MANIFEST.json makes no sense: 3 is no name of a checkpoint (step-<8 digits>.h5)");
+}
+
 /// For want of descriptors, say: the copy may be one commit older.
 TEST(Checkpoint, TheCopyOfAManifestServesOnlyWhereTheFirstIsGoneOrDamaged) {
   const TemporaryFolder folder("checkpoint");

@@ -118,7 +118,7 @@ TEST_F(WeightFiles, SafetensorsThatBreakTheFormatAreRefused) {
       {R"({"a":)" + tensor("[1]", "[0,4]") + R"(,"a":)" + tensor("[1]", "[4,8]") + "}", 8, "names 'a' twice"},
       {R"({"t":{"dtype":"F32","shape":[2]}})", 8, "lacks dtype, shape or data_offsets"},
       {R"({"t":[[[[[[1]]]]]]})", 0, "nested deeper"},
-      {R"({"t":)", 0, "no JSON"}};
+      {R"({"t":)", 0, "its header is no JSON: byte 6 of it makes no sense"}};
   for (const auto& [header, data, message] : cases) {
     const std::string error = error_of(safetensors(header, data));
     EXPECT_TRUE(error.starts_with("65 ") && error.find(message) != std::string::npos) << header << "\n" << error;
