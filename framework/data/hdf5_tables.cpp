@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/suggest.h"
+#include "data/hdf5_chunks.h"
 #include "data/hdf5_numbers.h"
 #include "data/read_in_child.h"
 #include "data/netcdf_attributes.h"
@@ -157,9 +158,7 @@ Table read_as(const h5::Handle& dataset, Room& room, const std::string& path, co
   room.take(bytes, path, origin);
   require_values(dataset, path, origin);
   std::vector<T> values(static_cast<std::size_t>(bytes) / sizeof(T));
-  if (H5Dread(dataset.id(), h5::native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0)
-    origin.fail(fmt::format("'{}' cannot be read: the file is damaged, or reading it takes too much memory", path),
-                fmt::format("the HDF5 library says: {}", h5::innermost_reason()));
+  read_elements(dataset, h5::native<T>(), sizeof(T), values.data(), path, origin);
   if (!matlab_class(dataset).empty()) reverse_axes(dims, values);
   return {std::move(dims), std::move(values), origin, unwritten_in(dataset)};
 }
