@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "data/hdf5_chunks.h"
 #include "data/hdf5_numbers.h"
@@ -310,18 +311,24 @@ RawSplit read_split(const std::string& path, const Hdf5Options& options) {
   return split;
 }
 
-/// What was never written is no error: a file may be made so, with a fill value that is meant.
-void report_unwritten(const std::string& split_name, const RawSplit& split, const Hdf5Options& options,
-                      std::vector<Finding>& findings) {
+/// "4 of 6 chunks never written: the fill value 0 stands there"
+std::string in_words(const Unwritten& unwritten) {
+  const auto narrow = static_cast<float>(unwritten.value);  // 9.96921e+36 as it was written, not with a double's digits
+  return fmt::format(
+      "{}never written: the fill value {} stands there",
+      unwritten.of == 1 ? "" : fmt::format("{} of {} chunks ", unwritten.chunks, unwritten.of),
+      static_cast<double>(narrow) == unwritten.value ? fmt::format("{}", narrow) : fmt::format("{}", unwritten.value));
+}
+
+/// What was never written is no error: a file may be made so, with a fill value that is meant. Who did not mean it
+/// trains on values that nobody gave.
+void report_unwritten(const std::string& split_name, const std::string& file, const RawSplit& split,
+                      const Hdf5Options& options, DataSet& data) {
   const auto report = [&](const char* noun, const Table& table) {
-    const auto& [chunks, of, value] = table.unwritten;
-    if (chunks == 0) return;
-    const auto narrow = static_cast<float>(value);  // 9.96921e+36 as it was written, not with a double's digits
-    findings.push_back(
-        {fmt::format("{}unwritten_{}", split_name, noun),
-         fmt::format("{}never written: the fill value {} stands there",
-                     of == 1 ? "" : fmt::format("{} of {} chunks ", chunks, of),
-                     static_cast<double>(narrow) == value ? fmt::format("{}", narrow) : fmt::format("{}", value))});
+    if (table.unwritten.chunks == 0) return;
+    const std::string words = in_words(table.unwritten);
+    data.findings.push_back({fmt::format("{}unwritten_{}", split_name, noun), words});
+    data.warnings.push_back(fmt::format("{}: '{}': {}", printable(file), printable(table.origin.path), words));
   };
   report("inputs", split.inputs);
   report(options.targets_are_labels ? "labels" : "targets", split.targets);
@@ -331,14 +338,15 @@ void report_unwritten(const std::string& split_name, const RawSplit& split, cons
 }  // namespace
 
 DataSet load_hdf5(const Hdf5Options& options) {
-  std::vector<Finding> findings;
+  DataSet reported;
   std::optional<RawSplit> test;
   if (options.test) test = read_split(*options.test, options);
   RawSplit train = read_split(options.train, options);
-  report_unwritten("", train, options, findings);
-  if (test) report_unwritten("test_", *test, options, findings);
+  report_unwritten("", options.train, train, options, reported);
+  if (test) report_unwritten("test_", *options.test, *test, options, reported);
   DataSet data = assemble(std::move(train), std::move(test));
-  data.findings = std::move(findings);
+  data.findings = std::move(reported.findings);
+  data.warnings.insert(data.warnings.end(), reported.warnings.begin(), reported.warnings.end());
   data.files = {options.train};
   if (options.test) data.files.push_back(*options.test);
   return data;

@@ -44,14 +44,14 @@ double number_of(const h5::Handle& dataset, const char* name, double otherwise, 
   return numbers.empty() ? otherwise : static_cast<double>(numbers[0]);
 }
 
-/// Whether a text attribute of one word says so; one that is no such text does.
-bool is_true(const h5::Handle& dataset, const char* name) {
-  if (H5Aexists(dataset.id(), name) <= 0) return false;
+/// A text attribute of one word, in small letters; "" where it is no such text. None where it does not exist.
+std::optional<std::string> word_of(const h5::Handle& dataset, const char* name) {
+  if (H5Aexists(dataset.id(), name) <= 0) return {};
   const h5::Handle attribute(H5Aopen(dataset.id(), name, H5P_DEFAULT), H5Aclose, "open an attribute");
   const h5::Handle type(H5Aget_type(attribute.id()), H5Tclose, "read the type of an attribute");
   const h5::Handle space(H5Aget_space(attribute.id()), H5Sclose, "read the shape of an attribute");
-  if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_npoints(space.id()) != 1) return true;
   std::string text;
+  if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_npoints(space.id()) != 1) return text;
   if (H5Tis_variable_str(type.id()) > 0) {
     char* words = nullptr;
     h5::check(H5Aread(attribute.id(), type.id(), &words), "read an attribute");
@@ -62,7 +62,23 @@ bool is_true(const h5::Handle& dataset, const char* name) {
     h5::check(H5Aread(attribute.id(), type.id(), text.data()), "read an attribute");
     text.resize(std::strlen(text.c_str()));
   }
-  return text != "false";
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return text;
+}
+
+/// Programs disagree on what a type is whose sign the attribute _Unsigned denies: xarray turns it round, netCDF4 leaves
+/// it.
+void refuse_other_sign(const h5::Handle& dataset, const std::string& path, const Origin& origin) {
+  const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
+  const std::optional<std::string> word = word_of(dataset, "_Unsigned");
+  if (!word || H5Tget_class(type.id()) != H5T_INTEGER) return;
+  const bool is_signed = H5Tget_sign(type.id()) == H5T_SGN_2;
+  if (is_signed == (*word == "false")) return;
+  if (!is_signed && *word == "true") return;
+  origin.fail(fmt::format("'{}' holds {} numbers that its attribute _Unsigned declares {}", path,
+                          is_signed ? "signed" : "unsigned", is_signed ? "unsigned" : "signed"),
+              fmt::format("store them in {} type, or remove the attribute", is_signed ? "an unsigned" : "a signed"));
 }
 
 /// One way in which a number says that it is none. A long double holds every whole number of 64 bits.
@@ -215,10 +231,7 @@ void refuse_missing_values(const h5::Handle& file, const std::string& path, cons
 void unpack_numbers(const h5::Handle& file, const std::string& path, const Origin& origin, const Padding& padding,
                     Table& table) {
   const h5::Handle dataset = open_dataset(file, path);
-  const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
-  if (is_true(dataset, "_Unsigned") && H5Tget_class(type.id()) == H5T_INTEGER && H5Tget_sign(type.id()) == H5T_SGN_2)
-    origin.fail(fmt::format("'{}' holds signed numbers that its attribute _Unsigned declares unsigned", path),
-                "store them in an unsigned type");
+  refuse_other_sign(dataset, path, origin);
   const Packing packing(dataset, path, origin);
   if (packing.is_none()) return;
   if (std::holds_alternative<std::vector<std::int64_t>>(table.values))

@@ -95,6 +95,31 @@ void attach(const Handle& file, const std::string& dataset, const char* name, T 
   h5::check(H5Awrite(attribute.id(), h5::native<T>(), &value), "write an attribute");
 }
 
+void attach_text(const Handle& file, const std::string& dataset, const char* name, const std::string& text) {
+  const Handle object(H5Dopen2(file.id(), dataset.c_str(), H5P_DEFAULT), H5Dclose, "dataset");
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "type");
+  h5::check(H5Tset_size(type.id(), text.size()), "size");
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "space");
+  const Handle attribute(H5Acreate2(object.id(), name, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
+                         "attribute");
+  h5::check(H5Awrite(attribute.id(), type.id(), text.data()), "write an attribute");
+}
+
+TEST_F(DataHdf5, RefusesASignThatAnAttributeDenies) {
+  const auto error_of = [&](const std::string& dataset, const std::string& word) {
+    attach_text(good_file(), dataset, "_Unsigned", word);
+    return error("/inputs", "/labels", false);
+  };
+  EXPECT_EQ(error_of("inputs", "true"), "");
+  EXPECT_EQ(error_of("labels", "false"), "");
+  EXPECT_EQ(error_of("inputs", "false"),
+            "65 file.h5: error: '/inputs' holds unsigned numbers that its attribute _Unsigned declares signed\n"
+            "  hint: store them in a signed type, or remove the attribute");
+  EXPECT_EQ(error_of("labels", "True"),
+            "65 file.h5: error: '/labels' holds signed numbers that its attribute _Unsigned declares unsigned\n"
+            "  hint: store them in an unsigned type, or remove the attribute");
+}
+
 TEST_F(DataHdf5, UnpacksNumbersThatNetcdfPacked) {
   {
     const Handle file = good_file();
@@ -229,7 +254,11 @@ TEST_F(DataHdf5, SaysWhatWasNeverWritten) {
       put<std::int64_t>(file, "labels", {5}, {1, 0, 1, 0, 1});
     }
     std::vector<std::string> found;
-    for (const Finding& finding : load().findings) found.push_back(finding.name + ": " + in_short(finding));
+    const DataSet data = load();
+    for (const Finding& finding : data.findings) found.push_back(finding.name + ": " + in_short(finding));
+    std::vector<std::string> warned;
+    for (const Finding& finding : data.findings) warned.push_back("file.h5: '/inputs': " + in_short(finding));
+    EXPECT_EQ(data.warnings, warned);
     return fmt::format("{}", fmt::join(found, "; "));
   };
   EXPECT_EQ(load_partly_written(3, 9.96921e36f, true),
