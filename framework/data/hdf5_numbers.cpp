@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 namespace backplane {
@@ -95,6 +96,9 @@ Hdf5Numbers numbers_in(const Handle& dataset, const std::string& path, const Ori
                 "save its numbers: double(x), or table2array(x)");
   if (H5Aexists(dataset.id(), "MATLAB_empty") > 0) origin.fail(fmt::format("'{}' is an empty array of MATLAB's", path));
   if (of_matlab == "char") origin.fail(fmt::format("'{}' holds text (MATLAB's char), expected numbers", path));
+  if (text_attribute(dataset, "NAME").value_or("").starts_with("This is a netCDF dimension but not a netCDF variable"))
+    origin.fail(fmt::format("'{}' is a dimension of netCDF, which has a length, but no values", path),
+                "name a variable that has this dimension");
   const std::size_t size = H5Tget_size(type.id());
   const H5T_class_t kind = H5Tget_class(type.id());
   if (kind == H5T_FLOAT && size <= sizeof(long double)) return Hdf5Numbers::fractional;
@@ -174,17 +178,28 @@ Unwritten unwritten_in(const Handle& dataset) {
   return unwritten;
 }
 
-std::string matlab_class(const Handle& dataset) {
-  if (H5Aexists(dataset.id(), "MATLAB_class") <= 0) return {};
-  const Handle attribute(H5Aopen(dataset.id(), "MATLAB_class", H5P_DEFAULT), H5Aclose, "open an attribute");
+std::optional<std::string> text_attribute(const Handle& dataset, const char* name) {
+  if (H5Aexists(dataset.id(), name) <= 0) return {};
+  const Handle attribute(H5Aopen(dataset.id(), name, H5P_DEFAULT), H5Aclose, "open an attribute");
   const Handle type(H5Aget_type(attribute.id()), H5Tclose, "read the type of an attribute");
   const Handle space(H5Aget_space(attribute.id()), H5Sclose, "read the shape of an attribute");
-  std::array<char, 32> text{};
-  if (H5Tget_class(type.id()) != H5T_STRING || H5Tis_variable_str(type.id()) != 0 ||
-      H5Tget_size(type.id()) >= text.size() || H5Sget_simple_extent_npoints(space.id()) != 1)
-    return {};
-  h5::check(H5Aread(attribute.id(), type.id(), text.data()), "read an attribute");
-  return text.data();
+  std::string text;
+  if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_npoints(space.id()) != 1) return text;
+  if (H5Tis_variable_str(type.id()) > 0) {
+    char* words = nullptr;
+    h5::check(H5Aread(attribute.id(), type.id(), &words), "read an attribute");
+    if (words != nullptr) text = words;
+    H5free_memory(words);
+  } else {
+    text.resize(H5Tget_size(type.id()) + 1);
+    h5::check(H5Aread(attribute.id(), type.id(), text.data()), "read an attribute");
+    text.resize(std::strlen(text.c_str()));
+  }
+  return text;
+}
+
+std::string matlab_class(const Handle& dataset) {
+  return text_attribute(dataset, "MATLAB_class").value_or("");
 }
 
 }  // namespace backplane

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,9 @@ std::vector<long double> exact_values(const h5::Handle& dataset);
 
 /// What of a data set was never written, and what HDF5 gives for it. Its extents are such as fit into memory.
 Unwritten unwritten_in(const h5::Handle& dataset);
+
+/// An attribute that is a single text; "" where it is something else. None where it does not exist.
+std::optional<std::string> text_attribute(const h5::Handle& dataset, const char* name);
 
 /// MATLAB's name of the class of a data set that it wrote: "double". Empty for other writers.
 std::string matlab_class(const h5::Handle& dataset);

@@ -1,16 +1,14 @@
 #include "data/hdf5_tables.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include "base/printable.h"
-#include "base/suggest.h"
 #include "data/hdf5_chunks.h"
+#include "data/hdf5_links.h"
 #include "data/hdf5_numbers.h"
 #include "data/read_in_child.h"
 #include "data/netcdf_attributes.h"
@@ -59,83 +57,11 @@ class Room {
   std::int64_t left_;
 };
 
-herr_t add_name(hid_t, const char* name, const H5L_info_t*, void* names) {
-  constexpr std::size_t kMostNames = 20;
-  auto& list = *static_cast<std::vector<std::string>*>(names);
-  list.emplace_back(name);
-  return list.size() < kMostNames ? 0 : 1;
-}
-
-std::vector<std::string> names_in(const h5::Handle& file, const std::string& path) {
-  std::vector<std::string> names;
-  hsize_t position = 0;
-  const h5::Handle group(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
-  H5Literate(group.id(), H5_INDEX_NAME, H5_ITER_NATIVE, &position, add_name, &names);
-  return names;
-}
-
-std::string holding(const std::vector<std::string>& names) {
-  return names.empty() ? "it is empty" : fmt::format("it holds: {}", fmt::join(names, ", "));
-}
-
-[[noreturn]] void fail_missing(const h5::Handle& file, const std::string& parent, const std::string& name,
-                               const Origin& origin) {
-  H5O_info_t info{};
-  h5::check(H5Oget_info_by_name1(file.id(), parent.c_str(), &info, H5P_DEFAULT), "look at an object");
-  if (info.type != H5O_TYPE_GROUP) origin.fail(fmt::format("'{}' has no '{}': it is no group", parent, name));
-  const std::vector<std::string> names = names_in(file, parent);
-  throw UserError(origin.code, Diagnostic{.place = origin.place,
-                                          .what = fmt::format("'{}' has no '{}'", parent, name),
-                                          .path = origin.path,
-                                          .nearest = nearest_name(name, names),
-                                          .known = {},
-                                          .hint = holding(names)});
-}
-
 [[noreturn]] void fail_group(const h5::Handle& file, const std::string& path, const Origin& origin) {
   const h5::Handle group(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), H5Gclose, "open a group");
   if (H5Aexists(group.id(), "MATLAB_sparse") > 0)
     origin.fail(fmt::format("'{}' is a sparse matrix of MATLAB", path), "save full(…) of it");
-  origin.fail(fmt::format("'{}' is a group, not a data set", path), holding(names_in(file, path)));
-}
-
-/// What a soft link says, as it stands in the file.
-std::string target_of(const h5::Handle& file, const std::string& link, std::size_t size) {
-  std::string target(size, '\0');
-  h5::check(H5Lget_val(file.id(), link.c_str(), target.data(), size, H5P_DEFAULT), "read a link");
-  return target.c_str();
-}
-
-/// The path without soft links, found link by link, so that HDF5 never follows one that leads out of the file.
-std::string resolve(const h5::Handle& file, const std::string& path, const Origin& origin) {
-  constexpr std::size_t kLongestPath = 1 << 12;
-  constexpr int kMostSoftLinks = 16;
-  if (path.find('\0') != std::string::npos)  // HDF5 would read the name up to it
-    origin.fail(fmt::format("the name '{}' holds a NUL character", path), "leave it out");
-  int soft_links = 0;
-  std::string parent, rest = path;
-  while (true) {
-    rest.erase(0, rest.find_first_not_of('/'));
-    if (rest.empty()) return parent.empty() ? "/" : parent;
-    const std::string name = rest.substr(0, rest.find('/'));
-    rest.erase(0, name.size());
-    if (name == ".") continue;
-    const std::string whole = parent + "/" + name;
-    H5L_info_t link{};
-    if (H5Lget_info(file.id(), whole.c_str(), &link, H5P_DEFAULT) < 0)
-      fail_missing(file, parent.empty() ? "/" : parent, name, origin);
-    if (link.type == H5L_TYPE_HARD) {
-      parent = whole;
-    } else if (link.type == H5L_TYPE_SOFT && link.u.val_size <= kLongestPath && ++soft_links <= kMostSoftLinks) {
-      const std::string target = target_of(file, whole, link.u.val_size);
-      rest = target + rest;
-      if (target.starts_with('/')) parent.clear();
-    } else {
-      origin.fail(link.type == H5L_TYPE_SOFT ? fmt::format("'{}' is a link to itself, or through too many others", path)
-                                             : fmt::format("'{}' is a link into another file", whole),
-                  link.type == H5L_TYPE_SOFT ? "" : "copy what it leads to into this one");
-    }
-  }
+  origin.fail(fmt::format("'{}' is a group, not a data set", path), holding(group));
 }
 
 Shape read_extents(const h5::Handle& dataset, const std::string& path, const Origin& origin) {
@@ -232,9 +158,16 @@ Table read_whole(const h5::Handle& dataset, Room& room, Hdf5Numbers numbers, std
   return table;
 }
 
-Table read_table(const h5::Handle& file, Room& room, const std::string& name, Want want, std::int64_t samples,
-                 const Origin& origin) {
-  const std::string path = resolve(file, name, origin);
+/// Target vectors. Numbers that stand in a row, one a sample, are taken as if they stood in a column.
+Table read_vectors(const h5::Handle& dataset, Room& room, std::int64_t samples, const std::string& path,
+                   const Origin& origin) {
+  Table table = read_as<double>(dataset, room, path, origin);
+  if (samples > 1 && element_count(table.dims) == samples && table.dims.front() == 1) table.dims = {samples, 1};
+  return table;
+}
+
+Table read_object(const h5::Handle& file, Room& room, const std::string& path, Want want, std::int64_t samples,
+                  const Origin& origin) {
   H5O_info_t info{};
   h5::check(H5Oget_info_by_name1(file.id(), path.c_str(), &info, H5P_DEFAULT), "look at an object");
   if (info.type == H5O_TYPE_GROUP) fail_group(file, path, origin);
@@ -243,12 +176,18 @@ Table read_table(const h5::Handle& file, Room& room, const std::string& name, Wa
   const Hdf5Numbers numbers = numbers_in(dataset, path, origin);
   require_own_storage(dataset, path, origin);
   if (want == Want::labels || want == Want::lengths) return read_whole(dataset, room, numbers, samples, path, origin);
-  if (want == Want::vectors) return read_as<double>(dataset, room, path, origin);
+  if (want == Want::vectors) return read_vectors(dataset, room, samples, path, origin);
   if (numbers == Hdf5Numbers::bytes) return read_as<std::uint8_t>(dataset, room, path, origin);
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
   const bool fits_float = numbers == Hdf5Numbers::fractional && H5Tget_size(type.id()) <= sizeof(float);
   if (fits_float || numbers == Hdf5Numbers::truths) return read_as<float>(dataset, room, path, origin);
   return read_as<double>(dataset, room, path, origin);
+}
+
+Table read_table(const h5::Handle& file, Room& room, const std::string& name, Want want, std::int64_t samples,
+                 const Origin& origin) {
+  const std::string path = resolve(file, name, origin);
+  return or_damaged(origin, [&] { return read_object(file, room, path, want, samples, origin); });
 }
 
 std::vector<Table> read_tables(ByteReader& asked) {
@@ -328,7 +267,7 @@ void report_unwritten(const std::string& split_name, const std::string& file, co
     if (table.unwritten.chunks == 0) return;
     const std::string words = in_words(table.unwritten);
     data.findings.push_back({fmt::format("{}unwritten_{}", split_name, noun), words});
-    data.warnings.push_back(fmt::format("{}: '{}': {}", printable(file), printable(table.origin.path), words));
+    data.warnings.push_back(fmt::format("{}: '{}': {}", file, table.origin.path, words));
   };
   report("inputs", split.inputs);
   report(options.targets_are_labels ? "labels" : "targets", split.targets);

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <optional>
 #include <vector>
 
+#include "data/hdf5_links.h"
 #include "data/hdf5_numbers.h"
 
 namespace backplane {
@@ -44,35 +45,13 @@ double number_of(const h5::Handle& dataset, const char* name, double otherwise, 
   return numbers.empty() ? otherwise : static_cast<double>(numbers[0]);
 }
 
-/// A text attribute of one word, in small letters; "" where it is no such text. None where it does not exist.
-std::optional<std::string> word_of(const h5::Handle& dataset, const char* name) {
-  if (H5Aexists(dataset.id(), name) <= 0) return {};
-  const h5::Handle attribute(H5Aopen(dataset.id(), name, H5P_DEFAULT), H5Aclose, "open an attribute");
-  const h5::Handle type(H5Aget_type(attribute.id()), H5Tclose, "read the type of an attribute");
-  const h5::Handle space(H5Aget_space(attribute.id()), H5Sclose, "read the shape of an attribute");
-  std::string text;
-  if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_npoints(space.id()) != 1) return text;
-  if (H5Tis_variable_str(type.id()) > 0) {
-    char* words = nullptr;
-    h5::check(H5Aread(attribute.id(), type.id(), &words), "read an attribute");
-    if (words != nullptr) text = words;
-    H5free_memory(words);
-  } else {
-    text.resize(H5Tget_size(type.id()) + 1);
-    h5::check(H5Aread(attribute.id(), type.id(), text.data()), "read an attribute");
-    text.resize(std::strlen(text.c_str()));
-  }
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
 /// Programs disagree on what a type is whose sign the attribute _Unsigned denies: xarray turns it round, netCDF4 leaves
 /// it.
 void refuse_other_sign(const h5::Handle& dataset, const std::string& path, const Origin& origin) {
   const h5::Handle type(H5Dget_type(dataset.id()), H5Tclose, "read an element type");
-  const std::optional<std::string> word = word_of(dataset, "_Unsigned");
+  std::optional<std::string> word = text_attribute(dataset, "_Unsigned");
   if (!word || H5Tget_class(type.id()) != H5T_INTEGER) return;
+  std::ranges::transform(*word, word->begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const bool is_signed = H5Tget_sign(type.id()) == H5T_SGN_2;
   if (is_signed == (*word == "false")) return;
   if (!is_signed && *word == "true") return;
@@ -222,7 +201,7 @@ std::vector<Mark> marks_of(const h5::Handle& file, const h5::Handle& dataset, co
 void refuse_missing_values(const h5::Handle& file, const std::string& path, const Origin& origin,
                            const Padding& padding, Table& table) {
   const h5::Handle dataset = open_dataset(file, path);
-  const std::vector<Mark> marks = marks_of(file, dataset, path, origin);
+  const std::vector<Mark> marks = or_damaged(origin, [&] { return marks_of(file, dataset, path, origin); });
   if (marks.empty()) return;
   const std::vector<long double> exact = rounded_values(dataset, table);
   for (const Mark& mark : marks) refuse(mark, exact, path, origin, padding, table);
@@ -231,7 +210,7 @@ void refuse_missing_values(const h5::Handle& file, const std::string& path, cons
 void unpack_numbers(const h5::Handle& file, const std::string& path, const Origin& origin, const Padding& padding,
                     Table& table) {
   const h5::Handle dataset = open_dataset(file, path);
-  refuse_other_sign(dataset, path, origin);
+  or_damaged(origin, [&] { refuse_other_sign(dataset, path, origin); });
   const Packing packing(dataset, path, origin);
   if (packing.is_none()) return;
   if (std::holds_alternative<std::vector<std::int64_t>>(table.values))

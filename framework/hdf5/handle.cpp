@@ -14,20 +14,15 @@ herr_t keep_first_reason(unsigned, const H5E_error2_t* error, void* text) {
   return 0;
 }
 
-herr_t append_reason(unsigned, const H5E_error2_t* error, void* text) {
-  auto& reason = *static_cast<std::string*>(text);
-  if (error->desc != nullptr && *error->desc != '\0')
-    reason += fmt::format("{}{}", reason.empty() ? "" : "; ", error->desc);
-  return 0;
-}
-
 }  // namespace
 
+LibraryError::LibraryError(std::string attempted, std::string why)
+    : InternalError(fmt::format("HDF5 could not {} ({})", attempted, why)),
+      attempt(std::move(attempted)),
+      reason(std::move(why)) {}
+
 void check(herr_t status, const char* what) {
-  if (status >= 0) return;
-  std::string reason;
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, append_reason, &reason);
-  throw InternalError(fmt::format("HDF5 could not {} ({})", what, reason));
+  if (status < 0) throw LibraryError(what, innermost_reason());
 }
 
 Handle::Handle(hid_t id, Closer closer, const char* what) : id_(id), closer_(closer) {

@@ -19,7 +19,7 @@ class Handle {
  public:
   using Closer = herr_t (*)(hid_t);
   Handle() = default;
-  /// Takes ownership. Throws InternalError naming `what` where `id` is negative (the HDF5 call failed).
+  /// Takes ownership. Throws LibraryError naming `what` where `id` is negative (the HDF5 call failed).
   Handle(hid_t id, Closer closer, const char* what);
   Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
   Handle& operator=(Handle&& other) noexcept {
@@ -38,7 +38,14 @@ class Handle {
   Closer closer_ = nullptr;
 };
 
-/// Throws InternalError naming `what`, with HDF5's own reason, where `status` is negative.
+/// What the library was asked for and did not do: a fault of the file that it reads, or else of this program.
+struct LibraryError : InternalError {
+  LibraryError(std::string attempt, std::string reason);
+  std::string attempt;  ///< "open a group"
+  std::string reason;   ///< HDF5's innermost one
+};
+
+/// Throws LibraryError naming `what`, with HDF5's own reason, where `status` is negative.
 void check(herr_t status, const char* what);
 
 /// Where HDF5's last failure began: "inflate() failed". Any further call of the library forgets it.

@@ -279,6 +279,70 @@ TEST_F(DataHdf5, NamesWhatIsMissingAndWhatThereIs) {
   EXPECT_EQ(error(), "66 file.h5: error: there is no such file");
 }
 
+TEST_F(DataHdf5, SaysHowManyNamesItLeavesOut) {
+  {
+    const Handle file = good_file();
+    for (int i = 0; i < 30; ++i) put<float>(file, fmt::format("x{:02}", i), {1}, {1});
+  }
+  const std::string message = error("/X29");
+  EXPECT_NE(message.find("did you mean 'x29'?"), std::string::npos) << message;
+  EXPECT_TRUE(message.ends_with(", x17, … and 12 more")) << message;
+}
+
+TEST_F(DataHdf5, FollowsAPathOfManyGroups) {
+  std::string path;
+  {
+    const Handle file = good_file();
+    for (int i = 0; i < 300; ++i) {
+      path += "/g";
+      Handle(H5Gcreate2(file.id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, "group");
+    }
+    h5::check(H5Lcreate_soft("/inputs", file.id(), (path + "/x").c_str(), H5P_DEFAULT, H5P_DEFAULT), "link");
+  }
+  EXPECT_EQ(load(path + "/./x").train.count, 2);
+  EXPECT_EQ(error(path + "/other"), "65 file.h5: error: '" + path + "' has no 'other'\n  hint: it holds: x");
+}
+
+TEST_F(DataHdf5, RefusesADimensionWithoutValues) {
+  attach_text(good_file(), "inputs", "NAME", "This is a netCDF dimension but not a netCDF variable.        10");
+  EXPECT_EQ(error(),
+            "65 file.h5: error: '/inputs' is a dimension of netCDF, which has a length, but no values\n"
+            "  hint: name a variable that has this dimension");
+}
+
+TEST_F(DataHdf5, TakesARowOfTargetsForAColumn) {
+  {
+    const Handle file = good_file();
+    put<double>(file, "row", {1, 2}, {3, 4});
+    put<double>(file, "rows", {3, 2}, {1, 2, 3, 4, 5, 6});
+  }
+  const DataSet data = load("/inputs", "/row", false);
+  EXPECT_EQ(data.target_size, 1);
+  EXPECT_EQ(std::get<std::vector<double>>(data.train.targets), (std::vector<double>{3, 4}));
+  EXPECT_EQ(error("/inputs", "/rows", false),
+            "65 file.h5: error: 3 targets for the 2 samples of the inputs\n  /rows\n"
+            "  hint: the first axis counts samples, and here the shape is [3, 2]: transpose it");
+}
+
+// Metadata of the newer formats is under checksums, which the library looks at on its way.
+TEST_F(DataHdf5, SaysThatTheFileIsDamaged) {
+  {
+    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "access");
+    h5::check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_LATEST), "versions");
+    const Handle file(H5Fcreate("file.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "create");
+    put<std::uint8_t>(file, "inputs", {2, 2}, {1, 2, 3, 255});
+    put<std::int64_t>(file, "labels", {2}, {1, 0});
+  }
+  std::string whole = read("file.h5");
+  const std::size_t header = whole.find("OHDR", whole.find("OHDR") + 1);  // of a data set
+  whole[header + 8] ^= 1;
+  write("file.h5", whole);
+  EXPECT_EQ(error(),
+            "65 file.h5: error: the file is damaged: the HDF5 library could not look at an object\n  hint: it says: "
+            "incorrect metadata checksum after all read attempts; copy the file again from where it came, or write it "
+            "again");
+}
+
 TEST_F(DataHdf5, ReadsNoNameUpToANul) {
   good_file();
   EXPECT_EQ(error(std::string("inputs\0zz", 9)),
