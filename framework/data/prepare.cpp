@@ -132,6 +132,15 @@ std::vector<T> without_padding(const DataSet& data, const std::vector<T>& values
   return valid;
 }
 
+[[noreturn]] void fail_to_scale(const DataSet& data, std::size_t feature) {
+  const std::string named = feature < data.input_names.size() ? fmt::format(" '{}'", data.input_names[feature]) : "";
+  data.train.inputs_origin.fail(
+      fmt::format("the inputs{} are too large, or too close to each other, to be scaled: their sum, or 1 / their "
+                  "range, is not finite",
+                  data.shift.size() == 1 ? named : fmt::format(" of column {}{}, counted from 0,", feature, named)),
+      "give them in another unit, or leave `scale` out");
+}
+
 void set_scale(DataSet& data, Scaling scaling) {
   if (scaling == Scaling::none) return;
   const auto set = [&](const auto& values) {
@@ -140,13 +149,8 @@ void set_scale(DataSet& data, Scaling scaling) {
   };
   const bool has_padding = !data.train.lengths.empty() && data.input_shape.size() > 1;
   std::visit([&](const auto& all) { has_padding ? set(without_padding(data, all)) : set(all); }, data.train.inputs);
-  const auto usable = [](double number) { return std::isfinite(number); };
-  const auto not_zero = [](double number) { return std::isfinite(number) && number != 0; };
-  if (!std::ranges::all_of(data.shift, usable) || !std::ranges::all_of(data.scale, not_zero))
-    data.train.inputs_origin.fail(
-        "the inputs are too large, or too close to each other, to be scaled: their sum, or 1 / "
-        "their range, is not finite",
-        "give them in another unit, or leave `scale` out");
+  for (std::size_t f = 0; f < data.shift.size(); ++f)
+    if (!std::isfinite(data.shift[f]) || !std::isfinite(data.scale[f]) || data.scale[f] == 0) fail_to_scale(data, f);
 }
 
 void require_one_per_feature(const std::vector<double>& values, const DataSet& data, const Origin& origin) {
@@ -189,9 +193,23 @@ void set_augmentation(DataSet& data, const Preparation& preparation, std::uint64
   data.augmentation->seed = seed;
 }
 
+/// What is taken beside the samples as they were read: the order of batches, and, where parts are set apart, copies of
+/// them with their numbers.
+std::int64_t memory_of(const DataSet& data, const Preparation& preparation) {
+  constexpr std::int64_t kNumber = sizeof(std::int64_t);
+  const auto bytes_of = [](const auto& values) { return static_cast<std::int64_t>(values.size() * sizeof(values[0])); };
+  const auto is_wanted = [](const Part& part) { return part.count > 0 || part.fraction > 0; };
+  const Samples& train = data.train;
+  std::int64_t bytes = train.count * kNumber;
+  if (preparation.limit || is_wanted(preparation.validation) || (!data.test && is_wanted(preparation.test)))
+    bytes += std::visit(bytes_of, train.inputs) + std::visit(bytes_of, train.targets) + 2 * train.count * kNumber;
+  return bytes;
+}
+
 }  // namespace
 
 void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed) {
+  require_memory(data.train.inputs_origin, memory_of(data, preparation));
   if (preparation.limit) keep_first(data, *preparation.limit);
   if (!data.test) split_off(data, preparation.test, "test", seed, 1, data.test);
   split_off(data, preparation.validation, "validation", seed, 0, data.validation);

@@ -43,7 +43,8 @@ struct Preparation {
 };
 
 /// Both parts of a split keep the order of the file. Throws by its origin where a part would be empty or leave no
-/// training sample, and by the other origins where the samples' shape does not fit. Scaling touches only `shift` and
+/// training sample, by the other origins where the samples' shape does not fit, and by that of the inputs where memory
+/// does not suffice for the copies and for the order of batches. Scaling touches only `shift` and
 /// `scale`; a feature that does not vary is shifted only.
 void prepare(DataSet& data, const Preparation& preparation, std::uint64_t seed);
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <string_view>
 
 #include "base/control_groups.h"
 #include "base/system_error.h"
@@ -108,6 +109,12 @@ void clear_padding(RawSplit& split) {
     clear(*labels, Padding::of_targets(split, true), is_not_zero);
 }
 
+/// Where another axis than the first has one entry a sample.
+std::string hint_of_axes(const Shape& dims, std::int64_t samples) {
+  if (std::find(dims.begin() + 1, dims.end(), samples) == dims.end()) return {};
+  return fmt::format("the first axis counts samples, and here the shape is {}: transpose it", to_string(dims));
+}
+
 void check(RawSplit& split) {
   const bool labels = has_labels(split);
   if (split.inputs.dims[0] != split.targets.dims[0])
@@ -115,7 +122,8 @@ void check(RawSplit& split) {
                                           labels ? "labels" : "targets", split.inputs.dims[0],
                                           split.inputs.origin.place.source == split.targets.origin.place.source
                                               ? ""
-                                              : " in " + split.inputs.origin.place.source));
+                                              : " in " + split.inputs.origin.place.source),
+                              hint_of_axes(split.targets.dims, split.inputs.dims[0]));
   if (split.lengths) check_lengths(*split.lengths, split.inputs);
   clear_padding(split);
   require_finite(split.inputs, Padding());
@@ -207,6 +215,16 @@ Samples to_samples(RawSplit split) {
   return samples;
 }
 
+/// Bytes that the processes of a control group hold. What else it uses is mostly cache, which it can give back.
+std::int64_t held_by(const std::filesystem::path& group, bool is_version_2) {
+  const std::string_view wanted = is_version_2 ? "anon" : "total_rss";
+  std::ifstream statistics(group / "memory.stat");
+  std::int64_t bytes = 0;
+  for (std::string key; statistics >> key >> bytes;)
+    if (key == wanted) return bytes;
+  return 0;
+}
+
 }  // namespace
 
 Padding::Padding(const RawSplit& split, const Table& table, std::size_t axes_of_vectors) {
@@ -229,7 +247,7 @@ void Origin::fail(std::string what, std::string hint) const {
 
 Descriptor open_data(const std::string& path) {
   const Origin origin{Place{path}, {}, ExitCode::no_input};
-  if (path.empty()) origin.fail("a path is expected, and this one is empty");
+  if (path.empty()) Origin{{}, "data", origin.code}.fail("a path is expected, and this one is empty");
   if (path.find('\0') != std::string::npos)  // the system would read the name up to it
     origin.fail("a path cannot hold a NUL character", "leave it out");
   OpenedFile opened = open_regular(path);
@@ -247,11 +265,10 @@ std::int64_t available_memory(const std::string& root) {
       std::int64_t kilobytes = 0;
       if (info >> kilobytes) bytes = kilobytes * 1024;
     }
-  // What a group uses already is mostly cache that it can give back.
   for_each_control_group(root, "memory", [&](const std::filesystem::path& group, bool is_version_2) {
     std::int64_t most = 0;  // "max": none
     if (std::ifstream(group / (is_version_2 ? "memory.max" : "memory.limit_in_bytes")) >> most)
-      bytes = std::min(bytes, most);
+      bytes = std::min(bytes, std::max<std::int64_t>(most - held_by(group, is_version_2), 0));
   });
   return bytes;
 }

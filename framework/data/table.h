@@ -69,11 +69,12 @@ inline constexpr std::int64_t kMostDeflateRatio = 1032;
 /// Opens a file of data. Throws UserError (no_input) where `path` is not a regular file that can be read.
 Descriptor open_data(const std::string& path);
 
-/// Bytes that this machine, and the control groups of this process (a container, a job of a scheduler), can still give;
-/// as many as there can be where nothing tells. `root` stands before /proc and /sys: tests put their own there.
+/// Bytes that this machine, and the control groups of this process (a container, a job of a scheduler), can still give
+/// beyond what their processes hold; as many as there can be where nothing tells. `root` stands before /proc and /sys:
+/// tests put their own there.
 std::int64_t available_memory(const std::string& root = "");
 
-/// Throws by `origin` where so many bytes of samples are more than that.
+/// Throws by `origin` where so many bytes, which the samples are about to take, are more than that.
 void require_memory(const Origin& origin, std::int64_t bytes);
 
 /// Bytes of a table of these extents. Throws by `origin` where an extent is not positive or the bytes exceed

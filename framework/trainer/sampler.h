@@ -8,6 +8,11 @@
 
 namespace backplane {
 
+/// How many batches there are: the last may be smaller.
+constexpr std::int64_t count_batches(std::int64_t samples, std::int64_t batch_size) {
+  return (samples + batch_size - 1) / batch_size;
+}
+
 /// Which samples make up which batch: an order of [0, count), cut into batches of `batch_size` (the last may be
 /// smaller). Starts as 0, 1, 2, …
 class Sampler {
@@ -29,9 +34,12 @@ class Sampler {
   void batch_contiguously();
 
  private:
+  /// Where batch `index` begins in order_; where the last ends, for batches().
+  std::int64_t begin(std::int64_t index) const;
+
   std::int64_t count_, batch_size_, batches_;
-  std::vector<std::int64_t> order_;
-  std::vector<std::int64_t> begins_;  ///< of each batch in order_, and the end of the last
+  bool is_contiguous_ = false;
+  std::vector<std::int64_t> order_;  ///< all that grows with the number of samples: 8 bytes for each
 };
 
 }  // namespace backplane

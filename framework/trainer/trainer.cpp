@@ -18,7 +18,7 @@
 namespace backplane {
 
 RunLength run_length(const TrainOptions& options, std::int64_t training_samples) {
-  const std::int64_t per_epoch = Sampler(training_samples, options.batch_size).batches();
+  const std::int64_t per_epoch = count_batches(training_samples, options.batch_size);
   const std::int64_t by_epochs = options.epochs.value_or(0) * per_epoch;
   const std::int64_t in_all = !options.steps   ? by_epochs
                               : options.epochs ? std::min(by_epochs, *options.steps)

@@ -191,6 +191,12 @@ TEST(DataPrepare, RefusesInputsThatCannotBeScaled) {
       "not finite\n  hint: give them in another unit, or leave `scale` out";
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::unit}, 1); }), expected);
   EXPECT_EQ(user_error([&] { prepare(data, {.scaling = Scaling::standard}, 1); }), expected);
+  DataSet two = assemble({{{2, 2}, Numbers{0, -1e308, 1, 1e308}, {}}, {{2}, Labels{0, 0}, {}}}, std::nullopt);
+  two.input_names = {"a", "b"};
+  EXPECT_EQ(user_error([&] { prepare(two, {.scaling = Scaling::unit}, 1); }),
+            "65 error: the inputs of column 1 'b', counted from 0, are too large, or too close to each other, to be "
+            "scaled: their sum, or 1 / their range, is not finite\n  hint: give them in another unit, or leave `scale` "
+            "out");
 }
 
 TEST(DataAssemble, RefusesWhatMemoryCannotHold) {

@@ -44,10 +44,14 @@ TEST_F(Cores, TheMemoryOfEachGroupAboveCounts) {
   write("sys/fs/cgroup/job/step/memory.max", "max\n");
   write("sys/fs/cgroup/job/memory.max", "4096\n");
   EXPECT_EQ(memory(), 4096);
+  write("sys/fs/cgroup/job/memory.stat", "file 2000\nanon 1000\n");
+  EXPECT_EQ(memory(), 3096) << "less what its processes hold";
   write("proc/self/cgroup", "3:memory:/job\n");
   write("proc/self/mountinfo", "36 30 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
   write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "8192\n");
   EXPECT_EQ(memory(), 8192);
+  write("sys/fs/cgroup/memory/job/memory.stat", "cache 5000\nrss 1\ntotal_rss 9000\n");
+  EXPECT_EQ(memory(), 0);
 }
 
 TEST_F(Cores, AreUnboundedWithoutControlGroups) {
