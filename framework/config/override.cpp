@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "config/parse.h"
 #include "config/scalar.h"
+#include "config/source_text.h"
 
 namespace backplane::config {
 
@@ -31,11 +32,13 @@ class Override {
   std::vector<Step> read_path(std::string_view path) const;
   Step read_key(std::string_view& path) const;
   Step read_index(std::string_view& path) const;
-  Node read_value(std::string_view text) const;
+  Node read_value(std::string_view text, std::string_view path) const;
+  void refuse_what_yaml_drops(std::string_view text, std::string_view path) const;
   Node& enter(Node& node, const Step& step, const std::string& so_far) const;
   Node& enter_list(Node& node, std::size_t index, const std::string& so_far) const;
   Node& enter_map(Node& node, const std::string& key) const;
   Node& enter_named(Node& list, const std::string& name, const std::string& so_far) const;
+  void require_text(std::string_view assignment) const;
   [[noreturn]] void fail(std::string what, std::string path, std::string hint = {}) const;
   [[noreturn]] void malformed() const { fail("the path before '=' is malformed", "", "write a.b[2].c=value"); }
 
@@ -55,12 +58,34 @@ Node* only_entry(Node& item) {
   return is_layer ? &item.map[0].second : nullptr;
 }
 
+bool is_same(const Node& a, const Node& b) {
+  const auto is_same_entry = [](const auto& x, const auto& y) {
+    return x.first == y.first && is_same(x.second, y.second);
+  };
+  return a.kind == b.kind && a.scalar == b.scalar && std::ranges::equal(a.list, b.list, is_same) &&
+         std::ranges::equal(a.map, b.map, is_same_entry);
+}
+
+/// Whether YAML reads the same without a '#', behind a blank, and what follows it.
+bool has_comment(std::string_view text) {
+  for (std::size_t at = text.find('#'); at != std::string_view::npos; at = text.find('#', at + 1)) {
+    if (at > 0 && std::string_view(" \t\n").find(text[at - 1]) == std::string_view::npos) continue;
+    try {
+      if (is_same(parse_value(text, ""), parse_value(text.substr(0, at), ""))) return true;
+    } catch (const UserError&) {  // as where it stands in quotes
+      continue;
+    }
+  }
+  return false;
+}
+
 Override::Override(std::string_view assignment, const std::string& word) : place_{word, 0, 0} {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string_view::npos)
     fail(fmt::format("expected path=value, got {}", shown(assignment)), "", "write a.b[2].c=value");
+  require_text(assignment);
   path_ = read_path(assignment.substr(0, equals));
-  value_ = read_value(assignment.substr(equals + 1));
+  value_ = read_value(assignment.substr(equals + 1), assignment.substr(0, equals));
 }
 
 void Override::fail(std::string what, std::string path, std::string hint) const {
@@ -102,8 +127,35 @@ Step Override::read_index(std::string_view& path) const {
   return {"", index};
 }
 
+void Override::require_text(std::string_view assignment) const {
+  try {
+    check_characters(assignment, place_.source);
+  } catch (const UserError& error) {
+    fail(error.diagnostics().front().what, "",
+         "what is set becomes text of a configuration in UTF-8: a file whose name is in another encoding needs another "
+         "name");
+  }
+}
+
+/// Of a word, all is meant: YAML would take a part of it for a comment, a directive or a document of its own.
+void Override::refuse_what_yaml_drops(std::string_view text, std::string_view path) const {
+  std::string quoted;
+  for (const char c : text) quoted += c == '\'' ? "''" : std::string(1, c);
+  const std::string hint = fmt::format("if it belongs to the value, that stands in quotes: {}='{}'", path, quoted);
+  const auto refuse = [&](const char* what) { fail(fmt::format("{} in the value {}", what, shown(text)), "", hint); };
+  if (text.starts_with('%')) refuse("a '%' begins a directive of YAML, not text,");
+  for (std::size_t line = 0; line < text.size(); line = std::min(text.find('\n', line), text.size() - 1) + 1) {
+    const std::string_view rest = text.substr(line);
+    const bool is_mark = rest.starts_with("---") || rest.starts_with("...");
+    if (is_mark && (rest.size() == 3 || rest.find_first_of(" \t\n", 3) == 3))
+      refuse("a mark of YAML's documents stands");
+  }
+  if (has_comment(text)) refuse("' #' begins a comment of YAML");
+}
+
 /// The value has no file: whatever is wrong with it happens at the word.
-Node Override::read_value(std::string_view text) const {
+Node Override::read_value(std::string_view text, std::string_view path) const {
+  refuse_what_yaml_drops(text, path);
   try {
     Node value = parse_value(text, place_.source);
     set_origin(value, place_, false);

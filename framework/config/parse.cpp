@@ -34,6 +34,11 @@ const Remedy kRemedies[] = {
     {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a '[' before this place is not closed"},
     {YAML::ErrorMsg::END_OF_MAP_FLOW, "a '{' before this place is not closed"},
     {YAML::ErrorMsg::BLOCK_ENTRY, "a list begins on a line of its own, or is written [a, b]"},
+    {YAML::ErrorMsg::INVALID_UNICODE,
+     "write the character itself; a pair of surrogates (D800 to DFFF) is one character: \\U and its 8 digits"},
+    {YAML::ErrorMsg::INVALID_HEX, "behind \\x, \\u and \\U stand 2, 4 and 8 hexadecimal digits"},
+    {YAML::ErrorMsg::INVALID_ESCAPE,
+     "a backslash in double quotes is written twice; in single quotes it is a backslash"},
     {YAML::ErrorMsg::UNKNOWN_ANCHOR, "an alias *name repeats a value that was marked &name above it"},
 };
 
@@ -79,6 +84,13 @@ std::string remedy(const YAML::Exception& error, std::string_view text) {
   return {};
 }
 
+/// What yaml-cpp calls "invalid unicode: 56575".
+std::string in_words(const std::string& message) {
+  const std::string_view kUnicode = YAML::ErrorMsg::INVALID_UNICODE;
+  if (!message.starts_with(kUnicode)) return message;
+  return fmt::format("\\u{:04X} is the number of no character", std::stoul(message.substr(kUnicode.size())));
+}
+
 [[noreturn]] void fail_syntax(const YAML::Exception& error, std::string_view text, const TreeBuilder& builder) {
   Diagnostic finding;
   if (error.msg == YAML::ErrorMsg::DOC_IN_SCALAR) {
@@ -86,7 +98,7 @@ std::string remedy(const YAML::Exception& error, std::string_view text) {
     finding.what = "not valid YAML: a quote that opens after this place is not closed";
   } else {
     finding.place = builder.place_of(error.mark);
-    finding.what = "not valid YAML: " + error.msg;
+    finding.what = "not valid YAML: " + in_words(error.msg);
     finding.hint = remedy(error, text);
   }
   throw UserError(ExitCode::bad_config, std::move(finding));

@@ -105,15 +105,40 @@ TEST(ConfigOverride, RefusesWhatItCannotReach) {
 
 TEST(ConfigOverride, ReportsBrokenValuesAtTheWord) {
   const std::string place = "78 " + std::string(kWord) + ": error: ";
-  EXPECT_EQ(error_of([] { with("a={x: 1, x: 2}"); }),
-            place + "key 'x' is written twice; first at line 1, column 2");
+  EXPECT_EQ(error_of([] { with("a={x: 1, x: 2}"); }), place + "key 'x' is written twice; first at line 1, column 2");
   EXPECT_EQ(error_of([] { with("a=[1"); }),
             place + "a key must be text, written out where it stands\n  hint: is a '[' or '{' not closed?");
-  EXPECT_EQ(error_of([] { with("a=b: - c"); }),
-            place + "not valid YAML: illegal block entry\n"
-                    "  hint: a list begins on a line of its own, or is written [a, b]");
+  EXPECT_EQ(error_of([] { with("a=b: - c"); }), place +
+                                                    "not valid YAML: illegal block entry\n"
+                                                    "  hint: a list begins on a line of its own, or is written [a, b]");
   EXPECT_EQ(error_of([] { with("a=\xFF"); }),
-            place + "the byte 0xff is not valid UTF-8\n  hint: save the file as plain text in UTF-8");
+            "64 " + std::string(kWord) +
+                ": error: the byte 0xff is not valid UTF-8\n  hint: what is set becomes text of a configuration in "
+                "UTF-8: a file whose name is in another encoding needs another name");
+}
+
+TEST(ConfigOverride, RefusesWhatYamlWouldDropOfAValue) {
+  const std::string place = "64 " + std::string(kWord) + ": error: ";
+  const auto in_quotes = [](const std::string& value) {
+    return "\n  hint: if it belongs to the value, that stands in quotes: a='" + value + "'";
+  };
+  EXPECT_EQ(error_of([] { with("a=d.csv #1"); }),
+            place + "' #' begins a comment of YAML in the value 'd.csv #1'" + in_quotes("d.csv #1"));
+  EXPECT_EQ(error_of([] { with("a=#1"); }),
+            place + "' #' begins a comment of YAML in the value '#1'" + in_quotes("#1"));
+  EXPECT_EQ(error_of([] { with("a=it's #1"); }),
+            place + "' #' begins a comment of YAML in the value 'it's #1'" + in_quotes("it''s #1"));
+  EXPECT_EQ(error_of([] { with("a=[1, 2] # two"); }),
+            place + "' #' begins a comment of YAML in the value '[1, 2] # two'" + in_quotes("[1, 2] # two"));
+  EXPECT_EQ(error_of([] { with("a=%d.csv"); }),
+            place + "a '%' begins a directive of YAML, not text, in the value '%d.csv'" + in_quotes("%d.csv"));
+  for (const std::string mark : {"---", "..."}) {
+    EXPECT_EQ(error_of([&] { with("a=" + mark); }),
+              place + "a mark of YAML's documents stands in the value '" + mark + "'" + in_quotes(mark));
+    EXPECT_NE(error_of([&] { with("a=b\n" + mark + " c"); }).find("a mark of YAML's documents"), std::string::npos);
+  }
+  for (const std::string whole : {"a='d.csv #1'", "a=\"d #1\"", "a=d.csv#1", "a=C#", "a=10%", "a=...x", "a=-", "a='#'"})
+    EXPECT_EQ(error_of([&] { with(whole); }), "no error") << whole;
 }
 
 TEST(ConfigOverride, GivesNewValuesThePlaceOfTheWord) {

@@ -99,6 +99,15 @@ TEST(ConfigParse, RefusesWhatIsWrong) {
       {"a:\n  b: 1\n\tc: 2\n",
        "78 f:3:1: error: not valid YAML: illegal tab when looking for indentation\n"
        "  hint: indent with spaces, not with tabs"},
+      {"a: \"\\uDCFF\"",
+       "78 f:1:11: error: not valid YAML: \\uDCFF is the number of no character\n  hint: write the character itself; a "
+       "pair of surrogates (D800 to DFFF) is one character: \\U and its 8 digits"},
+      {"a: \"\\xZZ\"",
+       "78 f:1:9: error: not valid YAML: bad character found while scanning hex number\n  hint: behind \\x, \\u and "
+       "\\U stand 2, 4 and 8 hexadecimal digits"},
+      {"a: \"\\q\"",
+       "78 f:1:7: error: not valid YAML: unknown escape character: q\n  hint: a backslash in double quotes is written "
+       "twice; in single quotes it is a backslash"},
       {"a:\n\tb: 1\n", "78 f:2:3: error: not valid YAML: illegal map value\n  hint: indent with spaces, not with tabs"},
       {"a: 1\nb:2\nc: 3\n",
        "78 f:3:2: error: not valid YAML: illegal map value\n  hint: look at this line and the one above: a key ends in "
