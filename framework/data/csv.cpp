@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <string_view>
 
 #include "base/suggest.h"
 #include "config/scalar.h"
@@ -174,9 +176,8 @@ void report(const CsvOptions& options, const CsvFile& file, const CsvColumns& co
   if (columns.label) add("labels", file.names()[*columns.label]);
   if (!columns.targets.empty()) add("targets", names_of(columns.targets, file.names()));
   std::vector<std::string> unnamed;
-  const auto is_used = [&](std::size_t i) {
-    return columns.label == i || std::ranges::find(columns.targets, i) != columns.targets.end();
-  };
+  const std::set<std::size_t> targets(columns.targets.begin(), columns.targets.end());
+  const auto is_used = [&](std::size_t i) { return columns.label == i || targets.contains(i); };
   for (std::size_t i = 0; i < file.names().size(); ++i)
     if (options.inputs.empty() && is_unnamed(file.names()[i]) && !is_used(i))
       unnamed.push_back(fmt::format("column {}", i + 1));
@@ -189,12 +190,35 @@ void report(const CsvOptions& options, const CsvFile& file, const CsvColumns& co
                                           options.train, shown(data.input_names[i])));
 }
 
+/// Names that a person takes for one.
+void warn_of_blanks(const std::vector<std::string>& names, const std::string& file,
+                    std::vector<std::string>& warnings) {
+  std::map<std::string_view, const std::string*> seen;
+  for (const std::string& name : names)
+    if (const auto [same, is_new] = seen.emplace(without_blanks(name), &name); !is_new) {
+      warnings.push_back(fmt::format("{}: the classes '{}' and '{}' differ by blanks only, which stand in quotes there",
+                                     file, shown(*same->second), shown(name)));
+      return;
+    }
+}
+
 void warn_of_names(const std::vector<std::string>& names, const std::string& file, std::vector<std::string>& warnings) {
   const auto numbers =
       std::ranges::count_if(names, [](const auto& name) { return config::to_number(name).has_value(); });
   if (numbers > 0)
     warnings.push_back(fmt::format("{}: {} of the {} classes are numbers, the others words: all are taken for names",
                                    file, numbers, names.size()));
+}
+
+[[noreturn]] void fail_other_columns(const CsvFile& train, const CsvFile& test, const CsvOptions& options) {
+  const std::vector<std::string>&expected = train.names(), &found = test.names();
+  const std::string what =
+      found.size() != expected.size()
+          ? fmt::format("{} columns, and '{}' has {}", found.size(), options.train, expected.size())
+          : fmt::format("column {} is not '{}', as in '{}'",
+                        std::ranges::mismatch(expected, found).in1 - expected.begin() + 1,
+                        shown(*std::ranges::mismatch(expected, found).in1), options.train);
+  Origin::file(*options.test).fail(what, "both files need the same columns in the same order");
 }
 
 }  // namespace
@@ -208,8 +232,7 @@ DataSet load_csv(const CsvOptions& options) {
   std::optional<RawSplit> test_split;
   if (options.test) {
     CsvFile test(*options.test, options);
-    if (test.names() != train.names())
-      Origin::file(*options.test).fail(fmt::format("the columns differ from those of '{}'", options.train));
+    if (test.names() != train.names()) fail_other_columns(train, test, options);
     CsvRows test_rows = test.read(columns);
     if (columns.label)
       refuse_missing(test_rows.labels, names.empty(), shown(train.names()[*columns.label]), *options.test);
@@ -222,6 +245,7 @@ DataSet load_csv(const CsvOptions& options) {
   data.warnings.insert(data.warnings.end(), reported.warnings.begin(), reported.warnings.end());
   data.input_names = std::move(reported.input_names);
   warn_of_names(names, options.train, data.warnings);
+  warn_of_blanks(names, options.train, data.warnings);
   data.class_names = std::move(names);
   data.files = {options.train};
   if (options.test) data.files.push_back(*options.test);

@@ -25,7 +25,8 @@ struct CsvOptions {
 };
 
 /// Class names are sorted and numbered over the training file; the test file may hold no other names and must have
-/// the same header. Numbers are kept as float64. Errors name file, line and column.
+/// the same header. Blanks around a field are no part of it, unless they stand in quotes. Numbers are kept as float64.
+/// Errors name file, line and column.
 DataSet load_csv(const CsvOptions& options);
 
 }  // namespace backplane

@@ -51,18 +51,34 @@ bool is_unnamed(const std::string& name) {
   return name.empty() || name.starts_with("Unnamed: ");
 }
 
+std::string name_in(const CsvField& field) {
+  return field.is_quoted ? field.text : std::string(without_blanks(field.text));
+}
+
 CsvFile::CsvFile(const std::string& path, const CsvOptions& options)
     : path_(path), reader_(path, options.delimiter), has_header_(options.header.value_or(true)) {
   if (!reader_.next(fields_)) Origin::file(path_).fail("the file is empty");
+  refuse_delimiter_line(options.delimiter);
   require_delimiter(options.delimiter);
   take_names(options);
 }
 
+/// sep=;
+void CsvFile::refuse_delimiter_line(char delimiter) const {
+  constexpr std::size_t kKey = 4;
+  const std::string& first = fields_[0].text;
+  if (first.size() > kKey + 1 || !(first.starts_with("sep=") || first.starts_with("SEP="))) return;
+  // Where it is the one that fields are told by, it stands behind the first of them.
+  const char named = first.size() > kKey ? first[kKey] : delimiter;
+  fields_[0].origin(path_).fail(
+      "the first line tells Excel the delimiter, and is no header",
+      named == delimiter ? "remove this line"
+                         : fmt::format("remove this line, and write the delimiter in the data section: delimiter: {}",
+                                       yaml_of(named)));
+}
+
 void CsvFile::require_delimiter(char delimiter) const {
   const std::string& first = fields_[0].text;
-  if (first.size() <= 5 && (first.starts_with("sep=") || first.starts_with("SEP=")))
-    fields_[0].origin(path_).fail("the first line tells Excel the delimiter, and is no header",
-                                  "remove this line, and write the delimiter in the data section: delimiter: ';'");
   if (fields_.size() > 1) return;
   if (first.starts_with('#')) fields_[0].origin(path_).fail("the first line is a comment, not a header", kNoComments);
   const char probable = probable_delimiter(first, delimiter);
@@ -76,12 +92,15 @@ void CsvFile::require_delimiter(char delimiter) const {
 
 void CsvFile::take_names(const CsvOptions& options) {
   if (!has_header_) {
-    for (std::size_t i = 0; i < fields_.size(); ++i) names_.push_back(std::to_string(i));
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      names_.push_back(std::to_string(i));
+      positions_.emplace(names_.back(), i);
+    }
     pending_ = true;
     return;
   }
   const std::vector<CsvField> header = fields_;
-  for (const CsvField& field : header) names_.emplace_back(without_blanks(field.text));
+  for (const CsvField& field : header) names_.push_back(name_in(field));
   pending_ = reader_.next(fields_);
   is_table_ = pending_ && has_number_below_word(header, fields_);
   const std::ptrdiff_t numbers = count_numbers(header);
@@ -96,14 +115,13 @@ void CsvFile::take_names(const CsvOptions& options) {
         "a word of it: header: true, or false, says what it is",
         path_, header[0].line, numbers, header.size());
   for (std::size_t i = 0; i < names_.size(); ++i)
-    if (!names_[i].empty() && std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
+    if (!positions_.emplace(names_[i], i).second && !names_[i].empty())
       header[i].origin(path_).fail(is_table_ ? fmt::format("a second column is named '{}'", shown(names_[i]))
                                              : "a second column has this name");
 }
 
 std::size_t CsvFile::find(const CsvColumn& column) const {
-  const auto found = std::ranges::find(names_, column.name);
-  if (found != names_.end()) return static_cast<std::size_t>(found - names_.begin());
+  if (const auto found = positions_.find(column.name); found != positions_.end()) return found->second;
   const bool may_tell = is_table_ || !has_header_;
   const bool is_position = config::to_integer(column.name).has_value();
   throw UserError(
@@ -195,8 +213,9 @@ double CsvFile::number(std::size_t i, bool is_input) const {
 
 CsvField CsvFile::label(std::size_t i) const {
   const CsvField& field = fields_[i];
-  CsvField result{std::string(without_blanks(field.text)), field.line, field.column};
-  if (result.text.empty())
+  CsvField result = field;
+  result.text = parse(field) ? std::string(without_blanks(field.text)) : name_in(field);
+  if (without_blanks(result.text).empty())
     field.origin(path_).fail(fmt::format("a missing value: the class in {} is empty", called(i)),
                              "fill the gap, or leave out the row");
   return result;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "data/csv.h"
@@ -21,7 +22,7 @@ struct CsvRows {
   std::int64_t count = 0;
   std::vector<double> inputs;
   std::vector<double> targets;
-  std::vector<CsvField> labels;  ///< without blanks at both ends
+  std::vector<CsvField> labels;  ///< names: as name_in() gives them
 };
 
 /// One file: its header, then its rows. A column whose header is empty, or which pandas called "Unnamed: 0" for that
@@ -42,6 +43,7 @@ class CsvFile {
   CsvRows read(const CsvColumns& columns);
 
  private:
+  void refuse_delimiter_line(char delimiter) const;
   void require_delimiter(char delimiter) const;
   void take_names(const CsvOptions& options);
   std::size_t find(const CsvColumn& column) const;
@@ -55,11 +57,15 @@ class CsvFile {
   CsvReader reader_;
   std::vector<CsvField> fields_;
   std::vector<std::string> names_;
+  std::unordered_map<std::string, std::size_t> positions_;  ///< of the first column of each name
   std::string header_warning_;
   bool has_header_;
   bool is_table_ = false;  ///< a number stands below a word of the header: names may be repeated in messages
   bool pending_ = false;   ///< fields_ is a row that has been read
 };
+
+/// The name that a field holds. Blanks around it are none of it, unless quotes say so (RFC 4180).
+std::string name_in(const CsvField& field);
 
 /// Whether an input column has to be asked for by name.
 bool is_unnamed(const std::string& name);

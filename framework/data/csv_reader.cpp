@@ -82,7 +82,8 @@ void CsvReader::read_field(CsvField& field) {
   field.text.clear();
   field.line = line_;
   field.column = column_;
-  if (peek() == '"') return read_quoted(field);
+  field.is_quoted = peek() == '"';
+  if (field.is_quoted) return read_quoted(field);
   while (!at_field_end()) {
     if (peek() == '"')
       field.origin(path_).fail("a quote stands inside a field that does not begin with one",
@@ -94,7 +95,9 @@ void CsvReader::read_field(CsvField& field) {
 void CsvReader::read_quoted(CsvField& field) {
   take();
   while (true) {
-    if (peek() == kEnd) field.origin(path_).fail("the quote that opens this field is never closed");
+    if (peek() == kEnd)
+      field.origin(path_).fail("the quote that opens this field is never closed",
+                               "close it where the field ends; a quote inside a quoted field is written twice");
     if (peek() != '"') {
       append(field);
       continue;

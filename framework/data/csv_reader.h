@@ -13,6 +13,7 @@ struct CsvField {
   std::string text;
   int line = 0;    ///< counted from 1, of the first character
   int column = 0;  ///< likewise, in bytes
+  bool is_quoted = false;
 
   Origin origin(const std::string& file) const { return Origin{Place{file, line, column}, {}}; }
 };

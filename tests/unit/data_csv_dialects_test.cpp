@@ -255,6 +255,14 @@ const std::vector<Dialect> kDialects = {
      ":1:1: error: the first line tells Excel the delimiter, and is no header | remove this line, and write the "
      "delimiter "
      "in the data section: delimiter: ';'"},
+    {"line for Excel, as said", "sep=,\nx,c\n1,0\n",
+     ":1:1: error: the first line tells Excel the delimiter, and is no header | remove this line"},
+    {"line for Excel, tab", "sep=\t\nx\tc\n1\t0\n",
+     ":1:1: error: the first line tells Excel the delimiter, and is no header | remove this line, and write the "
+     "delimiter in the data section: delimiter: \"\\t\""},
+    {"line for Excel, in quotes", "\"sep=|\"\nx|c\n1|0\n",
+     ":1:1: error: the first line tells Excel the delimiter, and is no header | remove this line, and write the "
+     "delimiter in the data section: delimiter: '|'"},
     {"one column", "c\n1\n",
      ":1:1: error: the first line holds no delimiter ',' | inputs and labels, or targets, are "
      "columns of one table"},

@@ -68,7 +68,13 @@ TEST_F(DataCsv, RefusesATestFileWithOtherColumns) {
   write("test.csv", "class,x\n0,9\n");
   CsvOptions options = labelled();
   options.test = "test.csv";
-  EXPECT_EQ(error("x,class\n1,1\n", options), "65 test.csv: error: the columns differ from those of 'train.csv'");
+  EXPECT_EQ(error("x,class\n1,1\n", options),
+            "65 test.csv: error: column 1 is not 'x', as in 'train.csv'\n"
+            "  hint: both files need the same columns in the same order");
+  write("test.csv", "x,y,class\n0,9,0\n");
+  EXPECT_EQ(error("x,class\n1,1\n", options),
+            "65 test.csv: error: 3 columns, and 'train.csv' has 2\n"
+            "  hint: both files need the same columns in the same order");
 }
 
 TEST_F(DataCsv, ReadsTargetsAndChosenInputs) {
@@ -97,6 +103,16 @@ TEST_F(DataCsv, FollowsTheQuotesOfRfc4180) {
       load("\"x\",\"the \"\"class\"\", quoted\"\r\n\"1\",\"a\nb\"\r\n\r\n2,c", labelled("the \"class\", quoted"));
   EXPECT_EQ(std::get<Numbers>(data.train.inputs), (Numbers{1, 2}));
   EXPECT_EQ(data.class_names, (std::vector<std::string>{"a\nb", "c"}));
+}
+
+TEST_F(DataCsv, KeepsBlanksThatStandInQuotes) {
+  const DataSet data = load("\" x\",x,class\n1,2,\"cat \"\n3,4, cat \n\" 5 \",6,dog\n");
+  EXPECT_EQ(data.input_names, (std::vector<std::string>{" x", "x"}));
+  EXPECT_EQ(std::get<Numbers>(data.train.inputs), (Numbers{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(data.class_names, (std::vector<std::string>{"cat", "cat ", "dog"}));
+  EXPECT_EQ(data.warnings, std::vector<std::string>{"train.csv: the classes 'cat' and 'cat ' differ by blanks only, "
+                                                    "which stand in quotes there"});
+  EXPECT_NE(error("x,class\n1,\"  \"\n").find("a missing value"), std::string::npos);
 }
 
 TEST_F(DataCsv, SkipsAByteOrderMark) {
@@ -158,7 +174,9 @@ TEST_F(DataCsv, NamesThePlaceOfABadRow) {
   EXPECT_EQ(error("x,class\n1\n"),
             "65 train.csv:2:1: error: expected 2 fields, found 1\n"
             "  hint: each line has as many fields as the first one; nothing stands in a field that has no value");
-  EXPECT_EQ(error("x,class\n1,\"0\n"), "65 train.csv:2:3: error: the quote that opens this field is never closed");
+  EXPECT_EQ(error("x,class\n1,\"0\n"),
+            "65 train.csv:2:3: error: the quote that opens this field is never closed\n"
+            "  hint: close it where the field ends; a quote inside a quoted field is written twice");
   EXPECT_EQ(error("x,class\n1,\"0\"0\n"),
             "65 train.csv:2:3: error: text follows the closing quote of this field\n"
             "  hint: a quote inside a quoted field is written twice");
