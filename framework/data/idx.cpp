@@ -30,6 +30,8 @@ struct Header {
 Header read_header(PackedFile& input) {
   std::array<std::uint8_t, 4> magic{};
   const std::int64_t found = input.read(magic.data(), magic.size());
+  if (found > 0 && found < 4 && std::ranges::all_of(magic, [](auto byte) { return byte == 0 || byte == 8; }))
+    input.origin().fail(fmt::format("the file ends within its header: it has {} bytes", found));
   if (found < 4 || magic[0] != 0 || magic[1] != 0)
     input.origin().fail(found == 0 ? "expected an IDX file, found an empty one"
                                    : "expected an IDX file, which begins with two bytes of 0",

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <boost/iostreams/device/file_descriptor.hpp>
 #include <boost/iostreams/filter/gzip.hpp>
 
@@ -11,14 +12,14 @@ namespace backplane {
 
 namespace {
 
-constexpr int kGzipFirstByte = 0x1f;
+constexpr std::array<unsigned char, 2> kGzip{0x1f, 0x8b};
 
 }  // namespace
 
 PackedFile::PackedFile(const std::string& path) : origin_(Origin::file(path)) {
   Descriptor file = open_data(path);
-  unsigned char first = 0;
-  is_gzip_ = ::pread(file.number(), &first, 1, 0) == 1 && first == kGzipFirstByte;
+  std::array<unsigned char, 2> first{};
+  is_gzip_ = ::pread(file.number(), first.data(), first.size(), 0) == 2 && first == kGzip;
   most_left_ = static_cast<std::int64_t>(size_of(file)) * (is_gzip_ ? kMostDeflateRatio : 1);
   if (is_gzip_) bytes_.push(boost::iostreams::gzip_decompressor());
   bytes_.push(boost::iostreams::file_descriptor_source(file.release(), boost::iostreams::close_handle));
@@ -29,7 +30,8 @@ auto PackedFile::guarded(F&& f) -> decltype(f()) {
   try {
     return f();
   } catch (const std::ios_base::failure&) {
-    origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it");
+    origin_.fail("the gzip stream is damaged or ends early, or other bytes follow it",
+                 "`gzip -t` says which; where only zeros follow it, `zcat FILE | gzip` leaves them out");
   }
 }
 

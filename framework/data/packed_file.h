@@ -8,8 +8,8 @@
 
 namespace backplane {
 
-/// The bytes of a file, unpacked where it is gzip (told by its first byte). Damage found on the way is an error of the
-/// file (bad_data).
+/// The bytes of a file, unpacked where it is gzip (told by its first two bytes). Damage found on the way is an error of
+/// the file (bad_data).
 class PackedFile {
  public:
   /// Throws UserError (no_input) where the file cannot be read.

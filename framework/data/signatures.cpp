@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "files/open_file.h"
+#include "hdf5/superblock.h"
 
 namespace backplane {
 
@@ -21,6 +23,7 @@ constexpr const char* kImages =
     "put the images into one file, as arrays [N, H, W, C]: h5py.File('train.h5', 'w')['x'] = x";
 constexpr const char* kTable = "write it as CSV: pandas reads it, and to_csv('train.csv', index=False) writes it";
 constexpr const char* kUnpack = "unpack it first, and name what was in it";
+constexpr const char* kZlib = "unpack it first: zlib.decompress of Python does";
 constexpr const char* kToNetcdf4 = "turn it into HDF5, which `hdf5` reads: nccopy -k nc4";
 constexpr const char* kUtf8 = "turn it into UTF-8: iconv -f UTF-16 -t UTF-8";
 
@@ -40,6 +43,15 @@ const std::array kKnown{
           "7zXZ\0"sv,
           "an xz file", "unpack it first: unxz"},
     Known{0, "\x28\xb5\x2f\xfd"sv, "a Zstandard file", "unpack it first: unzstd"},
+    Known{0, "\x04\x22\x4d\x18"sv, "an LZ4 file", "unpack it first: unlz4"},
+    Known{0, "\x1f\x9d"sv, "a compressed file (.Z)", "unpack it first: uncompress"},
+    Known{0, "\x5d\0\0"sv, "an LZMA file", "unpack it first: unlzma"},
+    Known{0, "LZIP\1"sv, "an lzip file", "unpack it first: lzip -d"},
+    Known{0, "\x89LZO\0"sv, "an lzop file", "unpack it first: lzop -d"},
+    Known{0, "x\x01"sv, "a zlib stream", kZlib},
+    Known{0, "x\x9c"sv, "a zlib stream", kZlib},
+    Known{0, "x\xda"sv, "a zlib stream", kZlib},
+    Known{0, "Rar!\x1a\x07"sv, "a RAR archive", kUnpack},
     Known{0, "7z\xbc\xaf"sv, "a 7-Zip archive", kUnpack},
     Known{257, "ustar"sv, "a tar archive", kUnpack},
     Known{0, "CDF\1"sv, "a netCDF file of the classic format", kToNetcdf4},
@@ -108,13 +120,6 @@ bool looks_like_utf16(std::string_view head) {
   return (zeros(0) == 0 && zeros(1) == kEnough / 2) || (zeros(1) == 0 && zeros(0) == kEnough / 2);
 }
 
-/// A user block of 512 bytes, or twice, four times as many, may stand before it.
-bool is_hdf5(std::string_view head) {
-  return std::ranges::any_of(std::array<std::size_t, 4>{0, 512, 1024, 2048}, [&](std::size_t at) {
-    return head.size() > at && head.substr(at).starts_with("\x89HDF\r\n\x1a\n");
-  });
-}
-
 /// The size of what follows stands between its name and that of its contents: text has no such order.
 bool is_riff(std::string_view head) {
   constexpr std::size_t kContents = 8;
@@ -123,14 +128,21 @@ bool is_riff(std::string_view head) {
                              [&](std::string_view contents) { return head.substr(kContents).starts_with(contents); });
 }
 
+/// What stands before it, in a user block of whatever length, is the user's own.
+bool is_hdf5(OpenedFile opened) {
+  if (!opened) return false;
+  InputFile file(std::move(opened.file));
+  return h5::read_superblock(file).has_value();
+}
+
 }  // namespace
 
 Signature recognise(const std::string& path) {
   constexpr std::size_t kHead = 4096;
-  const OpenedFile file = open_regular(path);
+  OpenedFile file = open_regular(path);
   const std::string head = file ? read_all(file.file, path, kHead) : "";
   const std::string_view bytes = head;
-  if (is_hdf5(bytes)) return {kHdf5, "`hdf5` reads it; `h5ls -r` lists its data sets"};
+  if (is_hdf5(std::move(file))) return {kHdf5, "`hdf5` reads it; `h5ls -r` lists its data sets"};
   if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("PK\x05\x06")) return zip_signature(bytes);
   if (is_riff(bytes)) return {"a WAV, WebP or AVI file", kToHdf5};
   for (const Known& known : kKnown)

@@ -73,6 +73,11 @@ TEST_F(DataIdx, RefusesEveryTruncation) {
       EXPECT_EQ(read_error(whole.substr(0, size)).substr(0, 15), "65 file: error:") << size << " of " << whole.size();
 }
 
+TEST_F(DataIdx, SaysThatTheHeaderIsCut) {
+  EXPECT_EQ(read_error(images_.substr(0, 3)), "65 file: error: the file ends within its header: it has 3 bytes");
+  EXPECT_EQ(read_error(images_.substr(0, 6)), "65 file: error: the file ends within its header of 3 axes");
+}
+
 TEST_F(DataIdx, SaysHowMuchIsMissing) {
   EXPECT_EQ(read_error(images_.substr(0, images_.size() - 2)),
             "65 file: error: the file is truncated: shape [2, 2, 3] needs 12 bytes after the header, found 10");

@@ -129,7 +129,9 @@ TEST_F(DataText, NamesFilesThatCannotBeRead) {
   for (std::size_t size = 1; size < packed.size(); ++size)
     EXPECT_EQ(error(packed.substr(0, size)).substr(0, 16), "65 a.txt: error:") << size;
   packed[packed.size() - 8] ^= 1;  // the first byte of the CRC
-  EXPECT_EQ(error(packed), "65 a.txt: error: the gzip stream is damaged or ends early, or other bytes follow it");
+  EXPECT_EQ(error(packed),
+            "65 a.txt: error: the gzip stream is damaged or ends early, or other bytes follow it\n"
+            "  hint: `gzip -t` says which; where only zeros follow it, `zcat FILE | gzip` leaves them out");
 }
 
 TEST_F(DataText, StopsReadingWhatIsTooLarge) {
