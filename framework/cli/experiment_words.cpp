@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 
 namespace backplane::cli {
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) say("warning: {}\n", warning);
+  for (const std::string& warning : warnings) say("warning: {}\n", printable(warning));
 }
 
 std::string check_path(const std::string& word) {

@@ -53,6 +53,7 @@ std::vector<ChildJob> all_child_jobs() {
 
 ExitCode run(int argc, char** argv) {
   const Words words(argv + 1, argv + argc);
+  refuse_empty_values(words);
   CLI::App app("Backplane: backpropagation whose layers are plug-ins", "backplane");
   app.set_version_flag("--version", "backplane " BACKPLANE_VERSION);
   app.footer(kFooter);

@@ -40,8 +40,8 @@ void print_summary(const RunSummary& summary) {
   show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {}\n", "steps", summary.steps, summary.wall_seconds,
        summary.samples_per_second, counted(summary.threads, "thread"));
   show("{:<12} {}\n", "weights", summary.weights_digest);
-  show("{:<12} {}\n", "files", summary.directory);
-  show("next:        backplane inspect {}\n", summary.last_checkpoint);
+  show("{:<12} {}\n", "files", printable(summary.directory));
+  show("next:        backplane inspect {}\n", printable(summary.last_checkpoint));
 }
 
 void print_generated(const std::vector<GeneratedText>& texts) {
@@ -68,8 +68,8 @@ Resume resume_of(const std::string& word) {
 }
 
 ExitCode say_done(const RunSummary& summary) {
-  say("{}: this run had finished at step {}: nothing was changed\n", summary.directory, summary.steps);
-  show("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", summary.directory);
+  say("{}: this run had finished at step {}: nothing was changed\n", printable(summary.directory), summary.steps);
+  show("{:<12} {}\n{:<12} {}\n", "weights", summary.weights_digest, "files", printable(summary.directory));
   return ExitCode::ok;
 }
 
@@ -93,7 +93,8 @@ ExitCode run(const RunWords& words, const Words& all) {
   print_summary(summary);
   print_generated(summary.generated);
   if (summary.code == ExitCode::stopped)
-    say("stopped by a signal; a checkpoint was committed: {}\n  go on with --resume\n", summary.last_checkpoint);
+    say("stopped by a signal; a checkpoint was committed: {}\n  go on with --resume\n",
+        printable(summary.last_checkpoint));
   return summary.code;
 }
 

@@ -96,6 +96,17 @@ void explain_extras(const CLI::App& app, const CLI::App& command, Diagnostic& fi
 
 }  // namespace
 
+void refuse_empty_values(const Words& words) {
+  for (const std::string& word : words) {
+    if (word == "--") return;
+    if (!word.starts_with("--") || word.find('=') + 1 != word.size()) continue;
+    const std::string option = word.substr(0, word.size() - 1);
+    throw UserError(
+        ExitCode::usage, fmt::format("the value of {} is empty", option),
+        fmt::format("write {}=VALUE, or leave the option out; a variable of the shell in it may be unset", option));
+  }
+}
+
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error, const Words& words) {
   Diagnostic finding{.what = error.what()};
   const CLI::App* command = &app;
