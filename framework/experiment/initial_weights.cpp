@@ -32,9 +32,14 @@ Schema initial_weights_schema() {
 }
 
 InitialWeights read_initial_weights(const Node& section) {
-  if (section.is_scalar()) return {.file = section.as_text(), .renames = {}};
+  const Node& file = section.is_scalar() ? section : section.at("file");
+  if (file.as_text().empty())
+    throw UserError(ExitCode::bad_config, Diagnostic{.place = file.place,
+                                                     .what = "a path is expected, and this one is empty",
+                                                     .path = "network.init_from"});
+  if (section.is_scalar()) return {.file = file.as_text(), .renames = {}, .place = file.place};
   InitialWeights initial{
-      .file = section.at("file").as_text(), .renames = {}, .is_partial = section.at("partial").as_bool()};
+      .file = file.as_text(), .renames = {}, .is_partial = section.at("partial").as_bool(), .place = file.place};
   for (const Node& item : section.at("rename").list) {
     const std::string& text = item.as_text();
     const std::size_t equals = text.find('=');
@@ -254,7 +259,9 @@ class Matching {
 
 }  // namespace
 
-std::vector<std::string> load_initial_weights(const InitialWeights& initial, Network& network) {
+namespace {
+
+std::vector<std::string> load(const InitialWeights& initial, Network& network) {
   const WeightFile file = open_weight_file(initial.file);
   std::vector<Target> targets = targets_of(network);
   const Matching matching(initial, file, targets);
@@ -277,6 +284,18 @@ std::vector<std::string> load_initial_weights(const InitialWeights& initial, Net
     notes.push_back(fmt::format("in that file, ignored: {}", fmt::join(matching.passed_over(), ", ")));
   for (std::string& note : notes) note = printable(note);  // names come from the file
   return notes;
+}
+
+}  // namespace
+
+std::vector<std::string> load_initial_weights(const InitialWeights& initial, Network& network) try {
+  return load(initial, network);
+} catch (const UserError& error) {
+  std::vector<Diagnostic> findings = error.diagnostics();
+  const std::string place = initial.place.text();
+  for (Diagnostic& finding : findings)
+    finding.path = place.empty() ? "network.init_from" : fmt::format("network.init_from at {}", place);
+  throw UserError(error.code(), std::move(findings));
 }
 
 }  // namespace backplane
