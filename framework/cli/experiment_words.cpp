@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
-#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 
 namespace backplane::cli {
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) say("warning: {}\n", printable(warning));
+  for (const std::string& warning : warnings) say("warning: {}\n", warning);
 }
 
 std::string check_path(const std::string& word) {

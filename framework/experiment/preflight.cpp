@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/counted.h"
+#include "base/printable.h"
 #include "experiment/check_inputs.h"
 #include "recording/tap_source.h"
 #include "trainer/sampler.h"
@@ -175,6 +176,7 @@ std::vector<std::string> doubts_before_training(const Experiment& experiment, co
                                  at(batch_size.place), experiment.train.batch_size,
                                  data.train.count == 1 ? "is" : "are", counted(data.train.count, "training sample")));
   for (std::string& doubt : schedule_doubts(experiment, data.train.count)) doubts.push_back(std::move(doubt));
+  for (std::string& doubt : doubts) doubt = printable(doubt);  // files and columns have names of their own
   return doubts;
 }
 
