@@ -21,7 +21,8 @@ struct Hdf5Options {
 /// Reads tables of numbers: bytes stay bytes, float32 and narrower and truth values become float, all else double:
 /// in a float32 run, numbers of more than 53 bits are rounded twice, and may be one unit in the last place off. A
 /// rank-1 table holds samples of one number each. Elements that were never written have the data set's fill value, and
-/// are a finding and a warning. The axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one counts samples.
+/// are a finding and a warning. The axes of a data set that MATLAB wrote are taken in MATLAB's order: its first one
+/// counts samples.
 ///
 /// HDF5 1.10 crashes on damaged files, so a child does the reading (read_in_child.h), and what lets a file reach
 /// outside itself or run code is refused: external and user-defined links, external storage, virtual data sets, and
