@@ -75,8 +75,9 @@ void make_directories_durably(const std::string& path) {
   if (!fs::status_known(status)) fail(error.value());
   if (!fs::is_directory(status)) fail(ENOTDIR);
   // It may have been made by a process that died before this. A parent that is not ours to read was not ours to make it
-  // in.
-  if (::access(standing.parent_path().c_str(), R_OK) == 0) sync_directory(standing.parent_path().string());
+  // in. Not parent_path(): `standing` may be a link, or the name of a descriptor.
+  const fs::path parent = standing / "..";
+  if (::access(parent.c_str(), R_OK) == 0) sync_directory(parent.string());
   for (auto next = missing.rbegin(); next != missing.rend(); ++next) {
     if (!fs::create_directory(*next, error) && error) fail(error.value());
     sync_directory(next->parent_path().string());

@@ -73,9 +73,10 @@ bool Trace::take_over(const TemporaryFile& copy) {
   const std::int64_t resumed_at = trainer_.state().step;
   if (resumed_at == 0 || !fs::exists(path_)) return false;
   require_free_space(path_, fs::file_size(path_));
+  const std::string earlier = fs::canonical(path_).string();  // the child has no descriptor of the run directory
   std::vector<std::int64_t> last_steps;
   try {
-    last_steps = copy_records_in_child(path_, resumed_at, layout_, plan_.compression, copy);
+    last_steps = copy_records_in_child(earlier, resumed_at, layout_, plan_.compression, copy);
   } catch (const UserError& error) {
     if (error.code() == ExitCode::io) throw;
     const std::string aside = free_name(fmt::format("{}.until-{:08}", path_, resumed_at));

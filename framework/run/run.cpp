@@ -84,6 +84,8 @@ class Run {
     return path;
   }
 
+  void say(const std::string& message) { progress_.say(directory_.spelled_out(message)); }
+
   Retention retention() const {
     const config::Duration& every = experiment_.checkpoint.keep_every;
     return {.keep = experiment_.checkpoint.keep,
@@ -95,12 +97,12 @@ class Run {
   void go_on() {
     const NewestCheckpoint& from = *beginning_.checkpoint;
     for (const std::string& why : told(from.refused))
-      progress_.say(fmt::format("warning: a checkpoint is not used: {}", why));
+      say(fmt::format("warning: a checkpoint is not used: {}", why));
     for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
-      for (const std::string& what : *list) progress_.say("warning: " + what);
-    for (const std::string& what : beginning_.differences.notes) progress_.say("note: " + what);
-    if (trace_.flaw()) progress_.say("warning: " + *trace_.flaw());
-    progress_.say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
+      for (const std::string& what : *list) say("warning: " + what);
+    for (const std::string& what : beginning_.differences.notes) say("note: " + what);
+    if (trace_.flaw()) say("warning: " + *trace_.flaw());
+    say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
                               directory_.path("checkpoints/" + from.from.file)));
     if (!from.refused.empty()) commits_.forget(from.refused);
     std::error_code ignored;  // it says how an earlier process ended, and is written anew
@@ -110,23 +112,23 @@ class Run {
 
   void introduce() {
     if (options_.resume != Resume::no && !beginning_.checkpoint)
-      progress_.say(fmt::format("there is no checkpoint in {} to go on from: the run begins at the beginning",
+      say(fmt::format("there is no checkpoint in {} to go on from: the run begins at the beginning",
                                 directory_.text()));
     if (!directory_.moved_aside().empty())
-      progress_.say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
-    if (metrics_flaw_) progress_.say("warning: " + *metrics_flaw_);
-    progress_.say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
+      say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
+    if (metrics_flaw_) say("warning: " + *metrics_flaw_);
+    say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
                               counted(std::ssize(model_.network.nodes()), "layer"),
                               counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
                               counted(model_.data.train.count, "training sample"),
                               counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
-    for (const std::string& note : model_.notes) progress_.say(note);
+    for (const std::string& note : model_.notes) say(note);
     const auto warn = [this](const std::vector<std::string>& warnings) {
-      for (const std::string& what : warnings) progress_.say("warning: " + what);
+      for (const std::string& what : warnings) say("warning: " + what);
     };
     warn(model_.warnings);
     warn(beginning_.plan.warnings);
-    if (const auto note = note_of_outside_files(experiment_, model_.data)) progress_.say("note: " + *note);
+    if (const auto note = note_of_outside_files(experiment_, model_.data)) say("note: " + *note);
   }
 
   void train() {
@@ -159,11 +161,13 @@ class Run {
   }
 
   void say_failures() {
-    for (const std::string& what : commits_.take_failures())
-      progress_.say(fmt::format("warning: {}; training goes on, the next one is tried", what));
+    const std::vector<std::string> failures = commits_.take_failures();
+    if (!failures.empty()) directory_.require_held();
+    for (const std::string& what : failures)
+      say(fmt::format("warning: {}; training goes on, the next one is tried", what));
     if (const std::optional<std::string> what = trace_.take_failure())
-      progress_.say(fmt::format("warning: {}; training goes on, nothing more is recorded", *what));
-    if (const std::optional<std::string> what = trace_.take_overflow()) progress_.say("warning: " + *what);
+      say(fmt::format("warning: {}; training goes on, nothing more is recorded", *what));
+    if (const std::optional<std::string> what = trace_.take_overflow()) say("warning: " + *what);
   }
 
   /// Where it cannot be written, training goes on, and the end of the run says what is missing.
@@ -173,10 +177,10 @@ class Run {
       write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
     } catch (const UserError& error) {
       thread_trace_failure_ = error;
-      return progress_.say(fmt::format("warning: {}; training goes on without it", error.diagnostics().front().what));
+      return say(fmt::format("warning: {}; training goes on without it", error.diagnostics().front().what));
     }
     const std::int64_t done = trainer_.state().step - beginning_.step();
-    progress_.say(fmt::format("the threads' tasks of the first {} are in {}",
+    say(fmt::format("the threads' tasks of the first {} are in {}",
                               done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
   }
 
@@ -230,6 +234,7 @@ class Run {
 
   /// Copies the state here and now; hashing and writing happen on the I/O thread while training goes on.
   void commit_checkpoint() {
+    directory_.require_held();
     const TrainState& state = trainer_.state();
     last_submitted_ = state.step;
     auto snapshot = std::make_shared<const Snapshot>(
@@ -273,13 +278,14 @@ class Run {
     summary_.weights_digest = model_.network.weights_digest();
     summary_.warnings = model_.warnings;
     summary_.directory = directory_.text();
-    summary_.last_checkpoint = directory_.path("checkpoints/" + commits_.newest().file);
+    summary_.last_checkpoint = directory_.text() + "/checkpoints/" + commits_.newest().file;
     if (trainer_.has_stopped_early())
-      progress_.say(fmt::format("stopped early: no improvement since step {}", state.best_step));
+      say(fmt::format("stopped early: no improvement since step {}", state.best_step));
     if (was_stopped_) {
       summary_.test.reset();
       summary_.generated.clear();
     }
+    directory_.require_held();
     if (commits_.last_failure())
       throw UserError(ExitCode::io,
                       fmt::format("the last checkpoint, of step {}, could not be committed: {}", state.step,
@@ -355,7 +361,7 @@ RunSummary earlier_summary(const RunOptions& options, const Beginning& beginning
   RunSummary summary{.was_done = true, .steps = beginning.step(), .threads = options.threads};
   summary.weights_digest = beginning.checkpoint->snapshot.weights_digest;
   summary.directory = beginning.directory.text();
-  summary.last_checkpoint = beginning.directory.path("checkpoints/" + beginning.checkpoint->from.file);
+  summary.last_checkpoint = beginning.directory.text() + "/checkpoints/" + beginning.checkpoint->from.file;
   return summary;
 }
 
@@ -364,8 +370,12 @@ RunSummary earlier_summary(const RunOptions& options, const Beginning& beginning
 RunSummary run_experiment(const Experiment& experiment, const Registry& registry, const RunOptions& options) {
   const std::vector<std::string> files = options.data ? options.data->files : std::vector<std::string>{};
   Beginning beginning(experiment, registry, options);
-  RunSummary summary =
-      beginning.is_done() ? earlier_summary(options, beginning) : Run(experiment, options, beginning)();
+  RunSummary summary;
+  try {
+    summary = beginning.is_done() ? earlier_summary(options, beginning) : Run(experiment, options, beginning)();
+  } catch (const UserError& error) {
+    throw beginning.directory.spelled_out(error);
+  }
   if (options.data) {
     *options.data = std::move(beginning.model.data);
     options.data->files = files;  // without that of initial weights

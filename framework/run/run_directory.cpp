@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <system_error>
+#include <vector>
 
 #include "base/system_error.h"
 #include "checkpoint/store.h"
@@ -28,6 +30,10 @@ constexpr const char* kElsewhere = "choose another directory with --out";
   throw UserError(ExitCode::io, fmt::format("{}: {}", directory.string(), why), hint);
 }
 
+bool is_same(const struct stat& a, const struct stat& b) {
+  return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 /// The lock file, locked, or why it is not.
 struct Lock {
   OpenedFile opened;
@@ -46,8 +52,8 @@ Lock open_lock(const fs::path& directory, int flags) {
   }, named{};
   const bool is_to_be_read = (flags & O_ACCMODE) == O_RDONLY;
   lock.error = is_to_be_read ? lock_against_writers(lock.opened.file) : lock_exclusively(lock.opened.file);
-  const bool is_here = ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-                       opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+  const bool is_here =
+      ::fstat(descriptor, &opened) == 0 && ::lstat(path.c_str(), &named) == 0 && is_same(opened, named);
   if (lock.error == 0 && !is_here) lock.error = EAGAIN;
   if (lock.error == 0 && !is_to_be_read && (opened.st_mode & 0777) != kOwnerOnly) ::fchmod(descriptor, kOwnerOnly);
   return lock;
@@ -116,20 +122,71 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
     if (earlier == Earlier::go_on) {
       is_read_only_ = ::access(real.c_str(), W_OK) != 0 && errno == EROFS;
+      hold(real);
       lock_ = lock_earlier(directory_, is_read_only_ ? O_RDONLY : O_RDWR);
+      require_held();
       require_no_links(directory_);
       return;
     }
     moved_aside_ = move_aside(real);
   }
   make_directories_durably(real.string());
+  hold(real);
   Lock lock = open_lock(directory_, O_RDWR | O_CREAT);
   if (lock.error != 0) fail_locked(directory_, lock.error, "choose another directory with --out");
   if (!lock.opened)
     fail(directory_, fmt::format("{} {}", kLockName, lock.opened.why), "choose another directory with --out");
   lock_ = std::move(lock.opened.file);
+  require_held();
   // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
   sync_directory(directory_.string());
+}
+
+void RunDirectory::hold(const fs::path& real) {
+  held_ = Descriptor(::open(real.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!held_) throw system_error(ExitCode::io, directory_.string(), "cannot be opened", errno);
+  place_ = name_of_descriptor(held_.number(), directory_.string());
+}
+
+bool RunDirectory::is_held_by(const std::string& path) const {
+  struct stat held {
+  }, named{};
+  return ::fstat(held_.number(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && is_same(held, named);
+}
+
+std::string RunDirectory::text() const {
+  std::error_code unknown;
+  const std::string moved = is_held_by(directory_) ? "" : fs::read_symlink(place_, unknown).string();
+  return !moved.empty() && is_held_by(moved) ? moved : directory_.string();
+}
+
+std::string RunDirectory::spelled_out(const std::string& message) const {
+  if (place_ == directory_) return message;
+  std::string text = message;
+  const std::string place = place_.string(), name = this->text();
+  for (std::size_t at = 0; (at = text.find(place, at)) != std::string::npos;) {
+    const std::size_t end = at + place.size();
+    const bool is_whole = end == text.size() || std::isdigit(static_cast<unsigned char>(text[end])) == 0;
+    if (is_whole) text.replace(at, place.size(), name);
+    at += is_whole ? name.size() : place.size();
+  }
+  return text;
+}
+
+UserError RunDirectory::spelled_out(const UserError& error) const {
+  std::vector<Diagnostic> findings = error.diagnostics();
+  for (Diagnostic& finding : findings)
+    for (std::string* text : {&finding.place.source, &finding.what, &finding.hint}) *text = spelled_out(*text);
+  return {error.code(), std::move(findings)};
+}
+
+void RunDirectory::require_held() const {
+  struct stat locked {
+  }, named{};
+  if (::fstat(lock_.number(), &locked) == 0 && ::lstat(path(kLockName).c_str(), &named) == 0 && is_same(locked, named))
+    return;
+  fail(directory_, fmt::format("the run directory, or its {}, was removed while this run was writing there", kLockName),
+       "nothing that it writes from now on would be found, so it ends; to move a run directory does no harm");
 }
 
 void RunDirectory::require_writable() const {

@@ -4,11 +4,15 @@
 #include <set>
 #include <string>
 
+#include "base/error.h"
 #include "files/descriptor.h"
 
 namespace backplane {
 
 /// The directory that one run writes into, held against other runs by a lock for the life of this object.
+///
+/// What is held is the directory itself, not its name: where somebody moves it while the run goes on, the run follows,
+/// and never touches what has its name by then.
 ///
 /// An earlier run at the same place is gone on with, or moved aside to the first free of "<directory>.1", ".2", …, so
 /// that nothing is overwritten. Where `directory` is a link, it stays: what it leads to is moved, and made. Throws
@@ -29,16 +33,30 @@ class RunDirectory {
   /// Whether a path, links followed, is a file that some run wrote, or goes on writing, in its directory.
   static bool is_file_of_run(const std::string& path);
 
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
-  std::string text() const { return directory_.string(); }
+  /// Leads into the directory, wherever it stands by then, from this process alone: `spelled_out` before it is shown.
+  /// Without /proc it is the name that the directory was given.
+  std::string path(const std::string& name) const { return (place_ / name).string(); }
+  /// Where the directory stands now: the name that it was given, as long as that leads to it.
+  std::string text() const;
+  /// A message whose paths are those of `path`, with paths that lead there for everybody.
+  std::string spelled_out(const std::string& message) const;
+  UserError spelled_out(const UserError& error) const;
+
+  /// Throws UserError (io) where the directory, or its lock, was removed: nothing that is written from now on would be
+  /// found.
+  void require_held() const;
+
   /// Where an earlier run was moved to; empty where there was none.
   const std::string& moved_aside() const { return moved_aside_; }
 
  private:
-  std::filesystem::path directory_;
+  void hold(const std::filesystem::path& real);
+  bool is_held_by(const std::string& path) const;
+
+  std::filesystem::path directory_, place_;  ///< its name, and what leads to it under any name
   std::string moved_aside_;
   bool is_read_only_ = false;
-  Descriptor lock_;
+  Descriptor held_, lock_;
 };
 
 }  // namespace backplane

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string_view>
 
 #include "faults.h"
 #include "simulated_disk.h"
@@ -95,11 +97,13 @@ std::string watched(int directory, const char* name) {
     path =
         (directory == AT_FDCWD ? fs::current_path() : fs::read_symlink("/proc/self/fd/" + std::to_string(directory))) /
         path;
-  std::string normal = path.lexically_normal().string();
-  if (normal.starts_with("/proc/self/fd/")) {  // a library's name of a file that its caller has open
+  constexpr std::string_view kDescriptors = "/proc/self/fd/";
+  if (const std::string text = path; text.starts_with(kDescriptors)) {  // an open file, or a folder on the way to it
+    const std::size_t end = std::min(text.find('/', kDescriptors.size()), text.size());
     std::error_code none;
-    normal = fs::read_symlink(normal, none).string();
+    path = fs::read_symlink(text.substr(0, end), none).string() + text.substr(end);
   }
+  std::string normal = path.lexically_normal().string();
   if (normal.size() > 1 && normal.ends_with('/')) normal.pop_back();
   return state->disk.covers(normal) ? normal : "";
 }
