@@ -126,8 +126,8 @@ class Bench {
     for (auto& contestant : contestants_) contestant->train_logged(result_.steps_per_turn);
     for (std::size_t i = 0; i < contestants_.size(); ++i) result_.rows.push_back(make_row(i));
     note_layers();
-    if (!options_.thread_trace.empty())
-      write_thread_trace(options_.thread_trace, contestants_.back()->log(), contestants_.back()->network());
+    if (options_.thread_trace != nullptr)
+      write_thread_trace(*options_.thread_trace, contestants_.back()->log(), contestants_.back()->network());
     fit();
     result_.environment =
         describe_environment(registry_, data_, *std::max_element(options_.threads.begin(), options_.threads.end()))

@@ -10,6 +10,7 @@
 #include "bench/usl.h"
 #include "experiment/experiment.h"
 #include "files/named_file.h"
+#include "files/output.h"
 #include "parallel/arena.h"
 
 namespace backplane {
@@ -20,11 +21,11 @@ struct BenchOptions {
   double turn_seconds = 0.3;  ///< how long a turn of the first one lasts
   bool is_weak = false;       ///< the batch grows with the threads
   Arena::Pin pin = Arena::Pin::no;
-  int disturbed_runs = 0;            ///< short runs of each with tasks shuffled and delayed, whose bits are compared
-  std::vector<int> predict;          ///< thread counts to simulate
-  double bandwidth = 0.0;            ///< bytes/s of the memory of the machine to simulate; 0: not looked at
-  std::string thread_trace;          ///< where the tasks of a turn of the last one go; empty: nowhere
-  std::vector<NamedFile> outputs{};  ///< all that will be written: refused (usage) where one is a file of the data
+  int disturbed_runs = 0;    ///< short runs of each with tasks shuffled and delayed, whose bits are compared
+  std::vector<int> predict;  ///< thread counts to simulate
+  double bandwidth = 0.0;    ///< bytes/s of the memory of the machine to simulate; 0: not looked at
+  const Output* thread_trace = nullptr;  ///< where the tasks of a turn of the last one go; NULL: nowhere
+  std::vector<NamedFile> outputs{};      ///< all that will be written: refused (usage) where one is a file of the data
 };
 
 /// What was measured with one number of threads.

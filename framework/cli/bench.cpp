@@ -13,7 +13,6 @@
 #include "cli/commands.h"
 #include "cli/named_outputs.h"
 #include "cli/output.h"
-#include "files/output.h"
 #include "parallel/cores.h"
 
 namespace backplane::cli {
@@ -23,7 +22,7 @@ namespace {
 struct BenchWords {
   ExperimentWords experiment;
   BenchOptions options;
-  std::string json, plot;
+  std::string json, plot, thread_trace;
   bool is_pinned = false;
 };
 
@@ -111,15 +110,15 @@ void print_prospects(const BenchResult& result) {
 ExitCode bench(const BenchWords& words, const Words& all) {
   const ExperimentRequest request = words.experiment.request(all);
   BenchOptions options = words.options;
-  options.outputs = {{"--json", words.json}, {"--plot", words.plot}, {"--trace-threads", options.thread_trace}};
+  options.outputs = {{"--json", words.json}, {"--plot", words.plot}, {"--trace-threads", words.thread_trace}};
   settle_outputs(options.outputs, words.experiment.files());
+  const auto json = output_of(words.json), plot = output_of(words.plot), thread_trace = output_of(words.thread_trace);
+  if (thread_trace) options.thread_trace = &*thread_trace;
   const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   std::sort(options.threads.begin(), options.threads.end());
   options.threads.erase(std::unique(options.threads.begin(), options.threads.end()), options.threads.end());
   if (words.is_pinned) options.pin = Arena::Pin::yes;
-  for (const NamedFile& output : options.outputs)
-    if (!output.path.empty()) require_writable(output.path);
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
     if (is_terminal) write(stderr, "\r\033[K" + printable(what));
@@ -133,8 +132,8 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   print_layers(result);
   print_prospects(result);
   if (options.disturbed_runs > 0) print_disturbed(result, options.disturbed_runs);
-  if (!words.json.empty()) write_output(words.json, to_json(result, options).dump(2) + "\n");
-  if (!words.plot.empty()) write_output(words.plot, speedup_plot(result, experiment.name));
+  if (json) json->write(to_json(result, options).dump(2) + "\n");
+  if (plot) plot->write(speedup_plot(result, experiment.name));
   const bool is_same = std::all_of(result.rows.begin(), result.rows.end(), [](const BenchRow& row) {
     return row.has_same_bits && row.disturbed_differences == 0;
   });
@@ -158,7 +157,7 @@ void add_bench(CLI::App& app, const Words& all, Action& action) {
   command->add_option("--turn", words->options.turn_seconds, "seconds of a turn of the base; default 0.3")
       ->check(CLI::Range(0.001, 600.0));
   command
-      ->add_option("--trace-threads", words->options.thread_trace,
+      ->add_option("--trace-threads", words->thread_trace,
                    "a file for what each thread of the last count did in a turn (Chrome JSON, opens in Perfetto)")
       ->check(check_path);
   command->add_option("--json", words->json, "a file for everything that was measured")->check(check_path);

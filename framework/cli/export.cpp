@@ -26,12 +26,12 @@ ExitCode export_weights(const ExportWords& words) {
       words.out.empty() ? std::filesystem::path(words.file).stem().string() + "." + words.format : words.out;
   const Existing existing = words.is_forced ? Existing::replace : Existing::refuse;
   settle_outputs({{"--out", out}}, {{"CHECKPOINT", words.file}});
-  require_writable(out, existing);
+  const Output output(out, existing);
   const Snapshot snapshot = read_checkpoint(words.file);
   const std::string bytes =
       build_weight_file(snapshot, words.format == "npz" ? WeightFormat::npz : WeightFormat::safetensors,
                         words.names == "pytorch" ? WeightNames::pytorch : WeightNames::backplane);
-  write_output(out, bytes, existing);
+  output.write(bytes);
   show("{}   {} tensors after {} steps, {} bytes\n", out, weights_of(snapshot).size(), snapshot.step, bytes.size());
   return ExitCode::ok;
 }

@@ -23,4 +23,8 @@ void settle_outputs(const std::vector<NamedFile>& outputs, const std::vector<Nam
   }
 }
 
+std::optional<Output> output_of(const std::string& path) {
+  return path.empty() ? std::nullopt : std::optional<Output>(path);
+}
+
 }  // namespace backplane::cli

@@ -76,7 +76,11 @@ ExitCode say_done(const RunSummary& summary) {
 ExitCode run(const RunWords& words, const Words& all) {
   const StopSignals signals;
   const ExperimentRequest request = words.experiment.request(all);
-  if (!words.is_dry) settle_outputs({{"--trace-threads", words.thread_trace}}, words.experiment.files());
+  std::optional<Output> thread_trace;
+  if (!words.is_dry) {
+    settle_outputs({{"--trace-threads", words.thread_trace}}, words.experiment.files());
+    thread_trace = output_of(words.thread_trace);
+  }
   const Registry registry = discover_plugins(request.plugins);
   const Experiment experiment = read_experiment(request, registry);
   if (words.is_dry) {
@@ -87,7 +91,7 @@ ExitCode run(const RunWords& words, const Words& all) {
                                             {.threads = words.threads,
                                              .pin = words.is_pinned ? Arena::Pin::yes : Arena::Pin::no,
                                              .directory = words.out,
-                                             .thread_trace = words.thread_trace,
+                                             .thread_trace = thread_trace ? &*thread_trace : nullptr,
                                              .resume = resume_of(words.resume)});
   if (summary.was_done) return say_done(summary);
   print_summary(summary);

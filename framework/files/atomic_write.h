@@ -13,7 +13,7 @@ namespace backplane {
 /// done. On failure the temporary file is removed and UserError (io) says which call failed. The old file stands,
 /// unless it was the last of these steps that failed: then the new one stands, and a loss of power may bring back the
 /// old one. What stands there and is no regular file, a link say, is refused: such a file belongs to a run directory;
-/// what the user names himself is written by write_output (files/output.h). `read_back`: before the rename, the bytes
+/// what the user names himself is an Output (files/output.h). `read_back`: before the rename, the bytes
 /// are read from the disk again, past the page cache where the file system lets it go, and compared.
 enum class ReadBack { no, yes };
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes,

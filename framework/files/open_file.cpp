@@ -18,15 +18,6 @@ namespace backplane {
 
 namespace {
 
-const char* noun_of(mode_t mode) {
-  if (S_ISREG(mode)) return "a regular file";
-  if (S_ISDIR(mode)) return "a directory";
-  if (S_ISLNK(mode)) return "a link";
-  if (S_ISFIFO(mode)) return "a FIFO";
-  if (S_ISSOCK(mode)) return "a socket";
-  return "a device";
-}
-
 /// Whether the kernel makes up what a file holds, and reading it may wait: it says that it is regular, and can be asked
 /// whether it is ready, which files of disks cannot (those of FUSE can, and do not wait).
 bool may_wait(int descriptor) {
@@ -107,6 +98,15 @@ bool has_kind(const std::string& path, mode_t kind, const char* noun) {
 }
 
 }  // namespace
+
+const char* noun_of(mode_t mode) {
+  if (S_ISREG(mode)) return "a regular file";
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISLNK(mode)) return "a link";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
 
 OpenedFile open_regular(const std::string& path, Links links, int flags, unsigned mode) {
   return open_if(path, flags | (links == Links::refuse ? O_NOFOLLOW : 0), mode,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ext/stdio_filebuf.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <istream>
@@ -32,6 +33,9 @@ OpenedFile open_regular(const std::string& path, Links links, int flags, unsigne
 /// Likewise for reading, but what the command line names as a stream of this process (/dev/stdin, /dev/fd/N as a
 /// shell's `<(…)` gives it) may be a pipe or a terminal.
 OpenedFile open_regular_or_stream(const std::string& path);
+
+/// What a mode of stat is of, with its article: "a FIFO".
+const char* noun_of(mode_t mode);
 
 /// Throws UserError (io) where something stands there that is no regular file, a link among them. Nothing there is
 /// fine.

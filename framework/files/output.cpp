@@ -68,7 +68,6 @@ Destination find_place(const std::string& path, Existing existing) {
 }
 
 void write_into(const Descriptor& file, const std::string& path, std::string_view bytes) {
-  if (!file) refuse(path, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
@@ -76,6 +75,23 @@ void write_into(const Descriptor& file, const std::string& path, std::string_vie
       refuse(path, fmt::format("write failed: {}", reason_of(errno)), "what is to read it may have ended, or is full");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+/// Never waits, as the open of a FIFO without a reader would, perhaps for ever.
+Descriptor open_stream(const std::string& path, mode_t kind) {
+  if (S_ISSOCK(kind)) refuse(path, "is a socket, where a file is to be written", "name another file");
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  if (!file && errno == ENXIO && S_ISFIFO(kind))
+    refuse(path, "is a FIFO that nothing reads from", "start its reader first");
+  if (file) ::fcntl(file.number(), F_SETFL, O_WRONLY);
+  return file;
+}
+
+std::optional<int> number_in(std::string_view digits) {
+  int number = -1;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() && stop == digits.data() + digits.size() && number >= 0 ? std::optional(number)
+                                                                                      : std::nullopt;
 }
 
 void put(const Destination& place, const std::string& path, std::string_view bytes, Existing existing) {
@@ -96,39 +112,45 @@ void put(const Destination& place, const std::string& path, std::string_view byt
 
 }  // namespace
 
-std::optional<int> stream_of(std::string_view path) {
-  if (path == "/dev/stdout") return STDOUT_FILENO;
-  if (path == "/dev/stderr") return STDERR_FILENO;
-  for (const std::string_view folder : {"/dev/fd/", "/proc/self/fd/"})
-    if (path.starts_with(folder)) {
-      int number = -1;
-      const std::string_view digits = path.substr(folder.size());
-      const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-      if (error == std::errc() && stop == digits.data() + digits.size() && number >= 0) return number;
-    }
+std::optional<int> stream_of(const std::string& given) {
+  std::error_code error;
+  const fs::path own = fs::canonical("/proc/self", error);
+  fs::path path = fs::absolute(given, error);
+  constexpr int kMostLinks = 40;  // as many as the kernel follows
+  for (int links = 0; !error && links < kMostLinks; ++links) {
+    const fs::path folder = fs::canonical(path.parent_path(), error);
+    if (error) return std::nullopt;
+    // A thread has the descriptors of its process.
+    if (folder == own / "fd" || (folder.filename() == "fd" && folder.parent_path().parent_path() == own / "task"))
+      return number_in(path.filename().string());
+    path = folder / fs::read_symlink(path, error);
+  }
   return std::nullopt;
 }
 
-void require_writable(const std::string& path, Existing existing) {
-  const std::optional<int> stream = stream_of(path);
-  if (!stream) return static_cast<void>(find_place(path, existing));
-  const int flags = ::fcntl(*stream, F_GETFL);
-  if (flags < 0) refuse(path, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
-  if ((flags & O_ACCMODE) == O_RDONLY) refuse(path, "is not open for writing", "name another file");
+Output::Output(std::string path, Existing existing) : path_(std::move(path)), existing_(existing) {
+  if (const std::optional<int> stream = stream_of(path_)) {
+    const int flags = ::fcntl(*stream, F_GETFL);
+    if (flags < 0) refuse(path_, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
+    if ((flags & O_ACCMODE) == O_RDONLY) refuse(path_, "is not open for writing", "name another file");
+    stream_ = Descriptor(::fcntl(*stream, F_DUPFD_CLOEXEC, 0));
+  } else if (const Destination place = find_place(path_, existing_); place.is_file()) {
+    const TemporaryFile trial(place.path.string());
+    return;
+  } else {
+    stream_ = open_stream(path_, place.earlier->st_mode);
+  }
+  if (!stream_) refuse(path_, fmt::format("cannot be opened: {}", reason_of(errno)), "name another file");
 }
 
-void write_output(const std::string& path, std::string_view bytes, Existing existing) {
-  if (const std::optional<int> stream = stream_of(path)) {
+void Output::write(std::string_view bytes) const {
+  if (stream_) {
     std::fflush(stdout);
-    return write_into(Descriptor(::fcntl(*stream, F_DUPFD_CLOEXEC, 0)), path, bytes);
+    return write_into(stream_, path_, bytes);
   }
-  const Destination place = find_place(path, existing);
-  if (place.is_file()) return put(place, path, bytes, existing);
-  Descriptor file(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
-  if (!file && errno == ENXIO)  // without O_NONBLOCK it would be waited for, perhaps for ever
-    refuse(path, "is a FIFO that nothing reads from", "start its reader first");
-  if (file) ::fcntl(file.number(), F_SETFL, O_WRONLY);
-  write_into(file, path, bytes);
+  const Destination place = find_place(path_, existing_);
+  if (!place.is_file()) refuse(path_, "is no file any more", "name another file");
+  put(place, path_, bytes, existing_);
 }
 
 }  // namespace backplane

@@ -43,13 +43,14 @@ RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions&
 }
 
 /// What is written beside the run destroys nothing that the run reads or writes.
-void require_trace_apart(const std::string& thread_trace, const std::string& directory, const DataSet& data) {
-  if (thread_trace.empty()) return;
-  require_apart({{"--trace-threads", thread_trace}}, all_named("the data", data.files));
-  if (is_inside(thread_trace, directory))
-    throw UserError(ExitCode::usage,
-                    fmt::format("{}: lies in the run directory, which holds what the run itself writes", thread_trace),
-                    "name a file elsewhere with --trace-threads");
+void require_trace_apart(const Output* thread_trace, const std::string& directory, const DataSet& data) {
+  if (thread_trace == nullptr) return;
+  require_apart({{"--trace-threads", thread_trace->path()}}, all_named("the data", data.files));
+  if (is_inside(thread_trace->path(), directory))
+    throw UserError(
+        ExitCode::usage,
+        fmt::format("{}: lies in the run directory, which holds what the run itself writes", thread_trace->path()),
+        "name a file elsewhere with --trace-threads");
 }
 
 /// The directory of the run, from whose making on a signal may not end the process at just any place.

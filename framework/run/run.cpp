@@ -23,7 +23,6 @@
 #include "run/thread_trace.h"
 #include "recording/trace.h"
 #include "files/atomic_write.h"
-#include "files/output.h"
 #include "files/io_thread.h"
 
 namespace backplane {
@@ -57,7 +56,6 @@ class Run {
         trace_(directory_.path("trace.h5"), beginning.plan, model_.network, trainer_, arena_, io_) {}
 
   RunSummary operator()() {
-    if (!options_.thread_trace.empty()) require_writable(options_.thread_trace);
     write_file_atomically(directory_.path("config.yaml"), beginning_.versions + config::to_yaml(experiment_.resolved));
     introduce();
     if (beginning_.checkpoint)
@@ -96,14 +94,13 @@ class Run {
   /// Says aloud from where, and what was passed over.
   void go_on() {
     const NewestCheckpoint& from = *beginning_.checkpoint;
-    for (const std::string& why : told(from.refused))
-      say(fmt::format("warning: a checkpoint is not used: {}", why));
+    for (const std::string& why : told(from.refused)) say(fmt::format("warning: a checkpoint is not used: {}", why));
     for (const auto* list : {&beginning_.differences.config, &beginning_.differences.environment})
       for (const std::string& what : *list) say("warning: " + what);
     for (const std::string& what : beginning_.differences.notes) say("note: " + what);
     if (trace_.flaw()) say("warning: " + *trace_.flaw());
     say(fmt::format("goes on from step {} ({:.2f} epochs): {}", from.from.step, epochs(),
-                              directory_.path("checkpoints/" + from.from.file)));
+                    directory_.path("checkpoints/" + from.from.file)));
     if (!from.refused.empty()) commits_.forget(from.refused);
     std::error_code ignored;  // it says how an earlier process ended, and is written anew
     std::filesystem::remove(directory_.path("summary.json"), ignored);
@@ -113,15 +110,15 @@ class Run {
   void introduce() {
     if (options_.resume != Resume::no && !beginning_.checkpoint)
       say(fmt::format("there is no checkpoint in {} to go on from: the run begins at the beginning",
-                                directory_.text()));
+                      directory_.text()));
     if (!directory_.moved_aside().empty())
       say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
     if (metrics_flaw_) say("warning: " + *metrics_flaw_);
     say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
-                              counted(std::ssize(model_.network.nodes()), "layer"),
-                              counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
-                              counted(model_.data.train.count, "training sample"),
-                              counted(trainer_.total_steps(), "step"), counted(options_.threads, "thread")));
+                    counted(std::ssize(model_.network.nodes()), "layer"),
+                    counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
+                    counted(model_.data.train.count, "training sample"), counted(trainer_.total_steps(), "step"),
+                    counted(options_.threads, "thread")));
     for (const std::string& note : model_.notes) say(note);
     const auto warn = [this](const std::vector<std::string>& warnings) {
       for (const std::string& what : warnings) say("warning: " + what);
@@ -134,7 +131,7 @@ class Run {
   void train() {
     const Clock::time_point start = Clock::now();
     epoch_start_ = start;
-    if (!options_.thread_trace.empty()) arena_.log().start(kLoggedTasks);
+    if (options_.thread_trace != nullptr) arena_.log().start(kLoggedTasks);
     if (trainer_.state().owes_end_of_epoch && end_epoch() && is_checkpoint_due()) commit_checkpoint();
     while (!trainer_.is_finished() && !is_stop_asked()) {
       const Metrics& batch = step();
@@ -174,14 +171,14 @@ class Run {
   void write_trace_of_threads() {
     arena_.log().stop();
     try {
-      write_thread_trace(options_.thread_trace, arena_.log(), model_.network);
+      write_thread_trace(*options_.thread_trace, arena_.log(), model_.network);
     } catch (const UserError& error) {
       thread_trace_failure_ = error;
       return say(fmt::format("warning: {}; training goes on without it", error.diagnostics().front().what));
     }
     const std::int64_t done = trainer_.state().step - beginning_.step();
-    say(fmt::format("the threads' tasks of the first {} are in {}",
-                              done == 1 ? "step" : fmt::format("{} steps", done), options_.thread_trace));
+    say(fmt::format("the threads' tasks of the first {} are in {}", done == 1 ? "step" : fmt::format("{} steps", done),
+                    options_.thread_trace->path()));
   }
 
   const Metrics& step() {
@@ -279,8 +276,7 @@ class Run {
     summary_.warnings = model_.warnings;
     summary_.directory = directory_.text();
     summary_.last_checkpoint = directory_.text() + "/checkpoints/" + commits_.newest().file;
-    if (trainer_.has_stopped_early())
-      say(fmt::format("stopped early: no improvement since step {}", state.best_step));
+    if (trainer_.has_stopped_early()) say(fmt::format("stopped early: no improvement since step {}", state.best_step));
     if (was_stopped_) {
       summary_.test.reset();
       summary_.generated.clear();

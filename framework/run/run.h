@@ -4,6 +4,7 @@
 
 #include "base/exit_code.h"
 #include "experiment/experiment.h"
+#include "files/output.h"
 #include "generation/generate.h"
 #include "run/resume.h"
 #include "trainer/trainer.h"
@@ -14,8 +15,8 @@ namespace backplane {
 struct RunOptions {
   int threads = 1;
   Arena::Pin pin = Arena::Pin::no;
-  std::string directory;     ///< empty: runs/<name>
-  std::string thread_trace;  ///< where the tasks of the first steps go; empty: nowhere
+  std::string directory;                 ///< empty: runs/<name>
+  const Output* thread_trace = nullptr;  ///< where the tasks of the first steps go; NULL: nowhere
   Resume resume = Resume::no;
   std::int64_t stop_after = 0;  ///< the run stops behind this step as by a signal; 0: it does not
   bool is_quiet = false;        ///< nothing is said on stderr

@@ -118,7 +118,9 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   std::error_code error;
   const fs::file_status status = fs::status(real, error);
   if (!fs::status_known(status)) fail(directory_, reason_of(error.value()), kElsewhere);
-  if (fs::exists(status) && !fs::is_directory(status)) fail(directory_, "is a file", kElsewhere);
+  struct stat there {};
+  if (fs::exists(status) && !fs::is_directory(status) && ::stat(real.c_str(), &there) == 0)
+    fail(directory_, fmt::format("is {}, not a directory", noun_of(there.st_mode)), kElsewhere);
   if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
     if (earlier == Earlier::go_on) {
       is_read_only_ = ::access(real.c_str(), W_OK) != 0 && errno == EROFS;

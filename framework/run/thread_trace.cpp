@@ -5,8 +5,6 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "files/output.h"
-
 namespace backplane {
 
 namespace {
@@ -32,7 +30,7 @@ std::string event(const TaskLog::Task& task, int worker, const Network& network)
 
 }  // namespace
 
-void write_thread_trace(const std::string& path, const TaskLog& log, const Network& network) {
+void write_thread_trace(const Output& output, const TaskLog& log, const Network& network) {
   std::string text = "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n";
   for (int worker = 0; worker <= log.workers(); ++worker) {
     const std::string name = worker == log.workers() ? "between loops" : fmt::format("worker {}", worker);
@@ -40,7 +38,7 @@ void write_thread_trace(const std::string& path, const TaskLog& log, const Netwo
     for (const TaskLog::Task& task : log.track(worker).tasks) text += ",\n" + event(task, worker, network);
     text += worker == log.workers() ? "\n" : ",\n";
   }
-  write_output(path, text + "]}\n");
+  output.write(text + "]}\n");
 }
 
 }  // namespace backplane

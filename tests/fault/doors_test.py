@@ -504,7 +504,7 @@ class Outputs(Doors):
             with self.subTest(words):
                 self.do(0, *words)
                 self.assertTrue(stat.S_ISCHR(null.stat().st_mode))
-        self.do(74, "run", "run.yaml", "--out", null, said="is a file")
+        self.do(74, "run", "run.yaml", "--out", null, said="is a device")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ ends by them, and results that were lost are an error of writing.
 import itertools
 import json
 import os
+import socket
 import subprocess
 import unittest
 
@@ -116,6 +117,47 @@ class Streams(InFolder):
             done = self.shell(["export", "missing.h5", "--to", "npz", "--out", out], how)
             self.assertEqual(done.returncode, IO, done.stderr)
             self.assertIn("/dev/fd/9: ", done.stderr)
+
+    def test_a_descriptor_that_the_run_would_open_itself_is_no_output(self):
+        for number in range(3, 10):
+            for out in f"/dev/fd/{number}", f"/proc/self/fd/{number}", f"/proc/thread-self/fd/{number}", f"/dev/../dev/fd/{number}":
+                for words in ["run", self.file, "--out", "new", "--trace-threads", out], \
+                        ["bench", self.file, "--threads", "1", "--json", out]:
+                    done = self.shell(words, f"{number}>&-")
+                    self.assertEqual(done.returncode, IO, f"{words}: {done.stderr}")
+                    self.assertIn(out, done.stderr)
+                    self.assertFalse((self.folder / "new").exists())
+        for out in "/dev/fd/7", "/proc/thread-self/fd/7", "link":
+            (self.folder / "link").unlink(missing_ok=True)
+            (self.folder / "link").symlink_to("/dev/fd/7")
+            done = self.shell(["run", self.file, "--out", "new", "--trace-threads", out], "7>traced")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            json.loads((self.folder / "traced").read_text())
+            self.assertEqual(result_of(self.folder / "new"), result_of(self.folder / "alone"))
+
+    def test_what_nobody_reads_is_no_output(self):
+        os.mkfifo(self.folder / "fifo")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(self.folder / "socket"))
+        for out, why in ("fifo", "is a FIFO that nothing reads from"), ("socket", "is a socket"):
+            for words in ["run", self.file, "--out", "new", "--trace-threads", out], \
+                    ["bench", self.file, "--threads", "1", "--plot", out], \
+                    ["export", self.checkpoint, "--to", "npz", "--out", out]:
+                done = self.shell(words, "")
+                self.assertEqual(done.returncode, IO, done.stderr)
+                self.assertIn(f"error: {out}: {why}", done.stderr)
+                self.assertFalse((self.folder / "new").exists())
+            done = self.shell(["run", self.file, "--out", out], "")
+            self.assertEqual(done.returncode, IO, done.stderr)
+            self.assertIn(f"error: {out}: {' '.join(why.split()[:3])}, not a directory", done.stderr)
+        done = self.shell(["run", self.file, "--out", "new", "--trace-threads", "fifo"], "& pid=$!; cat fifo >got; wait $pid")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_no_output_lies_where_an_earlier_run_goes(self):
+        done = self.shell(["run", self.file, "--out", "alone", "--trace-threads", "alone.1/metrics.jsonl"], "")
+        self.assertEqual(done.returncode, IO, done.stderr)
+        self.assertIn("error: alone.1/metrics.jsonl: nothing can be written there", done.stderr)
+        self.assertFalse((self.folder / "alone.1").exists())
 
     def test_variables_of_libraries_neither_print_among_results_nor_end_the_program(self):
         words = ["replay", self.checkpoint]
