@@ -121,9 +121,9 @@ ExitCode bench(const BenchWords& words, const Words& all) {
   if (words.is_pinned) options.pin = Arena::Pin::yes;
   const bool is_terminal = isatty(STDERR_FILENO) != 0;
   const BenchResult result = run_bench(experiment, registry, options, [&](const std::string& what) {
-    if (is_terminal) write(stderr, "\r\033[K" + printable(what));
+    if (is_terminal) write_message("\r\033[K" + printable(what));
   });
-  if (is_terminal) write(stderr, "\r\033[K");
+  if (is_terminal) write_message("\r\033[K");
   print_warnings(result.warnings);
   show("{}: {}, batch {}, slices of {}, {} rounds in turns\n\n", experiment.name, name_of(experiment.dtype),
        experiment.train.batch_size, result.slice_rows, words.options.repetitions);

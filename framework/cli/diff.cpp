@@ -27,9 +27,8 @@ void add_diff(CLI::App& app, Action& action) {
       ->type_name("N");
   command->callback([&action, request] {
     action = [request] {
-      const auto print_text = [](std::string_view text) { write(stdout, text); };
       const auto warn = [](std::string_view text) { say("warning: {}\n", text); };
-      return diff(*request, print_text, warn) ? ExitCode::ok : ExitCode::different;
+      return diff(*request, print, warn) ? ExitCode::ok : ExitCode::different;
     };
   });
 }

@@ -49,9 +49,8 @@ void add_inspect(CLI::App& app, Action& action) {
         report(repair_trace(request->path));
         return ExitCode::ok;
       }
-      const auto print_text = [](std::string_view text) { write(stdout, text); };
       const auto warn = [](std::string_view text) { say("warning: {}\n", text); };
-      inspect(*request, print_text, warn);
+      inspect(*request, print, warn);
       return ExitCode::ok;
     };
   });

@@ -1,7 +1,8 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <new>
 #include <sstream>
 
@@ -26,11 +27,19 @@ constexpr const char* kFooter =
     "75 stopped by a signal with a checkpoint, 76 the loss became NaN or infinite,\n"
     "78 bad configuration.";
 
+/// A reader that went had seen enough (`| head`), and so had who closed the terminal.
+bool has_reader_gone(int failure) {
+  struct stat stream {};
+  const bool is_terminal = ::fstat(STDOUT_FILENO, &stream) == 0 && S_ISCHR(stream.st_mode);
+  return failure == EPIPE || (failure == EIO && is_terminal);
+}
+
 /// What a command ends with once its results are printed. Ones that are lost make an error of a success, and hide no
-/// other code; a reader that went had seen enough (`| head`).
+/// other code.
 ExitCode after_printing(ExitCode code) {
-  if (have_results_arrived() || errno == EPIPE) return code;
-  say("error: the results could not be written to stdout: {}\n", reason_of(errno));
+  const int failure = failure_of_results();
+  if (failure == 0 || has_reader_gone(failure)) return code;
+  say("error: the results could not be written to stdout: {}\n", reason_of(failure));
   return code == ExitCode::ok ? ExitCode::io : code;
 }
 
@@ -38,7 +47,7 @@ ExitCode report_usage(const CLI::App& app, const CLI::ParseError& error, const W
   if (error.get_exit_code() == 0) {  // --help, --version
     std::ostringstream help;
     app.exit(error, help, help);
-    write(stdout, help.str());
+    print(help.str());
     return after_printing(ExitCode::ok);
   }
   say("{}", usage_message(app, error, words));
@@ -109,5 +118,7 @@ int main(int argc, char** argv) {
   const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
   backplane::keep_freed_memory();
-  backplane::end_program(backplane::cli::run_or_explain(argc, argv));
+  const backplane::ExitCode code = backplane::cli::run_or_explain(argc, argv);
+  backplane::cli::failure_of_results();  // what an error came behind
+  backplane::end_program(code);
 }

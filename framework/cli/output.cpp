@@ -4,27 +4,30 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string>
+
+#include "base/standard_streams.h"
 
 namespace backplane::cli {
 
 namespace {
 
+/// Results on their way to stdout. A terminal gets them at once.
+constexpr std::size_t kPiece = 64 << 10;
+std::string waiting;
 int first_failure = 0;  ///< errno of the first write to stdout that failed; 0 where none did
 
-void note_failure(bool has_failed) {
-  if (has_failed && first_failure == 0) first_failure = errno;
+void flush() {
+  if (const int error = write_all(STDOUT_FILENO, waiting); first_failure == 0) first_failure = error;
+  waiting.clear();
 }
 
-std::FILE* results_stream = stdout;
+bool are_results_messages = false;
 
 }  // namespace
 
 void send_results_to_stderr() {
-  results_stream = stderr;
-}
-
-std::FILE* results() {
-  return results_stream;
+  are_results_messages = true;
 }
 
 void open_missing_streams() {
@@ -35,15 +38,15 @@ void open_missing_streams() {
   }
 }
 
-void write(std::FILE* stream, std::string_view text) {
-  const bool has_failed = std::fwrite(text.data(), 1, text.size(), stream) != text.size();
-  if (stream == stdout) note_failure(has_failed);
+void print(std::string_view text) {
+  if (are_results_messages) return write_message(text);
+  waiting += text;
+  if (waiting.size() >= kPiece || ::isatty(STDOUT_FILENO) != 0) flush();
 }
 
-bool have_results_arrived() {
-  note_failure(std::fflush(stdout) != 0);
-  errno = first_failure;
-  return first_failure == 0;
+int failure_of_results() {
+  flush();
+  return first_failure;
 }
 
 }  // namespace backplane::cli

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <string_view>
 #include <utility>
 
 #include "base/printable.h"
+#include "base/standard_streams.h"
 
 namespace backplane::cli {
 
@@ -16,29 +16,26 @@ namespace backplane::cli {
 /// REQUIRES: called before any file is opened or thread started.
 void open_missing_streams();
 
-/// Writes to a standard stream, as it is. One that is closed, full or without a reader neither throws nor ends the
-/// program: main asks at the end whether all results could be written.
-void write(std::FILE* stream, std::string_view text);
-
 /// Results go to stderr from now on: what is to be read from stdout is an output that the command line sends there.
 void send_results_to_stderr();
 
-/// stdout, or where results go instead.
-std::FILE* results();
+/// Writes results to stdout, or where they go instead, as they are. A stream that is closed, full or without a reader
+/// neither throws nor ends the program: main asks at the end whether all results could be written.
+void print(std::string_view text);
 
-/// Whether all that was written to stdout arrived. Where it did not, errno says why.
-bool have_results_arrived();
+/// 0 where all results arrived on stdout, else the errno of the first write that failed.
+int failure_of_results();
 
 /// Results. What comes from files may stand in them: no control character reaches the terminal.
 template <class... Values>
 void show(fmt::format_string<Values...> text, Values&&... values) {
-  write(results(), printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
+  print(printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
 }
 
 /// Messages, on stderr, likewise.
 template <class... Values>
 void say(fmt::format_string<Values...> text, Values&&... values) {
-  write(stderr, printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
+  write_message(printable(fmt::format(text, std::forward<Values>(values)...), /*lines=*/true));
 }
 
 }  // namespace backplane::cli

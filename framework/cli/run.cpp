@@ -10,6 +10,7 @@
 #include "cli/named_outputs.h"
 #include "cli/output.h"
 #include "experiment/describe.h"
+#include "run/run_directory.h"
 #include "run/signals.h"
 #include "parallel/cores.h"
 
@@ -79,6 +80,8 @@ ExitCode run(const RunWords& words, const Words& all) {
   std::optional<Output> thread_trace;
   if (!words.is_dry) {
     settle_outputs({{"--trace-threads", words.thread_trace}}, words.experiment.files());
+    if (!words.out.empty() && !words.thread_trace.empty())
+      RunDirectory::require_outside(words.out, "--trace-threads", words.thread_trace);
     thread_trace = output_of(words.thread_trace);
   }
   const Registry registry = discover_plugins(request.plugins);

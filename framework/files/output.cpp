@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 
+#include "base/standard_streams.h"
 #include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "files/descriptor.h"
@@ -68,13 +68,8 @@ Destination find_place(const std::string& path, Existing existing) {
 }
 
 void write_into(const Descriptor& file, const std::string& path, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0)
-      refuse(path, fmt::format("write failed: {}", reason_of(errno)), "what is to read it may have ended, or is full");
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
+  if (const int error = write_all(file.number(), bytes); error != 0)
+    refuse(path, fmt::format("write failed: {}", reason_of(error)), "what is to read it may have ended, or is full");
 }
 
 /// Never waits, as the open of a FIFO without a reader would, perhaps for ever.
@@ -145,7 +140,6 @@ Output::Output(std::string path, Existing existing) : path_(std::move(path)), ex
 
 void Output::write(std::string_view bytes) const {
   if (stream_) {
-    std::fflush(stdout);
     return write_into(stream_, path_, bytes);
   }
   const Destination place = find_place(path_, existing_);

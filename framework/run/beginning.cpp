@@ -8,7 +8,6 @@
 #include "run/environment.h"
 #include "run/signals.h"
 #include "files/named_file.h"
-#include "files/paths.h"
 
 namespace backplane {
 
@@ -46,11 +45,7 @@ RunDirectory::Earlier earlier_of(const Experiment& experiment, const RunOptions&
 void require_trace_apart(const Output* thread_trace, const std::string& directory, const DataSet& data) {
   if (thread_trace == nullptr) return;
   require_apart({{"--trace-threads", thread_trace->path()}}, all_named("the data", data.files));
-  if (is_inside(thread_trace->path(), directory))
-    throw UserError(
-        ExitCode::usage,
-        fmt::format("{}: lies in the run directory, which holds what the run itself writes", thread_trace->path()),
-        "name a file elsewhere with --trace-threads");
+  RunDirectory::require_outside(directory, "--trace-threads", thread_trace->path());
 }
 
 /// The directory of the run, from whose making on a signal may not end the process at just any place.

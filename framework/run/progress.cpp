@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/printable.h"
+#include "base/standard_streams.h"
 
 namespace backplane {
 
@@ -35,6 +35,11 @@ Progress::Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::
       start_(Clock::now()),
       shown_(start_) {}
 
+Progress::~Progress() {
+  erase_line();
+  if (!is_quiet_) write_message({});
+}
+
 void Progress::step(std::int64_t step, const Metrics& batch, std::int64_t samples_done) {
   constexpr double kSmoothing = 0.02;
   if (step == first_step_ + 1) smoothed_ = batch;
@@ -56,8 +61,8 @@ void Progress::step(std::int64_t step, const Metrics& batch, std::int64_t sample
       fmt::format("[{:#<{}}{:.<{}}] {:3.0f} %  epoch {}  {}  {:.0f} samples/s  {} left", "", filled, "",
                   kWidth - filled, 100.0 * done, (step - 1) / steps_per_epoch_ + 1, text_of(smoothed_),
                   static_cast<double>(samples_done) / elapsed, time_text(left));
-  std::fputs(("\r\033[K" + line).c_str(), stderr);
-  std::fflush(stderr);
+  if (!write_message_without_waiting({})) return;  // nobody looks
+  write_message_without_waiting("\r\033[K" + line);
   has_line_ = true;
 }
 
@@ -71,11 +76,11 @@ void Progress::epoch(std::int64_t epoch, const Metrics& train, const std::option
 void Progress::say(const std::string& message) {
   if (is_quiet_) return;
   erase_line();
-  std::fputs((printable(message, /*lines=*/true) + "\n").c_str(), stderr);  // it may quote a file
+  write_message_without_waiting(printable(message, /*lines=*/true) + "\n");  // it may quote a file
 }
 
 void Progress::erase_line() {
-  if (has_line_) std::fputs("\r\033[K", stderr), std::fflush(stderr);
+  if (has_line_) write_message_without_waiting("\r\033[K");
   has_line_ = false;
 }
 

@@ -9,13 +9,15 @@
 namespace backplane {
 
 /// What a person sees of a run, on stderr: on a terminal one line that is rewritten a few times a second, elsewhere a
-/// plain line an epoch. NO_COLOR is respected by having no colours.
+/// plain line an epoch. NO_COLOR is respected by having no colours. Training never waits for who reads it: what cannot
+/// be shown is shown later, or left out.
 class Progress {
  public:
   /// `first_step`: steps that were done before this process began. `is_quiet`: nothing is printed at all.
   Progress(std::int64_t total_steps, std::int64_t steps_per_epoch, std::int64_t first_step = 0, bool is_quiet = false);
 
-  ~Progress() { erase_line(); }
+  /// Waits until what was said is read.
+  ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 

@@ -92,15 +92,13 @@ void require_no_links(const fs::path& directory) {
 /// Moves an earlier run away.
 std::string move_aside(const fs::path& directory) {
   const Descriptor lock = lock_earlier(directory);
-  fs::path target;
+  std::string target = free_name(directory.string());
   std::error_code error;
-  for (int number = 1; target.empty() || fs::exists(fs::symlink_status(target, error)); ++number)
-    target = fmt::format("{}.{}", directory.string(), number);
   fs::rename(directory, target, error);
   if (error)
-    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target.string(), reason_of(error.value())),
+    fail(directory, fmt::format("the earlier run cannot be moved to {}: {}", target, reason_of(error.value())),
          kElsewhere);
-  return target.string();
+  return target;
 }
 
 /// A link to another disk stays one, and the runs stay on that disk.
@@ -194,6 +192,15 @@ void RunDirectory::require_held() const {
 void RunDirectory::require_writable() const {
   if (is_read_only_)
     fail(directory_, reason_of(EROFS), "copy the run to a disk that can be written, and go on with it there (--out)");
+}
+
+void RunDirectory::require_outside(const std::string& directory, const std::string& word, const std::string& path) {
+  std::error_code unknown;
+  const fs::path real = without_dots(end_of_links(directory, unknown));
+  if (is_inside(path, directory) || is_inside(path, free_name(real.string())))
+    throw UserError(ExitCode::usage,
+                    fmt::format("{}: lies in the run directory, which holds what the run itself writes", path),
+                    fmt::format("name a file elsewhere with {}", word));
 }
 
 const std::set<std::string>& RunDirectory::files() {

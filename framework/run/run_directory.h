@@ -33,6 +33,10 @@ class RunDirectory {
   /// Whether a path, links followed, is a file that some run wrote, or goes on writing, in its directory.
   static bool is_file_of_run(const std::string& path);
 
+  /// Throws UserError (usage) where a file that was named with `word` would lie in the directory of a run, or in what
+  /// an earlier run there will be moved to: the run writes there itself.
+  static void require_outside(const std::string& directory, const std::string& word, const std::string& path);
+
   /// Leads into the directory, wherever it stands by then, from this process alone: `spelled_out` before it is shown.
   /// Without /proc it is the name that the directory was given.
   std::string path(const std::string& name) const { return (place_ / name).string(); }

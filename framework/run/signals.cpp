@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/mutex.h"
+#include "base/standard_streams.h"
 #include "base/system_error.h"
 #include "files/temporary_directory.h"
 
@@ -23,6 +24,9 @@ constexpr std::array kStops = {SIGINT, SIGTERM, SIGHUP, SIGXCPU};
 
 constexpr std::string_view kNothingBegun =
     "stopped by a signal before training began: nothing was changed, nothing is lost\n";
+
+/// Of who wants the process to end, with those who read what it prints.
+constexpr std::chrono::seconds kPatience{2};
 
 enum class Phase { unwatched, nothing_begun, polled, over };
 
@@ -59,7 +63,10 @@ void on_stop(int signal) {
     ::_exit(static_cast<int>(ExitCode::stopped));
   }
   switch (request(signal, StopRequest::Clock::now())) {
-    case StopRequest::Answer::stop: is_stop_asked_ = true; break;
+    case StopRequest::Answer::stop:
+      is_stop_asked_ = true;
+      bound_waiting_for_readers(kPatience);
+      break;
     case StopRequest::Answer::ignore: break;
     case StopRequest::Answer::end_at_once: die_by(signal);
   }
@@ -134,6 +141,7 @@ void take_signals_on_one_thread() {
 
 StopSignals::StopSignals() {
   const MutexLock lock(mutex);
+  unbound_waiting_for_readers();
   is_stop_asked_ = is_checkpoint_asked = false;
   request = StopRequest();
   phase = Phase::nothing_begun;

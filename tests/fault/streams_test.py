@@ -6,11 +6,15 @@ ends by them, and results that were lost are an error of writing.
 """
 
 
+import fcntl
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
+import termios
+import time
 import unittest
 
 import h5py
@@ -19,7 +23,7 @@ import whole_program
 from kill_test import result_of
 from whole_program import HANGS, InFolder, backplane, read_command_line
 
-USAGE, IO, BAD_CONFIG = 64, 74, 78
+USAGE, IO, STOPPED, BAD_CONFIG = 64, 74, 75, 78
 RUN = """
 name: streams
 data: {synthetic: {spirals: {samples: 120, classes: 2}}}
@@ -155,9 +159,58 @@ class Streams(InFolder):
 
     def test_no_output_lies_where_an_earlier_run_goes(self):
         done = self.shell(["run", self.file, "--out", "alone", "--trace-threads", "alone.1/metrics.jsonl"], "")
-        self.assertEqual(done.returncode, IO, done.stderr)
-        self.assertIn("error: alone.1/metrics.jsonl: nothing can be written there", done.stderr)
+        self.assertEqual(done.returncode, USAGE, done.stderr)
+        self.assertIn("error: alone.1/metrics.jsonl: lies in the run directory", done.stderr)
         self.assertFalse((self.folder / "alone.1").exists())
+
+    def test_training_waits_for_nobody_who_reads_messages(self):
+        """A signal stops a run whose stderr, or both streams, go to a pipe that nobody reads, or to a terminal that was stopped."""
+        words = [whole_program.OPTIONS.program, "run", self.file, "--set", "train.epochs=1000000", "--set", "metrics.every=1",
+                 "--set", "checkpoint.every=1000000", "--set", "record.every=1000000"]
+        for number, (is_terminal, streams) in enumerate(itertools.product((False, True), (["stderr"], ["stdout", "stderr"]))):
+            with self.subTest(is_terminal=is_terminal, streams=streams):
+                reader, writer = os.openpty() if is_terminal else os.pipe()
+                if is_terminal:
+                    termios.tcflow(writer, termios.TCOOFF)
+                else:
+                    os.set_blocking(writer, False)
+                    with self.assertRaises(BlockingIOError):
+                        while True:
+                            os.write(writer, b"-" * 4096)
+                    os.set_blocking(writer, True)
+                out = self.folder / f"out-{number}"
+                process = subprocess.Popen([*words, "--out", out], cwd=self.folder, **{
+                    "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **dict.fromkeys(streams, writer)})
+                self.addCleanup(lambda: (process.kill(), process.wait()))
+                metrics = out / "metrics.jsonl"
+                self.wait_until(process, lambda: metrics.exists() and metrics.read_text().count("\n") > 5000, "some epochs")
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(timeout=HANGS), STOPPED)
+                self.assertEqual(json.loads((out / "summary.json").read_text())["status"], "stopped")
+                os.close(reader), os.close(writer)
+
+    def test_a_run_outlives_its_terminal(self):
+        """That of a process which ignores SIGHUP, as one behind nohup does."""
+        reader, writer = os.openpty()
+        process = subprocess.Popen([whole_program.OPTIONS.program, "run", self.file, "--out", "out"], cwd=self.folder,
+                                   stdin=writer, stdout=writer, stderr=writer)
+        os.close(writer), os.close(reader)
+        self.assertEqual(process.wait(timeout=HANGS), 0)
+        self.assertEqual(result_of(self.folder / "out"), result_of(self.folder / "alone"))
+
+    def test_a_pipe_that_does_not_wait_gets_all_results(self):
+        plain = self.shell(["inspect", "alone", "--json", "--all"], "").stdout
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen([whole_program.OPTIONS.program, "inspect", "alone", "--json", "--all"], cwd=self.folder,
+                                   stdout=writer)
+        os.close(writer)
+        time.sleep(0.5)  # time to fill it
+        with os.fdopen(reader) as file:
+            self.assertEqual(file.read(), plain)
+        self.assertEqual(process.wait(timeout=HANGS), 0)
+        self.assertGreater(len(plain), 4096)
 
     def test_variables_of_libraries_neither_print_among_results_nor_end_the_program(self):
         words = ["replay", self.checkpoint]
