@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <iterator>
+#include <utility>
 
 #include "base/system_error.h"
 #include "checkpoint/snapshot_pipe.h"
@@ -33,28 +32,23 @@ using h5::shape_of;
 
 namespace {
 
-std::string read_bytes(const fs::path& path) {
-  const OpenedFile opened = open_regular(path.string());
-  if (!opened && !opened.is_missing && opened.error != 0) throw cannot_read(path.string(), opened.error);
-  if (!opened)
-    throw NoCheckpoint(ExitCode::no_input,
-                       fmt::format("{}: {}", path.string(), opened.is_missing ? "no such checkpoint" : opened.why),
-                       "checkpoints are in RUN/checkpoints/step-<8 digits>.h5");
-  struct stat status {};
-  if (::fstat(opened.file.number(), &status) != 0) throw cannot_read(path.string(), errno);
-  return read_all(opened.file, path.string(), static_cast<std::size_t>(status.st_size) + 1);  // one more: it has grown
-}
-
 [[noreturn]] void refuse(const fs::path& path, const std::string& why) {
   throw UserError(ExitCode::bad_data, fmt::format("{}: {}", path.string(), why), "use another checkpoint of the run");
 }
 
-/// Throws unless the bytes are those that the manifest promises.
-void verify(const fs::path& path, const CommittedCheckpoint& promised, const std::string& bytes) {
-  if (promised.bytes != bytes.size())
-    refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes.size(), promised.bytes));
+void require_size(const fs::path& path, const CommittedCheckpoint& promised, std::size_t bytes) {
+  if (promised.bytes != bytes)
+    refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes, promised.bytes));
+}
+
+/// The bytes that the manifest promises. Throws where they are others; of a wrong size, none is read.
+std::string read_promised(const fs::path& path, const Descriptor& file, const CommittedCheckpoint& promised) {
+  require_size(path, promised, size_of(file));
+  std::string bytes = read_all(file, path.string(), promised.bytes + 1);  // one more: it has grown
+  require_size(path, promised, bytes.size());
   if (sha256_of(bytes.data(), bytes.size()) != promised.sha256)
     refuse(path, "its SHA-256 differs from its manifest: it is damaged");
+  return bytes;
 }
 
 /// What the manifest beside a checkpoint promises of it.
@@ -226,15 +220,24 @@ Snapshot read_verified(const fs::path& path, const std::string& bytes) {
 
 }  // namespace
 
+Descriptor open_checkpoint(const std::string& path) {
+  OpenedFile opened = open_regular(path);
+  if (!opened && !opened.is_missing && opened.error != 0) throw cannot_read(path, opened.error);
+  if (!opened)
+    throw NoCheckpoint(ExitCode::no_input,
+                       fmt::format("{}: {}", path, opened.is_missing ? "no such checkpoint" : opened.why),
+                       "checkpoints are in RUN/checkpoints/step-<8 digits>.h5");
+  return std::move(opened.file);
+}
+
 Snapshot read_checkpoint(const std::string& path) {
-  const std::string bytes = read_bytes(path);
-  verify(path, promise_of(path), bytes);
+  const Descriptor file = open_checkpoint(path);
+  const std::string bytes = read_promised(path, file, promise_of(path));
   return read_verified(path, bytes);
 }
 
 Snapshot read_checkpoint(const std::string& path, const CommittedCheckpoint& promised) {
-  const std::string bytes = read_bytes(path);
-  verify(path, promised, bytes);
+  const std::string bytes = read_promised(path, open_checkpoint(path), promised);
   return read_verified(path, bytes);
 }
 

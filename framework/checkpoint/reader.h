@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/snapshot.h"
+#include "files/descriptor.h"
 #include "sandbox/child_program.h"
 
 namespace backplane {
@@ -14,6 +15,10 @@ class NoCheckpoint : public UserError {
  public:
   using UserError::UserError;
 };
+
+/// Opens the file of a checkpoint. Throws NoCheckpoint (no_input) where there is none, UserError (no_input or io) where
+/// the system does not let it be read.
+Descriptor open_checkpoint(const std::string& path);
 
 /// Reads a checkpoint back. Size and SHA-256 are compared with the MANIFEST.json beside the file before HDF5 sees a
 /// byte, since HDF5 1.10 crashes on flipped bits; then a child does the reading, in case somebody made the manifest for

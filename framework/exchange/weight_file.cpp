@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include "base/system_error.h"
 #include "checkpoint/reader.h"
@@ -22,13 +23,13 @@ static_assert(std::endian::native == std::endian::little, "files of weights are 
 
 namespace {
 
-std::string read_bytes(const std::string& path) {
-  const OpenedFile opened = open_regular(path);
+Descriptor open(const std::string& path) {
+  OpenedFile opened = open_regular(path);
   if (!opened)
     throw UserError(ExitCode::no_input,
                     fmt::format("{}: {}", path, opened.is_missing ? "no such file of weights" : opened.why),
                     "name a .safetensors file, a .npz file or a checkpoint");
-  return read_all(opened.file, path, size_of(opened.file));
+  return std::move(opened.file);
 }
 
 std::vector<WeightEntry> entries_of_checkpoint(const std::string& path) {
@@ -111,17 +112,22 @@ std::size_t checked_count(const Shape& shape, std::size_t element_bytes) {
 }
 
 WeightFile open_weight_file(const std::string& path) {
-  auto bytes = std::make_shared<const std::string>(read_bytes(path));
+  const Descriptor opened = open(path);
+  constexpr std::size_t kHead = 16;
+  const std::string head = read_all(opened, path, kHead);
+  const auto read_rest = [&] {
+    return std::make_shared<const std::string>(head + read_all(opened, path, size_of(opened) - head.size()));
+  };
   WeightFile file{.path = path, .entries = {}};
   try {
     // A safetensors file may begin with any eight bytes, but its header begins with a brace; the others have none
     // there.
-    if (bytes->size() > 8 && (*bytes)[8] == '{')
-      file.entries = parse_safetensors(bytes);
-    else if (bytes->starts_with("\x89HDF\r\n\x1a\n"))
+    if (head.size() > 8 && head[8] == '{')
+      file.entries = parse_safetensors(read_rest());
+    else if (head.starts_with("\x89HDF\r\n\x1a\n"))
       file.entries = entries_of_checkpoint(path);
-    else if (bytes->starts_with("PK\3\4") || bytes->starts_with("PK\5\6"))
-      file.entries = parse_npz(bytes);
+    else if (head.starts_with("PK\3\4") || head.starts_with("PK\5\6"))
+      file.entries = parse_npz(read_rest());
     else
       throw std::runtime_error("it begins as no safetensors file, npz file or checkpoint does");
   } catch (const std::runtime_error& error) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <new>
 
 #include "base/system_error.h"
 
@@ -146,12 +147,33 @@ std::string name_of_descriptor(int descriptor, const std::string& path) {
   return is_same ? name : path;
 }
 
+namespace {
+
+/// A file of nothing but a hole may claim any size: one that the machine cannot hold is refused before the system kills
+/// the process, or another one, for it.
+void reserve(std::string& bytes, std::size_t count, const std::string& path) {
+  const auto refuse = [&] {
+    throw UserError(ExitCode::io, fmt::format("{}: needs {} bytes of memory, more than there are", path, count),
+                    "`ls -ls` shows whether it is a file of holes; `ulimit -v` and the container's limit bound memory");
+  };
+  const auto memory =
+      static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  if (count > memory) refuse();
+  try {
+    bytes.reserve(count);
+  } catch (const std::bad_alloc&) {
+    refuse();
+  }
+}
+
+}  // namespace
+
 std::string read_all(const Descriptor& file, const std::string& path, std::size_t most) {
   constexpr std::size_t kPiece = 1 << 16;
   std::string bytes;
   struct stat status {};
   if (::fstat(file.number(), &status) == 0 && S_ISREG(status.st_mode))
-    bytes.reserve(std::min(most, static_cast<std::size_t>(status.st_size) + 1));
+    reserve(bytes, std::min(most, static_cast<std::size_t>(status.st_size) + 1), path);
   while (bytes.size() < most) {
     const std::size_t before = bytes.size();
     bytes.resize(before + std::min(most - before, std::max(kPiece, bytes.capacity() - before)));

@@ -68,7 +68,8 @@ class InputFile : public std::istream {
   __gnu_cxx::stdio_filebuf<char> buffer_;
 };
 
-/// All bytes up to the end, or `most` of them. Throws UserError (io), naming `path`, where they cannot be read.
+/// All bytes up to the end, or `most` of them. Throws UserError (io), naming `path`, where they cannot be read, or are
+/// more than there is memory for.
 std::string read_all(const Descriptor& file, const std::string& path, std::size_t most);
 
 /// The size of an opened file.

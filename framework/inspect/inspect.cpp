@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -94,36 +95,55 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
   if (ask_for(kInspectFile, path, request, print) == 0) warn(unvouched(path));
 }
 
+/// A run that goes on may replace its newest checkpoint while that is looked at: then the next one is.
+template <class Look>
+void look_at_newest(Target run, const Look& look) {
+  constexpr int kMostTries = 20;
+  for (int tries = 1;; ++tries) try {
+      return look(run.checkpoints.back().path, run.checkpoints.size());
+    } catch (const UserError&) {  // before anything was printed of it
+      Target now = find_target(run.path);
+      if (tries == kMostTries || now.checkpoints.empty() || now.checkpoints.back().path == run.checkpoints.back().path)
+        throw;
+      run = std::move(now);
+    }
+}
+
 void inspect_run(const Target& run, const InspectRequest& request, const Print& print, const Print& warn) {
   if (!run.unlisted.empty()) warn(run.unlisted + "; name one to look into it");
   if (!request.selection.tensor.empty()) {
     const bool wants_trace = request.selection.step.has_value() || run.checkpoints.empty();
     if (wants_trace && !run.trace)
       throw UserError(ExitCode::no_input, run.path + ": the run has no trace", "record: {every: …} makes one");
-    inspect_file(wants_trace ? *run.trace : run.checkpoints.back().path, request, print, warn);
-    return;
+    if (wants_trace) return inspect_file(*run.trace, request, print, warn);
+    return look_at_newest(run, [&](const std::string& path, std::size_t) { inspect_file(path, request, print, warn); });
   }
-  const auto part = [&](const char* name, const std::string& title, bool is_first, const auto& show) {
+  const auto head = [&](const char* name, const std::string& title, bool is_first) {
     if (request.json)
       print(fmt::format("{}\"{}\": ", is_first ? "" : ", ", name));
     else
       print(fmt::format("{}{}\n", is_first ? "" : "\n", printable(title)));
-    show();
   };
   bool is_first = true;
   if (request.json) print("{");
-  if (!run.checkpoints.empty()) {
-    const std::string newest = run.checkpoints.back().path;
-    part("checkpoint", fmt::format("{}, the newest of {}", newest, run.checkpoints.size()), is_first,
-         [&] { inspect_file(newest, request, print, warn); });
-    is_first = false;
-  }
+  if (!run.checkpoints.empty())
+    look_at_newest(run, [&](const std::string& newest, std::size_t count) {
+      const auto print_below_head = [&](std::string_view text) {
+        if (is_first) head("checkpoint", fmt::format("{}, the newest of {}", newest, count), true);
+        is_first = false;
+        print(text);
+      };
+      inspect_file(newest, request, print_below_head, warn);
+    });
   if (run.trace) {
-    part("trace", *run.trace, is_first, [&] { inspect_file(*run.trace, request, print, warn); });
+    head("trace", *run.trace, is_first);
+    inspect_file(*run.trace, request, print, warn);
     is_first = false;
   }
-  if (run.summary)
-    part("summary", *run.summary, is_first, [&] { ask_for(kInspectSummary, *run.summary, request, print); });
+  if (run.summary) {
+    head("summary", *run.summary, is_first);
+    ask_for(kInspectSummary, *run.summary, request, print);
+  }
   if (request.json) print("}\n");
 }
 

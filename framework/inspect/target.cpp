@@ -10,6 +10,7 @@
 #include "base/counted.h"
 #include "base/system_error.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/reader.h"
 #include "files/file_digest.h"
 #include "files/open_file.h"
 #include "files/paths.h"
@@ -31,7 +32,7 @@ Standing standing_of(const std::string& path) {
   if (!has_manifest(directory)) return Standing::without_manifest;
   for (const CommittedCheckpoint& listed : read_manifest(directory).checkpoints) {
     if (listed.file != fs::path(path).filename().string()) continue;
-    const std::uintmax_t bytes = fs::file_size(path);
+    const std::size_t bytes = size_of(open_checkpoint(path));
     if (listed.bytes != bytes)
       refuse(path, fmt::format("has {} bytes, its manifest says {}: it is damaged", bytes, listed.bytes));
     if (sha256_of_file(path) != listed.sha256) refuse(path, "its SHA-256 differs from its manifest: it is damaged");

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A run directory that is moved, removed or taken by another run while a run writes into it: no run ever touches another's files.
+"""A run directory that is looked at, moved, removed or taken by another run while a run writes into it: no run ever touches
+another's files.
 
-    moved_run_test.py --program build/backplane
+    living_run_test.py --program build/backplane
 """
 
 import json
@@ -28,13 +29,13 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-class MovedRun(InFolder):
+class LivingRun(InFolder):
     def setUp(self):
         super().setUp()
         self.file = self.write(LONG)
 
-    def start_run(self, out):
-        process = self.start("run", self.file, "--out", out, "--threads", "1", stderr=subprocess.PIPE,
+    def start_run(self, out, *words):
+        process = self.start("run", self.file, "--out", out, "--threads", "1", *words, stderr=subprocess.PIPE,
                              stdout=subprocess.PIPE)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
@@ -113,6 +114,14 @@ class MovedRun(InFolder):
         self.assertEqual(code, IO, said)
         self.assertIn("out/checkpoints/step-", said)
         self.assertNotIn("/proc", said)
+
+    def test_inspect_follows_a_run_that_replaces_its_only_checkpoint(self):
+        process = self.start_run("out", "--set", "checkpoint.every=1", "--set", "checkpoint.keep=1")
+        for words in ["out"], ["out", "--json"], ["out", "--layer", "dense", "--tensor", "delta"]:
+            for _ in range(20):
+                looked = backplane("inspect", *words, cwd=self.folder)
+                self.assertEqual(looked.returncode, 0, looked.stderr)
+        self.assertEqual(self.stop(process)[0], STOPPED)
 
 
 if __name__ == "__main__":
