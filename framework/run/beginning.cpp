@@ -8,6 +8,7 @@
 #include "run/environment.h"
 #include "run/signals.h"
 #include "files/named_file.h"
+#include "files/paths.h"
 
 namespace backplane {
 
@@ -48,9 +49,23 @@ void require_trace_apart(const Output* thread_trace, const std::string& director
   RunDirectory::require_outside(directory, "--trace-threads", thread_trace->path());
 }
 
+/// Where an earlier run is moved aside, no file that config.yaml names goes with it: running that again would find
+/// nothing there, or the new run's own checkpoint.
+void require_files_stay(const Experiment& experiment, const RunOptions& options, const DataSet& data) {
+  const std::string directory = run_directory_of(experiment, options);
+  if (!RunDirectory::holds_run(directory) || earlier_of(experiment, options) == RunDirectory::Earlier::go_on) return;
+  for (const std::string& file : data.files)
+    if (is_inside(file, directory))
+      throw UserError(
+          ExitCode::usage,
+          fmt::format("{}: lies in the earlier run in {}, which would be moved aside with it", file, directory),
+          fmt::format("choose another directory with --out, or rename {} first and name the file there", directory));
+}
+
 /// The directory of the run, from whose making on a signal may not end the process at just any place.
 std::string begin_to_change(const Experiment& experiment, const RunOptions& options, const DataSet& data) {
   require_trace_apart(options.thread_trace, run_directory_of(experiment, options), data);
+  require_files_stay(experiment, options, data);
   StopSignals::begin_polling();
   return run_directory_of(experiment, options);
 }

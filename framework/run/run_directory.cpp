@@ -209,14 +209,17 @@ const std::set<std::string>& RunDirectory::files() {
   return names;
 }
 
+bool RunDirectory::holds_run(const fs::path& directory) {
+  std::error_code unknown;
+  return fs::exists(directory / kLockName, unknown);
+}
+
 bool RunDirectory::is_file_of_run(const std::string& path) {
   const fs::path file = resolved_path(path);
   const fs::path folder = file.parent_path();
   const std::string name = file.filename().string();
-  std::error_code ignored;
-  const auto is_of_run = [&](const fs::path& directory) { return fs::exists(directory / kLockName, ignored); };
-  return ((files().contains(name) || name == kLockName) && is_of_run(folder)) ||
-         (CheckpointStore::is_ours(name) && folder.filename() == "checkpoints" && is_of_run(folder.parent_path()));
+  return ((files().contains(name) || name == kLockName) && holds_run(folder)) ||
+         (CheckpointStore::is_ours(name) && folder.filename() == "checkpoints" && holds_run(folder.parent_path()));
 }
 
 }  // namespace backplane

@@ -33,6 +33,9 @@ class RunDirectory {
   /// Whether a path, links followed, is a file that some run wrote, or goes on writing, in its directory.
   static bool is_file_of_run(const std::string& path);
 
+  /// Whether a run wrote there, or goes on writing.
+  static bool holds_run(const std::filesystem::path& directory);
+
   /// Throws UserError (usage) where a file that was named with `word` would lie in the directory of a run, or in what
   /// an earlier run there will be moved to: the run writes there itself.
   static void require_outside(const std::string& directory, const std::string& word, const std::string& path);
