@@ -4,20 +4,15 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <set>
 
-#include "base/mutex.h"
 #include "base/system_error.h"
+#include "files/temporaries.h"
 
 namespace backplane {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-// Those of this process.
-Mutex mutex;
-std::set<fs::path> alive BP_GUARDED_BY(mutex);
 
 constexpr const char* kRemedy = "set TMPDIR to a directory with room for some checkpoints";
 
@@ -37,29 +32,17 @@ fs::path parent_of_all() {
 
 TemporaryDirectory::TemporaryDirectory(const std::string& name) {
   const fs::path below = parent_of_all();
-  const MutexLock lock(mutex);
-  std::string pattern = (below / (name + "-XXXXXX")).string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    throw UserError(ExitCode::io,
-                    fmt::format("{}: no directory can be made there: {}", below.string(), reason_of(errno)), kRemedy);
-  path_ = pattern;
-  alive.insert(path_);
+  path_ = make_temporary(/*is_folder=*/true, [&] {
+    std::string pattern = (below / (name + "-XXXXXX")).string();
+    if (::mkdtemp(pattern.data()) == nullptr)
+      throw UserError(ExitCode::io,
+                      fmt::format("{}: no directory can be made there: {}", below.string(), reason_of(errno)), kRemedy);
+    return fs::path(pattern);
+  });
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
-  const MutexLock lock(mutex);
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-  alive.erase(path_);
-}
-
-void remove_temporary_directories_at_end() BP_NOT_FOLLOWED {
-  mutex.lock();               // for good: none is made any more
-  constexpr int kTries = 10;  // other threads may make files meanwhile
-  std::error_code error;
-  for (const fs::path& path : alive)
-    for (int i = 0; i < kTries && (fs::remove_all(path, error), error); ++i) {
-    }
+  remove_temporary(path_);
 }
 
 }  // namespace backplane

@@ -6,7 +6,7 @@
 namespace backplane {
 
 /// A new directory in $TMPDIR, or in /tmp, under a name that nobody can foresee, for this user alone; gone, with what
-/// it holds, at the end of this object.
+/// it holds, at the end of this object or of the process.
 class TemporaryDirectory {
  public:
   /// Throws UserError (io) where it cannot be made.
@@ -20,9 +20,5 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
-
-/// Removes all that there are, for a process that ends without unwinding. Who makes or removes one after that waits for
-/// ever. REQUIRES: the process ends at once. [any thread]
-void remove_temporary_directories_at_end();
 
 }  // namespace backplane

@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "base/system_error.h"
 #include "files/open_file.h"
+#include "files/temporaries.h"
 
 namespace backplane {
 
@@ -37,23 +39,28 @@ std::uint64_t random_number() {
 }  // namespace
 
 TemporaryFile::TemporaryFile(const std::string& target) : target_(target) {
-  do {
-    path_ = fmt::format("{}{}{:0{}x}", target, kMark, random_number(), kDigits);
-    file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
-  } while (!file_ && (errno == EINTR || errno == EEXIST));
-  if (!file_) {
-    const std::size_t length = std::exchange(path_, {}).size();
-    if (errno == ENAMETOOLONG)
-      throw UserError(
-          ExitCode::io, fmt::format("{}: no temporary file can be made beside it: {}", target, reason_of(errno)),
-          fmt::format("shorten the name: that of the temporary file has {} bytes more", length - target.size()));
-    fail("open");
-  }
+  int reason = 0;
+  const std::filesystem::path made = make_temporary(/*is_folder=*/false, [&] {
+    do {
+      path_ = fmt::format("{}{}{:0{}x}", target, kMark, random_number(), kDigits);
+      file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    } while (!file_ && (errno == EINTR || errno == EEXIST));
+    reason = errno;
+    return file_ ? path_ : std::string();
+  });
+  if (!made.empty()) return;
+  errno = reason;
+  const std::size_t length = std::exchange(path_, {}).size();
+  if (errno == ENAMETOOLONG)
+    throw UserError(
+        ExitCode::io, fmt::format("{}: no temporary file can be made beside it: {}", target, reason_of(errno)),
+        fmt::format("shorten the name: that of the temporary file has {} bytes more", length - target.size()));
+  fail("open");
 }
 
 TemporaryFile::~TemporaryFile() {
   file_ = Descriptor();
-  if (!path_.empty()) ::unlink(path_.c_str());
+  if (!path_.empty()) remove_temporary(path_);
 }
 
 std::string TemporaryFile::name_for_libraries() const {
@@ -97,12 +104,12 @@ void TemporaryFile::close() {
 
 void TemporaryFile::rename_to(const std::string& target) {
   if (::rename(path_.c_str(), target.c_str()) != 0) fail("rename");
-  path_.clear();
+  keep_temporary(std::exchange(path_, {}));
 }
 
 bool TemporaryFile::take_free_name(const std::string& target) {
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) {
-    path_.clear();
+    keep_temporary(std::exchange(path_, {}));
     return true;
   }
   if (errno == EEXIST) return false;

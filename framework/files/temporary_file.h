@@ -10,8 +10,8 @@ namespace backplane {
 
 /// A new file beside the one whose place it is to take, under a name that nobody can foresee (`<target>.tmp-<16 hex
 /// digits>`): nothing that was laid there, a link say, is ever opened. Open for reading and writing; removed at the end
-/// of this object unless it took that place. All throw UserError (io), naming the target, since that is the file which
-/// the user knows, and the call that failed.
+/// of this object, or of the process, unless it took that place. All throw UserError (io), naming the target, since
+/// that is the file which the user knows, and the call that failed.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::string& target);

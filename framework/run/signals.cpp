@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <string_view>
@@ -14,7 +15,7 @@
 #include "base/mutex.h"
 #include "base/standard_streams.h"
 #include "base/system_error.h"
-#include "files/temporary_directory.h"
+#include "files/temporaries.h"
 
 namespace backplane {
 
@@ -40,7 +41,7 @@ StopRequest request BP_GUARDED_BY(mutex);
 
 /// Ends the process in the way in which it would have ended without us, so that its parent sees which signal it was.
 [[noreturn]] void die_by(int signal) {
-  remove_temporary_directories_at_end();
+  remove_temporaries_at_end();
   std::signal(signal, SIG_DFL);
   sigset_t alone;
   sigemptyset(&alone);
@@ -55,7 +56,7 @@ void on_stop(int signal) {
   // The mutex stays locked where the process ends: what fails elsewhere for want of a temporary directory is not said.
   if (phase == Phase::unwatched) die_by(signal);
   if (phase == Phase::nothing_begun) {
-    remove_temporary_directories_at_end();
+    remove_temporaries_at_end();
     pollfd messages{STDERR_FILENO, POLLOUT, 0};  // a terminal may be stopped, a reader asleep: nobody waits for them
     if (::poll(&messages, 1, 0) == 1 && (messages.revents & POLLOUT) != 0) {
       [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kNothingBegun.data(), kNothingBegun.size());
@@ -78,6 +79,18 @@ void on_checkpoint() {
   is_checkpoint_asked = true;
 }
 
+/// Its usual effect, or that of a handler which was installed since, on this thread.
+void on_end(int signal) {
+  struct sigaction action {};
+  if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) die_by(signal);
+  sigset_t alone;
+  sigemptyset(&alone);
+  sigaddset(&alone, signal);
+  ::raise(signal);
+  pthread_sigmask(SIG_UNBLOCK, &alone, nullptr);
+  pthread_sigmask(SIG_BLOCK, &alone, nullptr);
+}
+
 bool is_ignored(int signal) {
   struct sigaction action {};
   return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
@@ -87,10 +100,8 @@ bool is_ignored(int signal) {
 sigset_t taken_signals() {
   sigset_t taken;
   sigemptyset(&taken);
-  sigaddset(&taken, SIGUSR1);
-  for (const int signal : kStops) sigaddset(&taken, signal);
-  for (const int signal : {SIGUSR1, SIGINT, SIGTERM, SIGHUP, SIGXCPU})
-    if (is_ignored(signal)) sigdelset(&taken, signal);
+  for (const int signal : {SIGUSR1, SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGQUIT, SIGALRM, SIGVTALRM, SIGUSR2})
+    if (!is_ignored(signal)) sigaddset(&taken, signal);
   return taken;
 }
 
@@ -110,8 +121,10 @@ sigset_t asynchronous_signals() {
     if (sigwait(&taken, &signal) != 0) continue;
     if (signal == SIGUSR1)
       on_checkpoint();
-    else
+    else if (std::ranges::find(kStops, signal) != kStops.end())
       on_stop(signal);
+    else
+      on_end(signal);
   }
 }
 

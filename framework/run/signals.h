@@ -29,6 +29,8 @@ class StopRequest {
 /// stack pointer inside of data, as oneDNN's do (oneDNN issue 4845), a handler's frame would overwrite that data.
 /// Handlers that others install, a profiler or a plug-in, run on that thread as well.
 ///
+/// What ends the process, SIGQUIT, SIGALRM, SIGVTALRM and SIGUSR2 too, removes its temporary files before.
+///
 /// SIGINT, SIGTERM, SIGHUP and SIGXCPU end the process as they would anyway, unless a StopSignals is alive; one that
 /// the process was started to ignore stays ignored. SIGPIPE and SIGXFSZ are ignored: the write that caused them fails.
 ///

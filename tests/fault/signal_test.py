@@ -147,6 +147,40 @@ class Signals(InFolder):
                 self.assertNotIn("error", said)
                 self.assertEqual([*temporary.iterdir()], [])
 
+    def test_temporary_files_go_with_the_process(self):
+        """Those of an export, of a repair, and of what measures the cost of recording: by each signal that ends a process."""
+        large = LONG_STEP.replace("units: 2000", "units: 2500").replace("12000", "4").replace("steps: 100", "steps: 1")
+        file = self.write(large, "large.yaml")
+        code, said = self.end(self.start_run(file))
+        self.assertEqual(code, 0, said)
+        measured = ["run", self.write(LONG_STEP), "--dry-run", "--set", "record.every=1", "--set", "record.taps=[delta]"]
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        export = ["export", self.newest(), "--to", "npz", "--out", temporary / "weights.npz"]
+        for command, numbers in ((export, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGQUIT,
+                                           signal.SIGALRM, signal.SIGVTALRM, signal.SIGUSR2)),
+                                 (measured, (signal.SIGQUIT, signal.SIGUSR2))):
+            for number in numbers:
+                with self.subTest(number=number, command=command[0]):
+                    process = self.start(*command, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(temporary)},
+                                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+                    self.addCleanup(process.stderr.close)
+                    self.wait_until(process, lambda: [*temporary.rglob("*.*")], "a temporary file")
+                    process.send_signal(number)
+                    code, said = self.end(process)
+                    self.assertEqual(code, -number, said)
+                    self.assertEqual([*temporary.iterdir()], [])
+
+    def test_temporary_directories_go_where_descriptors_are_few(self):
+        temporary = self.folder / "temporary"
+        temporary.mkdir()
+        for limit in (4, 6, 8, 12):
+            done = whole_program.backplane("verify-resume", self.write(LONG_TRAINING), "--steps", "3",
+                                           env={**os.environ, "TMPDIR": str(temporary)},
+                                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+            self.assertEqual([*temporary.iterdir()], [], done.stderr)
+            self.assertIn(done.returncode, (0, 74), done.stderr)
+
     def test_stop_while_text_is_written_is_resumed(self):
         file = self.write((RUNS / "text.yaml").read_text().replace("length: 40", "length: 3000"))
         process = self.start_run(file)
