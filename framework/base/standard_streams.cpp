@@ -8,9 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <mutex>
 #include <string>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace backplane {
 
@@ -24,8 +25,8 @@ constexpr std::size_t kMostKept = 64 << 10;
 
 std::atomic<Clock::time_point> end_of_patience = Clock::time_point::max();
 
-std::mutex mutex;
-std::string kept;  // guarded by mutex
+Mutex mutex;
+std::string kept BP_GUARDED_BY(mutex);
 
 /// True also of one that fails: the write says how.
 bool is_ready(int descriptor, int milliseconds) {
@@ -69,8 +70,8 @@ bool is_patient() {
   return Clock::now() < end_of_patience.load();
 }
 
-/// Whether nothing is left. REQUIRES: mutex is held.
-bool write_kept() {
+/// Whether nothing is left.
+bool write_kept() BP_REQUIRES(mutex) {
   static const int messages = open_without_waiting(STDERR_FILENO);  // as long as the process
   std::string_view left = kept;
   const bool waits = write_what_goes(messages, left) == EAGAIN;
@@ -89,13 +90,13 @@ int write_all(int stream, std::string_view bytes) {
 }
 
 void write_message(std::string_view text) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   kept += text;
   while (!write_kept() && is_patient()) pause_for(STDERR_FILENO);
 }
 
 bool write_message_without_waiting(std::string_view text) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   if (kept.size() + text.size() <= kMostKept) kept += text;
   return write_kept();
 }

@@ -5,9 +5,9 @@
 
 #include <cerrno>
 #include <map>
-#include <mutex>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/system_error.h"
 #include "files/descriptor.h"
 
@@ -22,8 +22,8 @@ using Reserve = std::vector<Descriptor>;
 constexpr int kLevels = 4;
 
 // Those of this process.
-std::mutex mutex;
-std::map<fs::path, Reserve> alive;
+Mutex mutex;
+std::map<fs::path, Reserve> alive BP_GUARDED_BY(mutex);
 
 Reserve reserve_for(const fs::path& folder) {
   Reserve reserve;
@@ -41,25 +41,25 @@ Reserve reserve_for(const fs::path& folder) {
 }  // namespace
 
 fs::path make_temporary(bool is_folder, const std::function<fs::path()>& make) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   fs::path path = make();
   if (!path.empty()) alive[path] = is_folder ? reserve_for(path) : Reserve();
   return path;
 }
 
 void keep_temporary(const fs::path& path) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   alive.erase(path);
 }
 
 void remove_temporary(const fs::path& path) {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   alive.erase(path);
   std::error_code ignored;
   if (::unlink(path.c_str()) != 0 && errno == EISDIR) fs::remove_all(path, ignored);
 }
 
-void remove_temporaries_at_end() {
+void remove_temporaries_at_end() BP_NOT_FOLLOWED {
   mutex.lock();               // for good: none is made any more
   constexpr int kTries = 10;  // other threads may make files meanwhile
   std::error_code error;

@@ -13,7 +13,6 @@ namespace backplane::h5 {
 namespace {
 
 constexpr int kLevel = 1;
-constexpr std::size_t kChecksumBytes = 4;
 constexpr std::size_t kLongestStoredBlock = 65535;
 
 /// Σ w and Σ (rank from the end, from 1) · w over the words of a block: both fit 32 bits up to 256 words.

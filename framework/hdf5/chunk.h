@@ -64,6 +64,7 @@ class ChunkGrid {
   std::size_t row_bytes_ = 0;  ///< of what lies behind it
 };
 
+inline constexpr std::size_t kChecksumBytes = 4;
 /// HDF5's Fletcher-32 checksum of big-endian 16-bit words, an odd last byte being a high one.
 std::uint32_t fletcher32(const void* data, std::size_t bytes);
 

@@ -14,7 +14,6 @@ namespace backplane::h5 {
 
 namespace {
 
-constexpr std::size_t kChecksumBytes = 4;
 constexpr std::size_t kMostAdded = 256;  ///< by checksums and heads of filters
 
 bool compresses(H5Z_filter_t filter) {
