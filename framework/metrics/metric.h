@@ -28,7 +28,7 @@ class Metric {
   virtual TargetKind targets() const = 0;
   /// Whether a larger value is a better one, for those who look for the best.
   virtual bool more_is_better() const = 0;
-  /// Why it says nothing of `count` outputs that one target goes with: "counts every sample as right, …", what to do.
+  /// Why it says nothing of `count` outputs that one target goes with: "would always be 1: …", what to do.
   virtual std::optional<Objection> objects_to_outputs(std::int64_t /*count*/) const { return {}; }
 
   /// How many sums it needs.
