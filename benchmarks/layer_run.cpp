@@ -38,7 +38,7 @@ LayerRun::LayerRun(const Registry& registry, const LayerCase& what, const Cut& c
   }
   for (const SavedTensor& saved : plan_.saved) saved_.push_back(per_sample(saved.sample_shape));
   output_ = per_sample(plan_.output), delta_ = per_sample(plan_.output);
-  packed_ = filled(plan_.prepared);
+  packed_ = filled(plan_.packed);
   ParameterSet parameters{.values = {}, .packed = packed_.data()};
   for (const PlannedParameter& planned : plan_.parameters) {
     parameters.values.push_back(parameters_.emplace_back(filled(element_count(planned.shape))).data());
@@ -55,7 +55,7 @@ LayerRun::LayerRun(const Registry& registry, const LayerCase& what, const Cut& c
   backward_sums_.resize(static_cast<std::size_t>(plan_.backward_sums));
   part_.resize(std::max(forward_sums_.size(), backward_sums_.size()));
   workspace_ = Buffer(plan_.workspace_bytes(cut.N));
-  if (plan_.prepared > 0) begin_call(0, 0).pack();
+  if (plan_.packed > 0) begin_call(0, 0).pack();
 }
 
 LayerRun::PerSample LayerRun::per_sample(const Shape& sample) const {

@@ -1,5 +1,5 @@
 // The products of a dense layer with I = 784 inputs and O = 512 outputs, on one thread, for several numbers of rows:
-// forward from W as it is stored, forward from the prepared Wᵀ, backward to the inputs, backward to tiles of the
+// forward from W as it is stored, forward from the packed Wᵀ, backward to the inputs, backward to tiles of the
 // weights.
 
 #include <benchmark/benchmark.h>
@@ -33,10 +33,10 @@ void measure(benchmark::State& state, std::int64_t M, std::int64_t N, std::int64
 void forward_from_stored_weights(benchmark::State& state) {
   measure(state, state.range(0), kO, kI, Transpose::no, kI, Transpose::yes, kI);
 }
-void forward_from_prepared_weights(benchmark::State& state) {
+void forward_from_packed_weights(benchmark::State& state) {
   measure(state, state.range(0), kO, kI, Transpose::no, kI, Transpose::no, kO + 16);
 }
-void forward_from_prepared_weights_unpadded(benchmark::State& state) {
+void forward_from_packed_weights_unpadded(benchmark::State& state) {
   measure(state, state.range(0), kO, kI, Transpose::no, kI, Transpose::no, kO);
 }
 void backward_to_inputs(benchmark::State& state) {
@@ -48,8 +48,8 @@ void backward_to_weights(benchmark::State& state) {
 }
 
 BENCHMARK(forward_from_stored_weights)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
-BENCHMARK(forward_from_prepared_weights)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
-BENCHMARK(forward_from_prepared_weights_unpadded)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
+BENCHMARK(forward_from_packed_weights)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
+BENCHMARK(forward_from_packed_weights_unpadded)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
 BENCHMARK(backward_to_inputs)->Arg(8)->Arg(16)->Arg(64)->Arg(128);
 BENCHMARK(backward_to_weights)->Arg(16)->Arg(32)->Arg(128)->Arg(512);
 

@@ -48,7 +48,7 @@ struct BenchRow {
 /// What one layer costs: seconds of thread time in a step of the first row.
 struct LayerTime {
   std::string name;
-  double forward = 0.0, backward = 0.0, update = 0.0;  ///< update: gradient, reduction, optimizer, prepare
+  double forward = 0.0, backward = 0.0, update = 0.0;  ///< update: gradient, reduction, optimizer, pack
 };
 
 struct Prediction {

@@ -52,7 +52,7 @@ LayerCall::LayerCall(const Layer& layer, const LayerPlan& plan, const std::vecto
            .inputs = inputs_.data(),
            .parameters = parameters_.data(),
            .saved = saved_.data(),
-           .prepared = nullptr,
+           .packed = nullptr,
            .output = per_sample(plan.output),
            .delta = per_sample(plan.output),
            .d_inputs = d_inputs_.data(),
@@ -86,7 +86,7 @@ bp_tensor LayerCall::per_sample(const Shape& sample) {
 
 void LayerCall::use(const ParameterSet& parameters) {
   for (std::size_t p = 0; p < declared_.size(); ++p) parameters_[declared_[p]].data = parameters.values[p];
-  call_.prepared = parameters.packed;
+  call_.packed = parameters.packed;
 }
 
 void LayerCall::begin(const Settings& settings) {
@@ -152,7 +152,7 @@ void LayerCall::gradient(std::int64_t unit_begin, std::int64_t unit_end) {
 
 void LayerCall::pack(std::int64_t unit_begin, std::int64_t unit_end) {
   set_units(unit_begin, unit_end);
-  layer_.prepare(call_);
+  layer_.pack(call_);
 }
 
 }  // namespace backplane

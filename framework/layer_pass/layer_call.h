@@ -17,11 +17,11 @@ struct Rows {
   std::int64_t begin = 0, count = 0;
 };
 
-/// What a layer's kernels compute with: its parameters, and what its `prepare` packed of them. Views of memory whose
+/// What a layer's kernels compute with: its parameters, and what its `pack` packed of them. Views of memory whose
 /// owner keeps it. A layer can be called with others than its own, as feedback alignment does backward.
 struct ParameterSet {
   std::vector<void*> values;  ///< of each parameter that the plan has, in the plan's order
-  void* packed = nullptr;     ///< LayerPlan::prepared elements; what `LayerCall::pack` writes
+  void* packed = nullptr;     ///< LayerPlan::packed elements; what `LayerCall::pack` writes
 };
 
 /// The one place that puts together what a layer's kernels are called with (`bp_call`), and knows the order in which

@@ -78,7 +78,7 @@ bool LayerNode::has_trainable() const {
 }
 
 ParameterSet LayerNode::parameter_set() const {
-  ParameterSet set{.values = {}, .packed = const_cast<void*>(prepared.data())};
+  ParameterSet set{.values = {}, .packed = const_cast<void*>(packed.data())};
   for (const Parameter& parameter : parameters) set.values.push_back(const_cast<void*>(parameter.value.data()));
   return set;
 }
@@ -142,7 +142,7 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
                  .input_shapes = {},
                  .output_size = 0,
                  .parameters = {},
-                 .prepared = {},
+                 .packed = {},
                  .shared_state = {},
                  .is_over_time = false};
   for (const int producer : node.inputs) node.input_shapes.push_back(shape_of(producer));
@@ -156,7 +156,7 @@ void Network::add_layer(const LayerSpec& spec, const Registry& registry, double 
   node.output_size = element_count(node.plan.output);
   add_parameters(node, spec, l1, l2);
   add_state(node);
-  node.prepared = make_buffer(node.layer, "what it derives from its parameters", {node.plan.prepared}, dtype_);
+  node.packed = make_buffer(node.layer, "what it derives from its parameters", {node.plan.packed}, dtype_);
   nodes_.push_back(std::move(node));
 }
 

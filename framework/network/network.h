@@ -44,7 +44,7 @@ struct LayerNode {
   std::vector<Shape> input_shapes;  ///< of one sample
   std::int64_t output_size = 0;     ///< numbers per sample of z, a and δ
   std::vector<Parameter> parameters;
-  Buffer prepared;  ///< what the plug-in derived from the parameters
+  Buffer packed;  ///< what the plug-in derived from the parameters
   std::vector<SharedState> shared_state;
   /// Whether the first axis of an input is the data's time axis, so that `lengths` of the data apply to it.
   bool is_over_time = false;

@@ -7,8 +7,8 @@
 namespace backplane {
 
 const char* name_of(Work work) {
-  static constexpr const char* kNames[kWorks] = {"data",      "forward",   "loss",    "backward", "gradient",
-                                                 "reduction", "optimizer", "prepare", "state",    "recording"};
+  static constexpr const char* kNames[kWorks] = {"data",      "forward",   "loss", "backward", "gradient",
+                                                 "reduction", "optimizer", "pack", "state",    "recording"};
   return kNames[static_cast<std::size_t>(work)];
 }
 

@@ -16,7 +16,7 @@ enum class Work : std::uint8_t {
   gradient,   ///< parameter gradients as products over the whole batch
   reduction,  ///< parts of slices added up
   optimizer,  ///< parameters updated
-  prepare,    ///< what layers derive from updated parameters
+  pack,       ///< what layers derive from updated parameters
   state,      ///< running statistics, carried states
   recording,  ///< tensors copied for traces and checkpoints
 };

@@ -31,7 +31,7 @@ constexpr std::uint32_t kHighestRank = 8;
 /// More than any machine has, and so little that no product with the rows of a batch can overflow: what is larger is a
 /// size that was computed wrongly, such as −1.
 constexpr std::uint64_t kMostWorkspace = std::uint64_t{1} << 46, kMostWorkspacePerSample = std::uint64_t{1} << 34;
-constexpr std::int64_t kMostSums = std::int64_t{1} << 26, kMostPrepared = std::int64_t{1} << 46;
+constexpr std::int64_t kMostSums = std::int64_t{1} << 26, kMostPacked = std::int64_t{1} << 46;
 
 void note_misuse(bp_plan* plan, const char* what) {
   if (plan->misuse.empty()) plan->misuse = what;
@@ -82,7 +82,7 @@ const bp_plan_api kPlanApi{
           plan->answer.workspace_per_sample = bytes_per_sample;
         },
     .gradient_units = [](bp_plan* plan, std::int64_t units) { plan->answer.gradient_units = units; },
-    .prepared = [](bp_plan* plan, std::int64_t elements) { plan->answer.prepared = elements; },
+    .packed = [](bp_plan* plan, std::int64_t elements) { plan->answer.packed = elements; },
     .batch_sums =
         [](bp_plan* plan, std::int64_t forward, std::int64_t backward) {
           plan->answer.forward_sums = forward;
@@ -196,16 +196,15 @@ std::string Layer::broken_rule(const bp_plan& plan) const {
     if (saved.written_by != BP_SAVED_BY_FORWARD && saved.written_by != BP_SAVED_BY_BACKWARD)
       return fmt::format("saved tensor '{}' is written by neither forward nor backward", saved.name);
   }
-  if (plan.answer.gradient_units < 0 || plan.answer.prepared < 0) return "its plan has a negative size";
+  if (plan.answer.gradient_units < 0 || plan.answer.packed < 0) return "its plan has a negative size";
   if (plan.answer.workspace_fixed > kMostWorkspace || plan.answer.workspace_per_sample > kMostWorkspacePerSample)
     return fmt::format("its plan asks for a workspace of {} bytes and {} for each sample", plan.answer.workspace_fixed,
                        plan.answer.workspace_per_sample);
-  if (plan.answer.prepared > kMostPrepared)
-    return fmt::format("its plan asks for {} prepared elements", plan.answer.prepared);
+  if (plan.answer.packed > kMostPacked) return fmt::format("its plan asks for {} packed elements", plan.answer.packed);
   if (plan.answer.writes_gradients && plan.answer.gradient_units == 0)
     return "it writes gradients that are summed slice by slice: writes_gradients wants gradient_units";
-  if (plan.answer.prepared > 0 && kernels_->prepare == nullptr)
-    return "its plan asks for prepared parameters, but it has no prepare";
+  if (plan.answer.packed > 0 && kernels_->pack == nullptr)
+    return "its plan asks for packed parameters, but it has no pack";
   if (plan.answer.forward_sums < 0 || plan.answer.backward_sums < 0) return "its plan has a negative number of sums";
   if (plan.answer.forward_sums > kMostSums || plan.answer.backward_sums > kMostSums)
     return fmt::format("its plan asks for {} and {} sums over the batch", plan.answer.forward_sums,

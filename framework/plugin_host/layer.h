@@ -47,7 +47,7 @@ struct LayerPlan {
   std::uint64_t workspace_fixed = 0;
   std::uint64_t workspace_per_sample = 0;
   std::int64_t gradient_units = 0;  ///< 0: gradients are summed slice by slice
-  std::int64_t prepared = 0;        ///< elements
+  std::int64_t packed = 0;          ///< elements
   std::int64_t forward_sums = 0;    ///< numbers summed over the batch before forward, in training
   std::int64_t backward_sums = 0;   ///< likewise before backward
   std::vector<StateTensor> state;
@@ -95,7 +95,7 @@ class Layer {
   /// calls its input invalid, else internal. [compute]
   void forward(bp_call& call) const { invoke(kernels_->forward, "forward", call); }
   void backward(bp_call& call) const { invoke(kernels_->backward, "backward", call); }
-  void prepare(bp_call& call) const { invoke(kernels_->prepare, "prepare", call); }
+  void pack(bp_call& call) const { invoke(kernels_->pack, "pack", call); }
   void collect_forward(bp_call& call) const { invoke(kernels_->collect_forward, "collect_forward", call); }
   void collect_backward(bp_call& call) const { invoke(kernels_->collect_backward, "collect_backward", call); }
   void update_state(bp_call& call) const { invoke(kernels_->update_state, "update_state", call); }

@@ -25,7 +25,7 @@ ReplayTensors::ReplayTensors(const ReplayContext& context, std::size_t index)
   take_saved();
   take_state();
   workspace_ = Buffer(node_.plan.workspace_bytes(std::max(c_.batch, c_.slice_rows)));
-  if (node_.plan.prepared == 0) return;
+  if (node_.plan.packed == 0) return;
   begin({0, 0});
   call_.pack();
 }

@@ -20,7 +20,7 @@ std::string event(const TaskLog::Task& task, int worker, const Network& network)
   if (task.layer >= 0) name += " " + network.nodes()[static_cast<std::size_t>(task.layer)].name();
   if (task.part >= 0) {
     const bool is_tile = task.work == Work::gradient || task.work == Work::reduction || task.work == Work::optimizer ||
-                         task.work == Work::prepare;
+                         task.work == Work::pack;
     args = fmt::format(R"(,"args":{{"{}":{}}})", is_tile ? "tile" : "slice", task.part);
   }
   return fmt::format(R"({{"name":{},"cat":"{}","ph":"X","ts":{:.3f},"dur":{:.3f},"pid":1,"tid":{}{}}})", as_json(name),

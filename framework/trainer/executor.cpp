@@ -36,15 +36,15 @@ Executor::Executor(Network& network, const Loss& loss, const MetricSet& metrics,
       tiles_(cut_into_tiles(network)) {
   for (std::size_t i = 0; i < network_.nodes().size(); ++i) keys_.push_back(Stream(seed, Purpose::layer, i).bits(0));
   make_workers();
-  std::vector<std::size_t> prepared;
+  std::vector<std::size_t> packed;
   for (std::size_t i = 0; i < batch_.layers(); ++i) {
     const LayerNode& node = network_.nodes()[i];
-    if (node.plan.prepared > 0) prepared.push_back(i);
-    if (node.plan.prepared > 0 && !node.is_batch_wide()) layers_prepared_whole_.push_back(i);
+    if (node.plan.packed > 0) packed.push_back(i);
+    if (node.plan.packed > 0 && !node.is_batch_wide()) layers_packed_whole_.push_back(i);
     if (!node.plan.state.empty()) layers_with_state_.push_back(i);
     if (node.plan.has_carried_state()) layers_with_carried_state_.push_back(i);
   }
-  prepare_whole(prepared);
+  pack_whole(packed);
 }
 
 void Executor::make_workers() {
@@ -405,17 +405,17 @@ void Executor::multiply_gradient(const Tile& tile, Gradients wanted) {
   call.gradient(tile.unit_begin, tile.unit_end);
 }
 
-void Executor::prepare(const Tile& tile) {
+void Executor::pack(const Tile& tile) {
   const LayerNode& node = network_.nodes()[tile.node];
-  if (node.plan.prepared == 0 || !node.is_batch_wide()) return;
-  const TaskLog::Span span(log(), Work::prepare, tile.node, tile.number);
+  if (node.plan.packed == 0 || !node.is_batch_wide()) return;
+  const TaskLog::Span span(log(), Work::pack, tile.node, tile.number);
   begin_call(tile.node, {0, 0}).pack(tile.unit_begin, tile.unit_end);
 }
 
-void Executor::prepare_whole(const std::vector<std::size_t>& layers) {
+void Executor::pack_whole(const std::vector<std::size_t>& layers) {
   arena_.for_each(std::ssize(layers), [&](std::int64_t i) {
     const std::size_t node = layers[static_cast<std::size_t>(i)];
-    const TaskLog::Span span(log(), Work::prepare, static_cast<std::int32_t>(node));
+    const TaskLog::Span span(log(), Work::pack, static_cast<std::int32_t>(node));
     begin_call(node, {0, 0}).pack();
   });
 }

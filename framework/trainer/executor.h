@@ -91,10 +91,10 @@ class Executor {
 
   /// Lets a layer derive what it derives from its parameters after they have changed: of one tile, inside its task; of
   /// all layers that cannot do it tile by tile; or of one whole layer.
-  void prepare(const Tile& tile);
-  void prepare_untiled_layers() { prepare_whole(layers_prepared_whole_); }
-  void prepare_layer(std::size_t node) {
-    if (network_.nodes()[node].plan.prepared > 0) prepare_whole({node});
+  void pack(const Tile& tile);
+  void pack_untiled_layers() { pack_whole(layers_packed_whole_); }
+  void pack_layer(std::size_t node) {
+    if (network_.nodes()[node].plan.packed > 0) pack_whole({node});
   }
 
   /// Of the workers' tasks, to which whoever computes on them adds its own.
@@ -152,7 +152,7 @@ class Executor {
   };
 
   void make_workers();
-  void prepare_whole(const std::vector<std::size_t>& layers);
+  void pack_whole(const std::vector<std::size_t>& layers);
   std::int64_t slices(std::int64_t rows) const { return (rows + slice_rows_ - 1) / slice_rows_; }
   Rows slice(std::int64_t index, std::int64_t rows) const;
   /// A call of this worker on these rows, with every tensor that the layer has.
@@ -206,7 +206,7 @@ class Executor {
   MetricSums sums_;  ///< of the last pass
   bool has_lengths_ = false;
   std::vector<std::uint64_t> keys_;  ///< one a layer, for random numbers
-  std::vector<std::size_t> layers_prepared_whole_, layers_with_state_, layers_with_carried_state_;
+  std::vector<std::size_t> layers_packed_whole_, layers_with_state_, layers_with_carried_state_;
   std::vector<Tile> tiles_;
   std::vector<Worker> workers_;
 };

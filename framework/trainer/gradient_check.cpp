@@ -105,7 +105,7 @@ class GradientCheck {
         const Stream stream(options_.seed, Purpose::check, node, 2000 + p);
         for (std::size_t i = 0; i < values.size(); ++i) values[i] += kDeviation * stream.normal(i);
       }
-      executor_.prepare_layer(node);
+      executor_.pack_layer(node);
     }
   }
 
@@ -136,7 +136,7 @@ class GradientCheck {
         finding.worst_error = error, finding.worst_element = i, finding.analytic = a, finding.numeric = *numeric;
     }
     check_direction(node, p, gradient, finding);
-    loss(node);  // prepared parameters are as they were, too
+    loss(node);  // packed parameters are as they were, too
     return finding;
   }
 
@@ -167,7 +167,7 @@ class GradientCheck {
 
   /// C with the parameters of layer `changed` as they are now.
   double loss(std::size_t changed) {
-    executor_.prepare_layer(changed);
+    executor_.pack_layer(changed);
     return executor_.forward(batch_, Mode::training, kStep).loss_sum / static_cast<double>(batch_.count);
   }
 

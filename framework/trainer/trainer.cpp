@@ -108,7 +108,7 @@ void Trainer::update(const Batch& batch, Keep keep) {
       for (std::size_t r = 0; r < tile.ranges.size(); ++r)
         optimizer_.update(tile, r, executor_.tile_gradient(tile, r), step);
     }
-    executor_.prepare(tile);
+    executor_.pack(tile);
   };
   const bool clips_norm = options_.clip_norm > 0.0, needs_sums = optimizer_.needs_sums();
   if (!clips_norm && !needs_sums) {
@@ -138,7 +138,7 @@ void Trainer::update(const Batch& batch, Keep keep) {
                                 state_.step + 1, state_.epoch + 1, where, why.data),
                     why.remedy + "; the step was not completed");
   }
-  executor_.prepare_untiled_layers();
+  executor_.pack_untiled_layers();
 }
 
 namespace {
@@ -254,7 +254,7 @@ void Trainer::end_epoch(const std::optional<Metrics>& validation) {
 void Trainer::restore(const TrainState& state) {
   state_ = state;
   stopped_early_ = options_.early_stopping && state_.epochs_without_improvement >= options_.early_stopping->patience;
-  for (std::size_t i = 0; i < network_.nodes().size(); ++i) executor_.prepare_layer(i);
+  for (std::size_t i = 0; i < network_.nodes().size(); ++i) executor_.pack_layer(i);
 }
 
 std::vector<std::int64_t> Trainer::probe(std::int64_t capture_rows) {

@@ -32,15 +32,15 @@ Convolution shape_of(const Layer& layer, Kind kind, const Sample& sample) {
       .inputs = sample.channels, .outputs = layer.filters, .groups = layer.groups, .height = height, .width = width};
 }
 
-/// What every convolution needs besides shapes of its own: prepared weights, scratch memory, inputs in backward.
+/// What every convolution needs besides shapes of its own: packed weights, scratch memory, inputs in backward.
 void plan_kernels(bp::Plan& plan, const Convolution& shape) {
   plan.needs_inputs();
   plan.full_speed_samples(2);
   if (plan.dtype() == BP_F32) {
-    plan.prepared(kernels::convolution_packed_elements<float>(shape));
+    plan.packed(kernels::convolution_packed_elements<float>(shape));
     plan.workspace(kernels::convolution_workspace_bytes<float>(shape), 0);
   } else {
-    plan.prepared(kernels::convolution_packed_elements<double>(shape));
+    plan.packed(kernels::convolution_packed_elements<double>(shape));
     plan.workspace(kernels::convolution_workspace_bytes<double>(shape), 0);
   }
 }
@@ -65,8 +65,8 @@ void plan_layer(const Layer& layer, Kind kind, bp::Plan& plan) {
 
 template <class T>
 void forward_of(const Convolution& shape, const bp::Call<T>& call) {
-  kernels::convolution_forward<T>(shape, call.samples(), call.input(0).data(), call.prepared(),
-                                  call.parameter(kB).data(), call.output().data(), call.workspace());
+  kernels::convolution_forward<T>(shape, call.samples(), call.input(0).data(), call.packed(), call.parameter(kB).data(),
+                                  call.output().data(), call.workspace());
 }
 
 template <class T>
@@ -75,7 +75,7 @@ void backward_of(const Convolution& shape, const bp::Call<T>& call) {
   const std::int64_t N = call.samples();
   const T* delta = call.delta().data();
   if (const auto d_a = call.d_input(0))  // ∂C/∂a = Σ W·δ
-    kernels::convolution_backward_inputs<T>(shape, N, delta, call.prepared(), d_a.data(), call.workspace());
+    kernels::convolution_backward_inputs<T>(shape, N, delta, call.packed(), d_a.data(), call.workspace());
   const auto d_W = call.d_parameter(kW), d_b = call.d_parameter(kB);
   if (d_W)  // ∂C/∂W += Σ δ·a     ∂C/∂b += Σ δ
     kernels::convolution_backward_weights<T>(shape, N, call.input(0).data(), delta, d_W.data(), d_b.data(),
@@ -147,9 +147,9 @@ void Conv2d::plan(bp::Plan& plan) const {
 }
 
 template <class T>
-void Conv2d::prepare(const bp::Call<T>& call) const {
+void Conv2d::pack(const bp::Call<T>& call) const {
   kernels::convolution_pack<T>(shape_of(*this, Kind::image, sample_of(call.input(0))), call.parameter(kW).data(),
-                               call.prepared());
+                               call.packed());
 }
 
 template <class T>
@@ -177,9 +177,9 @@ void Conv1d::plan(bp::Plan& plan) const {
 }
 
 template <class T>
-void Conv1d::prepare(const bp::Call<T>& call) const {
+void Conv1d::pack(const bp::Call<T>& call) const {
   kernels::convolution_pack<T>(shape_of(*this, Kind::sequence, sample_of(call.input(0))), call.parameter(kW).data(),
-                               call.prepared());
+                               call.packed());
 }
 
 template <class T>
@@ -225,15 +225,15 @@ void ConvTranspose2d::plan(bp::Plan& plan) const {
 }
 
 template <class T>
-void ConvTranspose2d::prepare(const bp::Call<T>& call) const {
-  kernels::convolution_pack<T>(reversed(*this, sample_of(call.input(0))), call.parameter(kW).data(), call.prepared());
+void ConvTranspose2d::pack(const bp::Call<T>& call) const {
+  kernels::convolution_pack<T>(reversed(*this, sample_of(call.input(0))), call.parameter(kW).data(), call.packed());
 }
 
 template <class T>
 void ConvTranspose2d::forward(const bp::Call<T>& call) const {
   const Convolution shape = reversed(*this, sample_of(call.input(0)));
   T* z = call.output().data();
-  kernels::convolution_backward_inputs<T>(shape, call.samples(), call.input(0).data(), call.prepared(), z,
+  kernels::convolution_backward_inputs<T>(shape, call.samples(), call.input(0).data(), call.packed(), z,
                                           call.workspace());
   if (const auto b = call.parameter(kB))
     kernels::add_to_rows<T>(call.samples() * shape.input_pixels(), filters, b.data(), z);
@@ -246,7 +246,7 @@ void ConvTranspose2d::backward(const bp::Call<T>& call) const {
   const std::int64_t N = call.samples();
   const T* delta = call.delta().data();
   if (const auto d_a = call.d_input(0))  // ∂C/∂a = W ∗ δ
-    kernels::convolution_forward<T>(shape, N, delta, call.prepared(), nullptr, d_a.data(), call.workspace());
+    kernels::convolution_forward<T>(shape, N, delta, call.packed(), nullptr, d_a.data(), call.workspace());
   if (const auto d_W = call.d_parameter(kW))  // ∂C/∂W += Σ a·δ
     kernels::convolution_backward_weights<T>(shape, N, delta, call.input(0).data(), d_W.data(), nullptr,
                                              call.workspace());
@@ -255,7 +255,7 @@ void ConvTranspose2d::backward(const bp::Call<T>& call) const {
 }
 
 #define BP_INSTANTIATE(Layer, T)                             \
-  template void Layer::prepare<T>(const bp::Call<T>&) const; \
+  template void Layer::pack<T>(const bp::Call<T>&) const;    \
   template void Layer::forward<T>(const bp::Call<T>&) const; \
   template void Layer::backward<T>(const bp::Call<T>&) const;
 BP_INSTANTIATE(Conv2d, float)

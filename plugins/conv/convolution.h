@@ -14,7 +14,7 @@ namespace conv {
 ///
 ///   backward   ∂C/∂a = Σ W·δ over the windows that see a place (written)     ∂C/∂W += Σ δ·a     ∂C/∂b += Σ δ
 ///   needs      a
-///   prepared   W in the orders that the kernels of both directions like, made once per step instead of once per slice
+///   packed   W in the orders that the kernels of both directions like, made once per step instead of once per slice
 ///   source     Fukushima 1980; LeCun, Boser, Denker, … 1989
 struct Conv2d {
   std::int64_t filters = 1;
@@ -28,7 +28,7 @@ struct Conv2d {
   static void describe(bp::About<Conv2d>& about);
   void plan(bp::Plan& plan) const;
   template <class T>
-  void prepare(const bp::Call<T>& call) const;
+  void pack(const bp::Call<T>& call) const;
   template <class T>
   void forward(const bp::Call<T>& call) const;
   template <class T>
@@ -54,7 +54,7 @@ struct Conv1d {
   static void describe(bp::About<Conv1d>& about);
   void plan(bp::Plan& plan) const;
   template <class T>
-  void prepare(const bp::Call<T>& call) const;
+  void pack(const bp::Call<T>& call) const;
   template <class T>
   void forward(const bp::Call<T>& call) const;
   template <class T>
@@ -85,7 +85,7 @@ struct ConvTranspose2d {
   static void describe(bp::About<ConvTranspose2d>& about);
   void plan(bp::Plan& plan) const;
   template <class T>
-  void prepare(const bp::Call<T>& call) const;
+  void pack(const bp::Call<T>& call) const;
   template <class T>
   void forward(const bp::Call<T>& call) const;
   template <class T>

@@ -61,16 +61,16 @@ void Dense::plan(bp::Plan& plan) const {
   plan.full_speed_samples(many_rows ? 1 : 16);
   plan.gradient_units(units);
   plan.writes_gradients();
-  plan.prepared((many_rows ? inputs * padded_leading(units) : 0) +
-                (is_padded(inputs, units) ? units * padded_leading(inputs) : 0));
+  plan.packed((many_rows ? inputs * padded_leading(units) : 0) +
+              (is_padded(inputs, units) ? units * padded_leading(inputs) : 0));
   if (!many_rows) plan.workspace(0, static_cast<std::uint64_t>(units) * (plan.dtype() == BP_F32 ? 4 : 8));
 }
 
 template <class T>
-void Dense::prepare(const bp::Call<T>& call) const {
+void Dense::pack(const bp::Call<T>& call) const {
   const auto W = call.parameter(kW);
   const std::int64_t I = W.columns(), begin = call.unit_begin(), end = call.unit_end();
-  T* to = call.prepared();
+  T* to = call.packed();
   if (has_many_rows(*this, call.input(0).dims().subspan(1))) {  // Wᵀ (I, O)
     transpose<T>(end - begin, I, W.data() + begin * I, I, to + begin, padded_leading(units));
     to += I * padded_leading(units);
@@ -85,8 +85,7 @@ void Dense::forward(const bp::Call<T>& call) const {
   const auto z = call.output();
   const std::int64_t N = z.rows(), O = units, I = W.columns();
   if (has_many_rows(*this, a.dims().subspan(1))) {
-    matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.prepared(), padded_leading(O), T(0), z.data(),
-              O);
+    matmul<T>(N, O, I, Transpose::no, a.data(), I, Transpose::no, call.packed(), padded_leading(O), T(0), z.data(), O);
   } else {
     T* zt = static_cast<T*>(call.workspace());  // (O, N)
     matmul<T>(O, N, I, Transpose::no, W.data(), I, Transpose::yes, a.data(), I, T(0), zt, N);
@@ -104,8 +103,7 @@ void Dense::backward(const bp::Call<T>& call) const {
     const auto W = call.parameter(kW);
     const std::int64_t I = W.columns();
     const bool padded = is_padded(I, O);
-    const T* copy =
-        call.prepared() + (has_many_rows(*this, call.input(0).dims().subspan(1)) ? I * padded_leading(O) : 0);
+    const T* copy = call.packed() + (has_many_rows(*this, call.input(0).dims().subspan(1)) ? I * padded_leading(O) : 0);
     matmul<T>(N, I, O, Transpose::no, delta.data(), O, Transpose::no, padded ? copy : W.data(),
               padded ? padded_leading(I) : I, T(0), d_a.data(), I);
   }

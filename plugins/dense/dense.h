@@ -10,7 +10,7 @@
 ///
 ///   backward   ∂C/∂a = δ·W  (written)     ∂C/∂W = δᵀ·a     ∂C/∂b = Σₙ δₙ  (written)
 ///   needs      a
-///   prepared   where a sample has many rows, Wᵀ (I, O), padded: the kernels read it without repacking, which is done
+///   packed   where a sample has many rows, Wᵀ (I, O), padded: the kernels read it without repacking, which is done
 ///              once a step instead of once a slice; W itself, padded, where its rows would be a multiple of 2 KiB
 ///              apart and O ≤ 384
 ///   source     Rumelhart, Hinton, Williams 1986
@@ -25,7 +25,7 @@ struct Dense {
   static void describe(bp::About<Dense>& about);
   void plan(bp::Plan& plan) const;
   template <class T>
-  void prepare(const bp::Call<T>& call) const;
+  void pack(const bp::Call<T>& call) const;
   template <class T>
   void forward(const bp::Call<T>& call) const;
   template <class T>

@@ -94,7 +94,7 @@ class Pass {
         T_(call.input(0).dim(1)),
         I_(call.input(0).dim(2)),
         is_sequence_(layer.output == "sequence") {
-    T* next = call.prepared() + direction * prepared_elements(layer, I_);
+    T* next = call.packed() + direction * packed_elements(layer, I_);
     const auto take = [&](std::int64_t rows, std::int64_t columns) {
       const Matrix<T> matrix{.data = next, .ld = padded_leading(columns)};
       next += rows * matrix.ld;
@@ -110,7 +110,7 @@ class Pass {
                                                 : Cell::rnn_relu;
   }
 
-  static std::int64_t prepared_elements(const Recurrent<kKind>& layer, std::int64_t I) {
+  static std::int64_t packed_elements(const Recurrent<kKind>& layer, std::int64_t I) {
     const std::int64_t H = layer.units;
     return (I + H) * padded_leading(kG * H) + padded_leading(kBiases * H) +
            kG * H * ((is_padded(I) ? padded_leading(I) : 0) + (is_padded(H) ? padded_leading(H) : 0));
@@ -119,7 +119,7 @@ class Pass {
   static std::int64_t workspace_fixed(const Recurrent<kKind>& layer) { return layer.units; }
   static std::int64_t workspace_per_sample(const Recurrent<kKind>& layer) { return (kG + 2) * layer.units; }
 
-  void prepare() const {
+  void pack() const {
     const std::int64_t begin = call_.unit_begin(), end = call_.unit_end();
     transpose(parameter(kW_ih), begin, end, Wt_ih_);
     transpose(parameter(kW_hh), begin, end, Wt_hh_);
@@ -372,7 +372,7 @@ class Pass {
   const std::int64_t H_ = layer_.units;
   const bool is_sequence_;
   Cell cell_kind_;
-  Matrix<T> Wt_ih_{}, Wt_hh_{}, W_ih_{}, W_hh_{};  ///< prepared; the last two where their rows need padding
+  Matrix<T> Wt_ih_{}, Wt_hh_{}, W_ih_{}, W_hh_{};  ///< packed; the last two where their rows need padding
   T* bias_ = nullptr;
 };
 
@@ -442,7 +442,7 @@ void Recurrent<kKind>::plan(bp::Plan& plan) const {
     plan.carried_state("hidden", {H});
     if constexpr (kKind == Kind::lstm) plan.carried_state("cell", {H});
   }
-  plan.prepared(D * AnyPass::prepared_elements(*this, I));
+  plan.packed(D * AnyPass::packed_elements(*this, I));
   const std::uint64_t element = plan.dtype() == BP_F64 ? sizeof(double) : sizeof(float);
   plan.workspace(element * static_cast<std::uint64_t>(AnyPass::workspace_fixed(*this)),
                  element * static_cast<std::uint64_t>(AnyPass::workspace_per_sample(*this)));
@@ -450,8 +450,8 @@ void Recurrent<kKind>::plan(bp::Plan& plan) const {
 
 template <Kind kKind>
 template <class T>
-void Recurrent<kKind>::prepare(const bp::Call<T>& call) const {
-  for (std::int64_t d = 0; d < (bidirectional ? 2 : 1); ++d) Pass<kKind, T>(*this, call, d).prepare();
+void Recurrent<kKind>::pack(const bp::Call<T>& call) const {
+  for (std::int64_t d = 0; d < (bidirectional ? 2 : 1); ++d) Pass<kKind, T>(*this, call, d).pack();
 }
 
 template <Kind kKind>

@@ -59,7 +59,7 @@ enum class Kind { rnn, lstm, gru };
 /// not looked at, "last" is step L−1, and the reverse direction begins there.
 ///
 ///   needs      x
-///   prepared   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases; W_ih and W_hh themselves, padded, where rows
+///   packed   W_ihᵀ and W_hhᵀ, rows padded, and the sum of the biases; W_ih and W_hh themselves, padded, where rows
 ///              would be a multiple of 2 KiB apart
 ///   saved      gates (T, G·H) activated, in the order above
 ///              hidden_before (T, H) h₋: what W_hh was multiplied with, as one matrix for ∂C/∂W_hh
@@ -83,7 +83,7 @@ struct Recurrent {
   static void describe(bp::About<Recurrent>& about);
   void plan(bp::Plan& plan) const;
   template <class T>
-  void prepare(const bp::Call<T>& call) const;
+  void pack(const bp::Call<T>& call) const;
   template <class T>
   void forward(const bp::Call<T>& call) const;
   template <class T>

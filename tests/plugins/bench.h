@@ -109,7 +109,7 @@ class LayerBench {
     backward_sums_.resize(static_cast<std::size_t>(plan_.backward_sums));
     output_ = per_sample(plan_.output);
     delta_ = per_sample(plan_.output);
-    prepared_ = Buffer(static_cast<std::size_t>(plan_.prepared) * size_of(dtype));
+    packed_ = Buffer(static_cast<std::size_t>(plan_.packed) * size_of(dtype));
     workspace_ = Buffer(plan_.workspace_bytes(samples));
   }
 
@@ -138,7 +138,7 @@ class LayerBench {
 
   /// z
   Numbers forward() {
-    if (plan_.prepared > 0) begin_call({0, samples_}).pack();
+    if (plan_.packed > 0) begin_call({0, samples_}).pack();
     if (is_training_ && plan_.forward_sums > 0) {
       std::fill(forward_sums_.begin(), forward_sums_.end(), 0.0);
       for_each_slice([&](Rows rows) {
@@ -227,7 +227,7 @@ class LayerBench {
   }
   /// A call on these rows with every tensor of the layer; what backward is asked for comes behind.
   LayerCall& begin_call(Rows rows) {
-    ParameterSet parameters{.values = {}, .packed = prepared_.data()};
+    ParameterSet parameters{.values = {}, .packed = packed_.data()};
     for (const PlannedParameter& planned : plan_.parameters)
       parameters.values.push_back(parameters_[static_cast<std::size_t>(planned.declared)]->row(0));
     call_.use(parameters);
@@ -260,7 +260,7 @@ class LayerBench {
   bool is_training_ = true, wants_inputs_ = true, wants_parameters_ = true;
   std::uint64_t step_ = 1;
   Owned output_, delta_;
-  Buffer prepared_, workspace_;
+  Buffer packed_, workspace_;
 };
 
 /// Tests that run in both element types: BP_IN_BOTH_TYPES(Conv) makes the suite Conv, whose TEST_P see dtype().

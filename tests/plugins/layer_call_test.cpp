@@ -31,7 +31,7 @@ class DenseCall : public ::testing::Test {
   }
   /// Parameters of these weights, packed as the layer likes it.
   ParameterSet packed_set(Buffer& W, Buffer& b, Buffer& packed) {
-    packed = Buffer(static_cast<std::size_t>(plan.prepared) * sizeof(double));
+    packed = Buffer(static_cast<std::size_t>(plan.packed) * sizeof(double));
     ParameterSet set{.values = {W.data(), b.data()}, .packed = packed.data()};
     call.use(set);
     begin().pack();

@@ -268,7 +268,7 @@ TEST(RecurrentLayers, AnyRangeOfUnitsIsThatPartOfTheWhole) {
 }
 
 TEST(RecurrentLayers, SizesWhoseRowsArePaddedAreNoOthers) {
-  // 512 elements a row: kept apart in `prepared`, for inputs and for hidden states.
+  // 512 elements a row: kept apart in `packed`, for inputs and for hidden states.
   for (const char* type : {"rnn", "lstm", "gru"})
     for (const std::int64_t I : {2, 512}) {
       Drawn layer{.type = type, .I = I, .H = I == 2 ? 512 : 3, .steps = 3, .samples = 2, .has_bias = true, .seed = 5};

@@ -241,7 +241,7 @@ TEST(Trainer, NamesTheLayerAndSampleWhereInfinityFirstStands) {
 TEST(Trainer, NamesAParameterThatIsNotFinite) {
   Lab lab(ten_samples("epochs: 1, batch_size: 10, optimizer: sgd"));
   lab.model.network.nodes()[1].parameters[0].value.as<double>()[5] = std::nan("");
-  lab.trainer.executor().prepare_layer(1);
+  lab.trainer.executor().pack_layer(1);
   const std::string error = user_error_of([&] { lab.trainer.step(); });
   EXPECT_NE(error.find("parameter 'W' of layer 'logits', element 5"), std::string::npos) << error;
 }

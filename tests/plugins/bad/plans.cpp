@@ -17,7 +17,7 @@ const char* const kFaults[] = {"no_output",
                                "writes_sums",
                                "negative_units",
                                "negative_extent_of_parameter",
-                               "prepared",
+                               "packed",
                                "saved_zero",
                                "saved_overflow",
                                "carried_overflow",
@@ -25,7 +25,7 @@ const char* const kFaults[] = {"no_output",
                                "fans",
                                "workspace_overflow",
                                "workspace_of_minus_one",
-                               "prepared_overflow",
+                               "packed_overflow",
                                "sums_overflow",
                                nullptr};
 
@@ -51,7 +51,7 @@ struct Plans {
     if (fault == "negative_units") plan.gradient_units(-1);
     if (fault == "writes_sums") plan.writes_gradients();
     if (fault == "negative_extent_of_parameter") plan.parameter(0, {-1}, 1, 1);
-    if (fault == "prepared") plan.prepared(10);
+    if (fault == "packed") plan.packed(10);
     if (fault == "saved_zero") plan.saved("s", {0}, BP_SAVED_BY_FORWARD);
     constexpr std::int64_t kHuge = std::int64_t{1} << 62;
     if (fault == "saved_overflow") plan.saved("s", {kHuge, 4}, BP_SAVED_BY_FORWARD);
@@ -60,7 +60,7 @@ struct Plans {
     if (fault == "fans") plan.parameter(0, {2}, 0, -5);
     if (fault == "workspace_overflow") plan.workspace(0, kHuge);  // times 4 samples it is 0
     if (fault == "workspace_of_minus_one") plan.workspace(static_cast<std::uint64_t>(-1), 0);
-    if (fault == "prepared_overflow") plan.prepared(kHuge);
+    if (fault == "packed_overflow") plan.packed(kHuge);
     if (fault == "sums_overflow") plan.batch_sums(kHuge, 0);
   }
   template <class T>

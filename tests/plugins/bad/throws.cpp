@@ -6,7 +6,7 @@
 
 namespace {
 
-const char* const kPlaces[] = {"nowhere", "plan", "prepare", "forward", "backward", nullptr};
+const char* const kPlaces[] = {"nowhere", "plan", "pack", "forward", "backward", nullptr};
 const char* const kThings[] = {"exception", "bad_alloc", "int", "error", "unsupported", nullptr};
 
 struct Throws {
@@ -29,11 +29,11 @@ struct Throws {
   void plan(bp::Plan& plan) const {
     throw_if("plan");
     plan.output(plan.input(0));
-    plan.prepared(1);
+    plan.packed(1);
   }
   template <class T>
-  void prepare(const bp::Call<T>&) const {
-    throw_if("prepare");
+  void pack(const bp::Call<T>&) const {
+    throw_if("pack");
   }
   template <class T>
   void forward(const bp::Call<T>& call) const {

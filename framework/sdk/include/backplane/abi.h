@@ -151,9 +151,9 @@ typedef struct bp_plan_api {
    * ranges of units, instead of summing the gradients of slices: d_parameters hold those units and no others. For
    * layers with large weights. */
   void (*gradient_units)(bp_plan* plan, int64_t units);
-  /* `elements` of the layer's dtype, derived from the parameters by `prepare` whenever they have changed, read by
+  /* `elements` of the layer's dtype, derived from the parameters by `pack` whenever they have changed, read by
    * forward and backward: weights in an order that the kernels like better. */
-  void (*prepared)(bp_plan* plan, int64_t elements);
+  void (*packed)(bp_plan* plan, int64_t elements);
   /* Sums over the whole batch, for layers whose samples see each other (batch normalisation). In training the host
    * asks `collect_forward` of each slice for its part of `forward` numbers, adds the parts in a fixed order, and only
    * then calls forward; likewise `collect_backward` for `backward` numbers before backward. */
@@ -185,12 +185,12 @@ typedef struct bp_call {
   uint64_t step;                /* optimizer step, from 1 */
   int64_t sample_begin;         /* first sample of this call within its batch */
   int64_t samples;              /* N: dims[0] of every per-sample tensor here */
-  int64_t unit_begin, unit_end; /* gradient_units: those asked for; in prepare, those that changed. Else 0, 0 */
+  int64_t unit_begin, unit_end; /* gradient_units: those asked for; in pack, those that changed. Else 0, 0 */
 
   const bp_tensor* inputs;       /* array: a_in */
   const bp_tensor* parameters;   /* array in declared order; data NULL: the parameter does not exist */
   const bp_tensor* saved;        /* array in the order of bp_plan_api.saved */
-  void* prepared;                /* written by prepare */
+  void* packed;                  /* written by pack */
   bp_tensor output;              /* z: forward writes it; backward reads it if it said so */
   bp_tensor delta;               /* backward: δ = ∂C/∂z */
   const bp_tensor* d_inputs;     /* backward, array: WRITE ∂C/∂a_in; data NULL: not wanted */
@@ -216,7 +216,7 @@ typedef struct bp_kernels {
   uint32_t reserved;
   bp_status (*forward)(const void* layer, const bp_call* call);  /* [compute] */
   bp_status (*backward)(const void* layer, const bp_call* call); /* [compute] */
-  bp_status (*prepare)(const void* layer, const bp_call* call);  /* [compute] NULL where nothing is prepared */
+  bp_status (*pack)(const void* layer, const bp_call* call);     /* [compute] NULL where nothing is packed */
   /* Both NULL where nothing is summed over the batch: read the inputs, or δ and what backward may read. [compute] */
   bp_status (*collect_forward)(const void* layer, const bp_call* call);
   bp_status (*collect_backward)(const void* layer, const bp_call* call);

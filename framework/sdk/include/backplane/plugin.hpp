@@ -101,7 +101,7 @@ class Call {
   Tensor<const T> input(std::size_t i) const { return Tensor<const T>(call_->inputs[i]); }
   Tensor<const T> parameter(std::size_t i) const { return Tensor<const T>(call_->parameters[i]); }
   Tensor<T> saved(std::size_t i) const { return Tensor<T>(call_->saved[i]); }
-  T* prepared() const { return static_cast<T*>(call_->prepared); }
+  T* packed() const { return static_cast<T*>(call_->packed); }
   Tensor<T> output() const { return Tensor<T>(call_->output); }                     ///< z
   Tensor<const T> delta() const { return Tensor<const T>(call_->delta); }           ///< δ
   Tensor<T> d_input(std::size_t i) const { return Tensor<T>(call_->d_inputs[i]); }  ///< write ∂C/∂a_in, if wanted
@@ -152,7 +152,7 @@ class Plan {
     api_->workspace(plan_, fixed_bytes, bytes_per_sample);
   }
   void gradient_units(std::int64_t units) { api_->gradient_units(plan_, units); }
-  void prepared(std::int64_t elements) { api_->prepared(plan_, elements); }
+  void packed(std::int64_t elements) { api_->packed(plan_, elements); }
   void uses_lengths() { api_->uses_lengths(plan_); }
   void full_speed_samples(std::int64_t samples) { api_->full_speed_samples(plan_, samples); }
   void writes_gradients() { api_->writes_gradients(plan_); }
@@ -302,7 +302,7 @@ concept ComputesLayer = requires(const Object& layer, const Call<T>& call) {
   layer.backward(call);
 };
 
-/// z = f(a_in; θ): const `plan`, `forward` and `backward`, and optionally `prepare`, `collect_forward` with
+/// z = f(a_in; θ): const `plan`, `forward` and `backward`, and optionally `pack`, `collect_forward` with
 /// `collect_backward`, and `update_state`, all of which take a Call.
 template <class Object>
 concept Layer = Described<Object> && requires(const Object& layer, Plan& plan) {
@@ -392,8 +392,8 @@ struct Kernels {
   static bp_status backward(const void* layer, const bp_call* call) noexcept {
     return guarded(call->host, call->context, [&] { of(layer).backward(Call<T>(*call)); });
   }
-  static bp_status prepare(const void* layer, const bp_call* call) noexcept {
-    return guarded(call->host, call->context, [&] { of(layer).prepare(Call<T>(*call)); });
+  static bp_status pack(const void* layer, const bp_call* call) noexcept {
+    return guarded(call->host, call->context, [&] { of(layer).pack(Call<T>(*call)); });
   }
   static bp_status collect_forward(const void* layer, const bp_call* call) noexcept {
     return guarded(call->host, call->context, [&] { of(layer).collect_forward(Call<T>(*call)); });
@@ -410,11 +410,11 @@ struct Kernels {
                     .reserved = 0,
                     .forward = forward,
                     .backward = backward,
-                    .prepare = nullptr,
+                    .pack = nullptr,
                     .collect_forward = nullptr,
                     .collect_backward = nullptr,
                     .update_state = nullptr};
-    if constexpr (requires(const L& layer, const Call<T>& call) { layer.prepare(call); }) made.prepare = prepare;
+    if constexpr (requires(const L& layer, const Call<T>& call) { layer.pack(call); }) made.pack = pack;
     if constexpr (requires(const L& layer, const Call<T>& call) { layer.collect_forward(call); })
       made.collect_forward = collect_forward;
     if constexpr (requires(const L& layer, const Call<T>& call) { layer.collect_backward(call); })
