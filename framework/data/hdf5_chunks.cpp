@@ -225,12 +225,24 @@ void read_chunks(const h5::Handle& dataset, const h5::Handle& creation, hid_t na
   if (!reads_here) read_whole(dataset, native, to, path, origin);
 }
 
+/// A table may grow up to the largest shape that is given to it: beyond that, one of both is damaged.
+void require_possible_shape(const h5::Handle& space, const std::string& path, const Origin& origin) {
+  Extents dims{}, most{};
+  const int rank = H5Sget_simple_extent_dims(space.id(), dims.data(), most.data());
+  for (std::size_t axis = 0; axis < static_cast<std::size_t>(std::max(rank, 0)); ++axis)
+    if (most[axis] != H5S_UNLIMITED && dims[axis] > most[axis])
+      origin.fail(fmt::format("'{}' is damaged: its axis {} has extent {}, and may have {} at most", path, axis,
+                              dims[axis], most[axis]),
+                  kCopyAgain);
+}
+
 }  // namespace
 
 void read_elements(const h5::Handle& dataset, hid_t native, std::size_t native_bytes, void* to, const std::string& path,
                    const Origin& origin) {
   const h5::Handle creation(H5Dget_create_plist(dataset.id()), H5Pclose, "read how a data set is stored");
   const h5::Handle space(H5Dget_space(dataset.id()), H5Sclose, "read a shape");
+  require_possible_shape(space, path, origin);
   const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.id()));
   if (H5Pget_layout(creation.id()) == H5D_CHUNKED) {
     fill(creation, native, native_bytes, count, static_cast<std::byte*>(to));

@@ -163,6 +163,30 @@ TEST_F(DataHdf5Chunks, NoFlippedBitOfTheIndexChangesAValue) {
   }
 }
 
+TEST_F(DataHdf5Chunks, RefusesAShapeBeyondTheLargest) {
+  {
+    const Handle file(H5Fcreate("file.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, "create");
+    const Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "plist");
+    const std::array<hsize_t, 2> dims{4, 3}, most{H5S_UNLIMITED, 3}, chunk{2, 3};
+    h5::check(H5Pset_chunk(plist.id(), 2, chunk.data()), "chunk");
+    const Handle space(H5Screate_simple(2, dims.data(), most.data()), H5Sclose, "space");
+    for (const char* name : {"x", "y"}) {
+      const Handle made(
+          H5Dcreate2(file.id(), name, H5T_NATIVE_DOUBLE, space.id(), H5P_DEFAULT, plist.id(), H5P_DEFAULT), H5Dclose,
+          "dataset");
+      write_all(made.id());
+    }
+  }
+  EXPECT_EQ(inputs(), kValues);
+  std::string file = read("file.h5");
+  const std::string shape("\4\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 24);
+  file[file.find(shape) + 8] = 35;
+  write("file.h5", file);
+  EXPECT_EQ(error(),
+            "65 file.h5: error: '/x' is damaged: its axis 1 has extent 35, and may have 3 at most\n"
+            "  hint: copy the file again from where it came, or write this data set again");
+}
+
 TEST_F(DataHdf5Chunks, RefusesAChunkThatItsIndexPutsElsewhere) {
   make(none, write_all);
   std::string file = read("file.h5");
