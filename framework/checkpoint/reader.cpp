@@ -130,12 +130,11 @@ void read_state(hid_t file, Snapshot& snapshot) {
   }
 }
 
+/// HDF5 reads the bytes where they are, without a copy of its own.
 Snapshot read_image(const fs::path& path, std::string& bytes) {
   h5::make_quiet_and_safe();
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "make file access properties");
-  check(H5Pset_fapl_core(access.id(), bytes.size(), false), "choose the in-memory driver");
-  check(H5Pset_file_image(access.id(), bytes.data(), bytes.size()), "hand over the image");
-  const Handle file(H5Fopen(path.filename().c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, "open the image");
+  constexpr unsigned kAsItLies = H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE;
+  const Handle file(H5LTopen_file_image(bytes.data(), bytes.size(), kAsItLies), H5Fclose, "open the image");
   if (H5Aexists(file.id(), "format") <= 0 || read_text_attribute(file.id(), "format") != "backplane-checkpoint")
     refuse(path, "is an HDF5 file, but no checkpoint");
   if (const std::int64_t version = read_integer_attribute(file.id(), "format_version"); version != 1)
@@ -200,7 +199,7 @@ namespace {
 Snapshot read_verified(const fs::path& path, const std::string& bytes) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   constexpr std::int64_t kSlack = 1 << 20, kMemory = std::int64_t{256} << 20, kBytesPerSecond = 8 << 20;
-  const ChildLimits limits{.memory = 5 * size + kMemory,  // the file, HDF5's image of it, the snapshot, copies of parts
+  const ChildLimits limits{.memory = 4 * size + kMemory,  // the file, the snapshot, copies of parts
                            .most_sent = 2 * size + kSlack,
                            .cpu = std::chrono::seconds(5 + size / kBytesPerSecond)};
   Snapshot snapshot;
