@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -184,6 +185,20 @@ Manifest read_manifest(const std::string& directory) {
       if (is_gone(error_of_copy)) throw error;
       throw;
     }
+  }
+}
+
+std::string newest_in_manifest_copy(const std::string& directory) {
+  const fs::path path = fs::path(directory) / kCopy;
+  std::error_code unknown;
+  if (!fs::is_regular_file(fs::symlink_status(path, unknown))) return {};
+  try {
+    const std::vector<CommittedCheckpoint> named = read_one(path).checkpoints;
+    const auto newest = std::ranges::max_element(named, {}, &CommittedCheckpoint::step);
+    return newest == named.end() ? "" : newest->file;
+  } catch (const UserError& error) {
+    if (error.code() == ExitCode::io) throw;
+    return {};
   }
 }
 

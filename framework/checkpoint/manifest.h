@@ -38,6 +38,10 @@ bool has_manifest(const std::string& directory);
 /// where one that is needed cannot be opened or read.
 Manifest read_manifest(const std::string& directory);
 
+/// The newest checkpoint that the manifest's copy on the disk names; empty where there is no copy that could be read.
+/// Throws UserError (io) where that cannot be said.
+std::string newest_in_manifest_copy(const std::string& directory);
+
 /// Replaces the manifest atomically and durably. Throws UserError (io): no caller may then rely on the new one, though
 /// it may stand.
 void write_manifest(const std::string& directory, const Manifest& manifest);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "checkpoint/image.h"
@@ -126,6 +127,11 @@ CommittedCheckpoint CheckpointStore::commit(const Snapshot& snapshot, std::optio
   return checkpoint;
 }
 
+std::optional<std::string> CheckpointStore::take_copy_flaw() {
+  if (copy_flaw_.empty() || std::exchange(is_copy_flaw_told_, true)) return std::nullopt;
+  return copy_flaw_;
+}
+
 void CheckpointStore::forget(const std::vector<RefusedCheckpoint>& refused) {
   std::vector<CommittedCheckpoint> staying = committed_;
   std::erase_if(staying, [&](const CommittedCheckpoint& checkpoint) {
@@ -146,14 +152,25 @@ void CheckpointStore::publish(std::vector<CommittedCheckpoint> checkpoints,
   remove_leaving();
 }
 
-/// What fails here costs space until the next time, nothing else.
+/// What fails here costs space until the next time, nothing else. Where the copy cannot be written, the newest of those
+/// that it still names stays, so that it goes on standing in for a manifest that is damaged.
 void CheckpointStore::remove_leaving() {
+  std::string staying;
   try {
     write_manifest_copy(directory_, {.checkpoints = committed_, .unusable = {}, .removing = leaving_});
-  } catch (const UserError&) {
-    return;  // the copy still names them
+    copy_flaw_.clear();
+  } catch (const UserError& error) {
+    const std::string flaw = error.diagnostics().front().what;
+    is_copy_flaw_told_ = is_copy_flaw_told_ && copy_flaw_ == flaw;
+    copy_flaw_ = flaw;
+    try {
+      staying = newest_in_manifest_copy(directory_);
+    } catch (const UserError&) {
+      return;
+    }
   }
   std::erase_if(leaving_, [&](const std::string& file) {
+    if (file == staying) return false;
     std::error_code error;
     fs::remove(fs::path(directory_) / file, error);
     return !error;

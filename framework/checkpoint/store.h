@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,9 @@ class CheckpointStore {
   /// it is known. Throws UserError (io): earlier checkpoints stand, and the next call tries anew.
   CommittedCheckpoint commit(const Snapshot& snapshot, std::optional<double> validation_loss = {});
 
+  /// Why the copy of the manifest could not be written; empty where it could, or this was said before.
+  std::optional<std::string> take_copy_flaw();
+
   /// Takes checkpoints that turned out to be damaged out of the manifest, so that their steps can be committed again.
   /// The files stay until then. Throws UserError (io).
   void forget(const std::vector<RefusedCheckpoint>& refused);
@@ -71,7 +75,9 @@ class CheckpointStore {
   std::string directory_;
   Retention retention_;
   std::vector<CommittedCheckpoint> committed_;  ///< as the manifest on disk has them, oldest first
-  std::vector<std::string> leaving_;            ///< files that are to be removed once the manifest does not name them
+  std::string copy_flaw_;                       ///< of the last attempt to write the manifest's copy
+  bool is_copy_flaw_told_ = false;
+  std::vector<std::string> leaving_;  ///< files that are to be removed once the manifest does not name them
 };
 
 }  // namespace backplane

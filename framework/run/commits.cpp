@@ -40,6 +40,10 @@ void Commits::commit(const Snapshot& snapshot, std::optional<double> validation_
     metrics_.sync();
     store_.commit(snapshot, validation_loss);
     last_failure_.reset();
+    if (const std::optional<std::string> flaw = store_.take_copy_flaw()) {
+      const std::lock_guard lock(mutex_);
+      failures_.push_back(fmt::format("the manifest has no copy that would stand in for it: {}", *flaw));
+    }
   } catch (const UserError& error) {
     if (error.code() != ExitCode::io) throw;
     last_failure_ = error;

@@ -27,7 +27,7 @@ class Commits {
   /// checkpoint is committed, as far as the disk had room for them.
   void submit(std::shared_ptr<const Snapshot> snapshot, std::optional<double> validation_loss);
 
-  /// Sentences on commits that failed since the last call.
+  /// Sentences on commits, or copies of their manifest, that failed since the last call.
   std::vector<std::string> take_failures();
 
   /// REQUIRES of all below: the I/O thread has been drained.

@@ -182,6 +182,31 @@ TEST(Checkpoint, KeepRemovesTheOldestOfItsOwnFilesOnly) {
   EXPECT_EQ(read_checkpoint(folder.path("step-00000002.h5")).step, 2);
 }
 
+TEST(Checkpoint, KeepHoldsWhereTheManifestCannotBeCopied) {
+  const TemporaryFolder folder("checkpoint");
+  Lab lab(small_run("float32"));
+  CheckpointStore store(folder.path(), {.keep = 2});
+  const auto commit_some = [&] {
+    std::vector<std::string> flaws;
+    for (int i = 0; i < 4; ++i) {
+      store.commit(snapshot_of(lab));
+      lab.trainer.step();
+      if (auto flaw = store.take_copy_flaw()) flaws.push_back(*flaw);
+    }
+    return flaws;
+  };
+  EXPECT_TRUE(commit_some().empty());
+  fs::remove(folder.path("MANIFEST.copy.json"));
+  fs::create_directory(folder.path("MANIFEST.copy.json"));
+  const std::vector<std::string> flaws = commit_some();
+  ASSERT_EQ(flaws.size(), 1u);  // said once
+  EXPECT_EQ(flaws[0], folder.path("MANIFEST.copy.json") + ": is a directory, not a regular file");
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder.path())) files.insert(entry.path().filename());
+  EXPECT_EQ(files,
+            (std::set<std::string>{"MANIFEST.copy.json", "MANIFEST.json", "step-00000006.h5", "step-00000007.h5"}));
+}
+
 TEST(Checkpoint, OfTheSameStepIsNotWrittenOver) {
   const TemporaryFolder folder("checkpoint");
   Lab lab(small_run("float32"));
