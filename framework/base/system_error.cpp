@@ -42,7 +42,7 @@ constexpr Meaning kMeanings[] = {
     {ENFILE, "too many files are open on this machine", "close other programs, or raise fs.file-max"},
     {ENOMEM, "the machine is out of memory", "a smaller batch, network or data set needs less"},
     {EAGAIN, "the system has nothing to spare for it at the moment",
-     "`ulimit -u` and the container's limit of processes (pids) bound threads and processes"},
+     "`ulimit -u` and the container's limit of processes (pids) bound threads and processes, `ulimit -v` their memory"},
     {EBUSY, "something else is using it", ""},
     {ETXTBSY, "it is a program that is running", ""},
     {EIO, "input or output failed", kDisk},

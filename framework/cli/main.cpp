@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <exception>
 #include <new>
 #include <sstream>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/system_error.h"
@@ -19,6 +22,8 @@
 namespace backplane::cli {
 
 namespace {
+
+constexpr const char* kOutOfMemory = "error: out of memory\n  hint: a smaller batch, network or data set needs less\n";
 
 constexpr const char* kFooter =
     "Results go to stdout, messages and progress to stderr.\n"
@@ -87,6 +92,17 @@ ExitCode run(int argc, char** argv) {
   return after_printing(code);
 }
 
+/// oneTBB's, where it cannot start a thread, on the thread that asked or on one of its own.
+bool is_of_thread(const std::exception& error) {
+  return std::string_view(error.what()).find("pthread_create") != std::string_view::npos;
+}
+
+void say_no_thread(const std::exception& error) {
+  say("error: a thread could not be started: {}\n"
+      "  hint: fewer --threads; `ulimit -u`, `ulimit -v` and the container's limits bound them and their memory\n",
+      error.what());
+}
+
 /// What the program was asked to do, and every way in which it may fail.
 ExitCode run_or_explain(int argc, char** argv) {
   try {
@@ -100,16 +116,38 @@ ExitCode run_or_explain(int argc, char** argv) {
     say("{}\n", system_error(error).what());
     return ExitCode::io;
   } catch (const std::bad_alloc&) {
-    say("error: out of memory\n  hint: a smaller batch, network or data set needs less\n");
+    say("{}", kOutOfMemory);
     return ExitCode::internal;
   } catch (const std::exception& error) {
+    if (is_of_thread(error)) return say_no_thread(error), ExitCode::io;
     say("internal error: {}\n  hint: this is a fault of the program; please report it with the command that led here\n",
         error.what());
     return ExitCode::internal;
   }
 }
 
+std::terminate_handler end_as_usual = nullptr;
+
+/// Of an exception on a thread where nobody catches it.
+[[noreturn]] void end_by_exception() {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    say("{}", kOutOfMemory);
+    end_program(ExitCode::internal);
+  } catch (const std::exception& error) {
+    if (is_of_thread(error)) say_no_thread(error), end_program(ExitCode::io);
+  } catch (...) {
+  }
+  end_as_usual();
+  std::abort();
+}
+
 }  // namespace
+
+void explain_exceptions_of_threads() {
+  end_as_usual = std::set_terminate(end_by_exception);
+}
 
 }  // namespace backplane::cli
 
@@ -117,6 +155,7 @@ int main(int argc, char** argv) {
   backplane::do_job_of_parent(argc, argv, backplane::cli::all_child_jobs());
   const backplane::MainGuard guard;
   backplane::cli::open_missing_streams();
+  backplane::cli::explain_exceptions_of_threads();
   backplane::keep_freed_memory();
   const backplane::ExitCode code = backplane::cli::run_or_explain(argc, argv);
   backplane::cli::failure_of_results();  // what an error came behind

@@ -140,11 +140,26 @@ constexpr std::string_view kExitHint =
     "it is a defect of the plug-in: it reports failure by bp_host's error() or an exception, and never ends the "
     "program";
 
+constexpr std::string_view kCrashHint =
+    "it is a defect of the plug-in; a debugger stops where it happened: gdb --args backplane …";
+constexpr std::string_view kShortHint =
+    "the process has hardly any memory left (`ulimit -v`), which few libraries survive: a smaller batch, network or "
+    "data "
+    "set needs less";
+
+/// Whether there is less than any thread's stack.
+bool is_memory_short() {
+  constexpr std::size_t kLittle = std::size_t{8} << 20;
+  void* memory = ::mmap(nullptr, kLittle, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory != MAP_FAILED) ::munmap(memory, kLittle);
+  return memory == MAP_FAILED;
+}
+
 void on_crash(int signal) {
   if (innermost != nullptr && ::getpid() == guarded_process)
     GuardReport::end_process(
         *innermost, [&](Line& line) { line << " was ended by " << words_of_signal(signal); },
-        "it is a defect of the plug-in; a debugger stops where it happened: gdb --args backplane …");
+        is_memory_short() ? kShortHint : kCrashHint);
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
   ::sigaction(signal, &action, nullptr);
