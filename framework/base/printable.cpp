@@ -34,4 +34,21 @@ std::string printable(std::string_view text, bool lines) {
   return shown;
 }
 
+std::string shell_word(const std::string& path) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+=:,@%-";
+  const std::string word = path.starts_with('-') ? "./" + path : path;
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  const bool is_shown = printable(word) == word;
+  std::string quoted = is_shown ? "'" : "$'";
+  for (const char c : word) {
+    if (c == '\'')
+      quoted += is_shown ? "'\\''" : "\\'";
+    else if (c == '\\' && !is_shown)
+      quoted += "\\\\";
+    else
+      quoted += c;
+  }
+  return (is_shown ? quoted : printable(quoted)) + "'";
+}
+
 }  // namespace backplane

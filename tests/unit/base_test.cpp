@@ -73,6 +73,15 @@ TEST(SystemError, EveryErrnoHasWords) {
   }
 }
 
+TEST(ShellWord, IsWhatAShellTakesForThePath) {
+  EXPECT_EQ(shell_word("runs/mlp/checkpoints/step-00000040.h5"), "runs/mlp/checkpoints/step-00000040.h5");
+  EXPECT_EQ(shell_word("-dash/x"), "./-dash/x");
+  EXPECT_EQ(shell_word("two words"), "'two words'");
+  EXPECT_EQ(shell_word("a'b$(c)\\"), "'a'\\''b$(c)\\'");
+  EXPECT_EQ(shell_word("new\nline\\'\xff"), "$'new\\x0aline\\\\\\'\\xff'");
+  EXPECT_EQ(shell_word("δ"), "'δ'");
+}
+
 TEST(SystemError, PermissionIsNotAbsence) {
   EXPECT_EQ(reason_of(EACCES), "permission denied");
   EXPECT_EQ(reason_of(ENOENT), "there is no such file or directory");
