@@ -68,6 +68,11 @@ void make_directories_durably(const std::string& path) {
   fs::path standing = directory;
   fs::file_status status = fs::status(standing, error);
   while (status.type() == fs::file_type::not_found && standing.has_relative_path()) {
+    if (fs::is_symlink(fs::symlink_status(standing, error)))
+      throw UserError(
+          ExitCode::io,
+          fmt::format("{}: the directory cannot be made: {} is a link that leads nowhere", path, standing.string()),
+          "make what it leads to, or choose another directory with --out");
     missing.push_back(standing);
     standing = standing.parent_path();
     status = fs::status(standing, error);

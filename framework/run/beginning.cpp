@@ -20,6 +20,7 @@ std::string run_directory_of(const Experiment& experiment, const RunOptions& opt
 
 /// A run that goes on has its weights from its checkpoint: those that it began with may be gone by now.
 Model model_of(Experiment experiment, const Registry& registry, const RunOptions& options) {
+  RunDirectory::require_no_file(run_directory_of(experiment, options));
   if (options.resume != Resume::no && has_manifest(run_directory_of(experiment, options) + "/checkpoints"))
     experiment.initial_weights.reset();
   if (options.data == nullptr) return build_model(experiment, registry);

@@ -34,6 +34,11 @@ bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
+/// Of a file that could not be opened: another directory, unless it is the process that may open no more.
+std::string remedy_of_elsewhere(int error) {
+  return error == EMFILE || error == ENFILE ? remedy_of(error) : kElsewhere;
+}
+
 /// The lock file, locked, or why it is not.
 struct Lock {
   OpenedFile opened;
@@ -73,8 +78,7 @@ Descriptor lock_earlier(const fs::path& directory, int flags = O_RDWR) {
   if (lock.opened.is_missing)
     fail(directory, "is not empty and holds no run", "choose another directory with --out; nothing of it was touched");
   if (!lock.opened)
-    fail(directory, fmt::format("{} {}", kLockName, lock.opened.why),
-         "choose another directory with --out; nothing of it was touched");
+    fail(directory, fmt::format("{} {}", kLockName, lock.opened.why), remedy_of_elsewhere(lock.opened.error));
   return std::move(lock.opened.file);
 }
 
@@ -92,6 +96,9 @@ void require_no_links(const fs::path& directory) {
 /// Moves an earlier run away.
 std::string move_aside(const fs::path& directory) {
   const Descriptor lock = lock_earlier(directory);
+  if (directory.filename() == "." || directory.filename() == "..")
+    fail(directory, "the earlier run there cannot be moved aside by that name, which stands for whatever is here",
+         "`cd` out of it and name it with --out, or choose another directory");
   std::string target = free_name(directory.string());
   std::error_code error;
   fs::rename(directory, target, error);
@@ -116,9 +123,7 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   std::error_code error;
   const fs::file_status status = fs::status(real, error);
   if (!fs::status_known(status)) fail(directory_, reason_of(error.value()), kElsewhere);
-  struct stat there {};
-  if (fs::exists(status) && !fs::is_directory(status) && ::stat(real.c_str(), &there) == 0)
-    fail(directory_, fmt::format("is {}, not a directory", noun_of(there.st_mode)), kElsewhere);
+  require_no_file(directory_.string());
   if (fs::is_directory(status) && !fs::is_empty(real, error) && !error) {
     if (earlier == Earlier::go_on) {
       is_read_only_ = ::access(real.c_str(), W_OK) != 0 && errno == EROFS;
@@ -135,7 +140,7 @@ RunDirectory::RunDirectory(const std::string& directory, Earlier earlier) : dire
   Lock lock = open_lock(directory_, O_RDWR | O_CREAT);
   if (lock.error != 0) fail_locked(directory_, lock.error, "choose another directory with --out");
   if (!lock.opened)
-    fail(directory_, fmt::format("{} {}", kLockName, lock.opened.why), "choose another directory with --out");
+    fail(directory_, fmt::format("{} {}", kLockName, lock.opened.why), remedy_of_elsewhere(lock.opened.error));
   lock_ = std::move(lock.opened.file);
   require_held();
   // Before any other file of the run: what is found without it after a loss of power would be taken for a stranger's.
@@ -192,6 +197,12 @@ void RunDirectory::require_held() const {
 void RunDirectory::require_writable() const {
   if (is_read_only_)
     fail(directory_, reason_of(EROFS), "copy the run to a disk that can be written, and go on with it there (--out)");
+}
+
+void RunDirectory::require_no_file(const std::string& directory) {
+  struct stat there {};
+  if (::stat(directory.c_str(), &there) == 0 && !S_ISDIR(there.st_mode))
+    fail(directory, fmt::format("is {}, not a directory", noun_of(there.st_mode)), kElsewhere);
 }
 
 void RunDirectory::require_outside(const std::string& directory, const std::string& word, const std::string& path) {

@@ -36,6 +36,9 @@ class RunDirectory {
   /// Whether a run wrote there, or goes on writing.
   static bool holds_run(const std::filesystem::path& directory);
 
+  /// Throws UserError (io) where something other than a directory stands there.
+  static void require_no_file(const std::string& directory);
+
   /// Throws UserError (usage) where a file that was named with `word` would lie in the directory of a run, or in what
   /// an earlier run there will be moved to: the run writes there itself.
   static void require_outside(const std::string& directory, const std::string& word, const std::string& path);
