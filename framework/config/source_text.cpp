@@ -38,8 +38,9 @@ bool is_control(std::string_view text) {
 std::string read_source(const std::string& path, const Limits& limits) {
   const OpenedFile opened = open_regular_or_stream(path);
   if (!opened)
-    throw UserError(ExitCode::no_input,
-                    fmt::format("cannot read '{}': {}{}", path, opened.is_missing ? "" : "it ", opened.why));
+    throw UserError(opened.code(),
+                    fmt::format("cannot read '{}': {}{}", path, opened.is_missing ? "" : "it ", opened.why),
+                    opened.code() == ExitCode::io ? remedy_of(opened.error) : "");
   std::string text = read_all(opened.file, path, limits.bytes + 1);
   if (text.size() > limits.bytes) too_large(path, limits);
   return text;

@@ -26,9 +26,10 @@ namespace {
 Descriptor open(const std::string& path) {
   OpenedFile opened = open_regular(path);
   if (!opened)
-    throw UserError(ExitCode::no_input,
+    throw UserError(opened.code(),
                     fmt::format("{}: {}", path, opened.is_missing ? "no such file of weights" : opened.why),
-                    "name a .safetensors file, a .npz file or a checkpoint");
+                    opened.code() == ExitCode::io ? remedy_of(opened.error)
+                                                  : "name a .safetensors file, a .npz file or a checkpoint");
   return std::move(opened.file);
 }
 

@@ -7,6 +7,7 @@
 #include <istream>
 #include <string>
 
+#include "base/system_error.h"
 #include "files/descriptor.h"
 
 namespace backplane {
@@ -23,6 +24,8 @@ struct OpenedFile {
   int error = 0;            ///< the system's errno where it refused; 0: what stands there is no regular file
 
   explicit operator bool() const { return static_cast<bool>(file); }
+  /// Of the failure of what was to be read: no_input, or io where the system failed.
+  ExitCode code() const { return error == 0 ? ExitCode::no_input : code_of_reading(error); }
 };
 
 /// Opens for reading.

@@ -85,7 +85,7 @@ OpenedHdf5 open_file(const std::string& path) {
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
     fail(ExitCode::no_input, "there is no such file, or it cannot be read");
   OpenedFile opened = open_regular(path);
-  if (!opened) fail(ExitCode::no_input, opened.why, remedy_of(opened.error));
+  if (!opened) fail(opened.code(), opened.why, remedy_of(opened.error));
   InputFile bytes(std::move(opened.file));
   if (!read_superblock(bytes)) fail(ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   make_quiet_and_safe();

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/printable.h"
 #include "base/system_error.h"
 #include "files/open_file.h"
 #include "hdf5/superblock.h"
@@ -33,7 +34,7 @@ void check_superblock(const std::string& path, std::uint64_t bytes) {
   if (!superblock) fail(path, ExitCode::bad_data, "this is not an HDF5 file: its signature is missing");
   if (superblock->is_marked_open)
     fail(path, ExitCode::bad_data, "the program that wrote this file has not closed it",
-         fmt::format("close it there; if that program died, 'h5clear -s {}' takes its mark away", path));
+         fmt::format("close it there; if that program died, `h5clear -s {}` takes its mark away", shell_word(path)));
   if (superblock->end != ~std::uint64_t{0} && bytes < superblock->end)
     fail(path, ExitCode::bad_data, fmt::format("the file has {} of its {} bytes", bytes, superblock->end),
          "it was cut off on the way, or the program that wrote it ended before it closed it");
@@ -66,6 +67,8 @@ Handle without_locks() {
 
 void fail_to_open(const std::string& path) {
   const std::string reason = innermost_reason();
+  if (const int error = errno_in(reason); error != 0)
+    fail(path, code_of_reading(error), "the file cannot be opened: " + reason_of(error), remedy_of(error));
   fail(path, ExitCode::bad_data, "the HDF5 library cannot open this file: it is damaged, or too new for the library",
        fmt::format("HDF5 {}.{}.{} says: {}; a newer one writes for it with h5py.File(NAME, 'w', libver='v110')",
                    H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE, reason));

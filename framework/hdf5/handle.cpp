@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "base/thread_checks.h"
 
 namespace backplane::h5 {
@@ -34,6 +37,12 @@ std::string innermost_reason() {
   std::string reason;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first_reason, &reason);
   return reason;
+}
+
+int errno_in(const std::string& reason) {
+  constexpr std::string_view kMark = "errno = ";
+  const std::size_t at = reason.find(kMark);
+  return at == std::string::npos ? 0 : std::atoi(reason.c_str() + at + kMark.size());
 }
 
 void make_quiet_and_safe() {

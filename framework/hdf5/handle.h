@@ -51,6 +51,9 @@ void check(herr_t status, const char* what);
 /// Where HDF5's last failure began: "inflate() failed". Any further call of the library forgets it.
 std::string innermost_reason();
 
+/// The errno in what the library says of a call of the system that failed; 0 where it speaks of none.
+int errno_in(const std::string& reason);
+
 /// Turns off HDF5's habit of printing error stacks and of loading filter libraries that a file names.
 /// Called by whatever opens or makes a file; cheap to repeat.
 void make_quiet_and_safe();

@@ -63,7 +63,7 @@ int print_file(ByteReader& asked, const Print& show) {
 std::string summary_text(const std::string& path, bool as_json) {
   constexpr std::size_t kLargest = 1 << 20;
   const OpenedFile file = open_regular(path);
-  if (!file) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, file.why), remedy_of(file.error));
+  if (!file) throw UserError(file.code(), fmt::format("{}: {}", path, file.why), remedy_of(file.error));
   const Json summary = parse_json<Json>(read_all(file.file, path, kLargest));
   if (!summary.is_object()) throw UserError(ExitCode::bad_data, path + ": is no JSON object");
   if (as_json) return to_text(summary);

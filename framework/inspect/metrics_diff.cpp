@@ -42,7 +42,7 @@ class Lines {
  private:
   static Descriptor open(const std::string& path) {
     OpenedFile opened = open_regular(path);
-    if (!opened) throw UserError(ExitCode::no_input, fmt::format("{}: {}", path, opened.why), remedy_of(opened.error));
+    if (!opened) throw UserError(opened.code(), fmt::format("{}: {}", path, opened.why), remedy_of(opened.error));
     return std::move(opened.file);
   }
 

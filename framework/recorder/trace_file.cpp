@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/system_error.h"
 #include "files/atomic_write.h"
 #include "base/digest.h"
 #include "hdf5/checked_read.h"
@@ -136,6 +137,9 @@ void TraceFile::write_or_say_why(const Work& work) {
   try {
     work();
   } catch (const InternalError& error) {
+    if (const int reason = h5::errno_in(error.what()); reason != 0)
+      throw UserError(ExitCode::io, fmt::format("{}: cannot be written: {}", path_, reason_of(reason)),
+                      remedy_of_writing(reason));
     throw UserError(ExitCode::io, path_ + ": cannot be written", std::string("is the disk full? ") + error.what());
   }
 }

@@ -34,19 +34,21 @@ namespace {
                   "`backplane inspect` reads it meanwhile; repair it when the run has ended");
 }
 
-/// Whether a run holds the lock cannot be asked.
-[[noreturn]] void refuse_unknown(const std::string& path, const std::string& why) {
-  throw UserError(ExitCode::io, fmt::format("{}: {}", path, why), "repair it as the user who ran it");
+/// Whether a run holds the lock cannot be asked. `error`: the system's, 0 where it did not refuse.
+[[noreturn]] void refuse_unknown(const std::string& path, const std::string& why, int error) {
+  const bool is_of_machine = error != 0 && code_of_reading(error) == ExitCode::io;
+  throw UserError(ExitCode::io, fmt::format("{}: {}", path, why),
+                  is_of_machine ? remedy_of(error) : "repair it as the user who ran it");
 }
 
 /// The lock that the run holds as long as it lives, for as long as the repair lasts; none where there is no lock file.
 Descriptor take_lock_of_run(const std::string& trace) {
   const std::string path = (fs::path(trace).parent_path() / "run.lock").string();
   OpenedFile lock = open_regular(path, Links::refuse, O_RDWR);
-  if (!lock && !lock.is_missing) refuse_unknown(path, lock.why);
+  if (!lock && !lock.is_missing) refuse_unknown(path, lock.why, lock.error);
   const int error = lock ? lock_exclusively(lock.file) : 0;
   if (error == EAGAIN) refuse_living(trace);
-  if (error != 0) refuse_unknown(path, fmt::format("cannot be locked: {}", reason_of(error)));
+  if (error != 0) refuse_unknown(path, fmt::format("cannot be locked: {}", reason_of(error)), error);
   return std::move(lock.file);
 }
 
@@ -55,7 +57,7 @@ Descriptor take_lock_of_run(const std::string& trace) {
 void require_no_writer(const std::string& path) {
   const OpenedFile trace = open_regular(path);
   if (trace.is_missing) return;
-  if (!trace) refuse_unknown(path, trace.why);
+  if (!trace) refuse_unknown(path, trace.why, trace.error);
   std::signal(SIGIO, SIG_IGN);  // a writer that comes while the lease is held
   if (::fcntl(trace.file.number(), F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN) refuse_living(path);
 }

@@ -21,6 +21,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -340,6 +341,32 @@ def check_no_threads(runner, words):
         yield f"exit code {done.returncode}: {done.stderr.decode(errors='replace')}"
 
 
+# Commands that open files, where the process may have few open.
+OPENERS = [["inspect", "good_run"], ["inspect", STEP], ["diff", "good_run", "good_run"], ["replay", STEP],
+           ["export", STEP, "--to", "npz", "--out", "NEW/weights"], ["run", "good.yaml", "--dry-run", *RECORD],
+           ["run", "good.yaml", "--out", "NEW/new", *RECORD]]
+
+
+def check_few_descriptors(runner, words, limit):
+    """What cannot be opened for want of descriptors is not damaged, and no disk is full."""
+    folder = runner.folder()
+    done = runner.start([word.replace("NEW", folder) for word in words], {},
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    yield from complaints(done)
+    if done.returncode != 0 and (done.returncode != IO or b"ulimit -n" not in done.stderr):
+        yield f"exit code {done.returncode}: {done.stderr.decode(errors='replace')}"
+
+
+def check_little_memory(runner, kilobytes):
+    """Libraries may crash there, but no exception leaves a thread unexplained."""
+    def begin():
+        resource.setrlimit(resource.RLIMIT_AS, (kilobytes << 10, kilobytes << 10))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    done = runner.start(["run", "good.yaml", "--threads", "4", "--out", runner.folder() + "/new"], {}, preexec_fn=begin)
+    if done.returncode == -signal.SIGABRT or any(word in done.stderr for word in FORBIDDEN):
+        yield f"exit code {done.returncode}: {done.stderr.decode(errors='replace')}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
@@ -363,6 +390,9 @@ def main():
             cases += [(name, leave.__name__, check_start, (*how, leave)) for name, how in STARTS.items()]
         cases.append(("BACKPLANE_PLUGIN_PATH", "closed", check_closed_plugins, ()))
         cases += [(" ".join(words[:2]), "no threads", check_no_threads, (words,)) for words in STARTERS]
+        cases += [(" ".join(words[:2]), f"{limit} descriptors", check_few_descriptors, (words, limit))
+                  for words in OPENERS for limit in range(4, 13)]
+        cases += [("run good.yaml", f"{size} MB", check_little_memory, (size << 10,)) for size in range(100, 200, 8)]
         if options.places:
             cases = [case for case in cases if case[0] in options.places]
 
