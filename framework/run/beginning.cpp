@@ -63,23 +63,18 @@ void require_files_stay(const Experiment& experiment, const RunOptions& options,
           fmt::format("choose another directory with --out, or rename {} first and name the file there", directory));
 }
 
-/// The directory of the run, from whose making on a signal may not end the process at just any place.
-std::string begin_to_change(const Experiment& experiment, const RunOptions& options, const DataSet& data) {
-  require_trace_apart(options.thread_trace, run_directory_of(experiment, options), data);
-  require_files_stay(experiment, options, data);
-  StopSignals::begin_polling();
-  return run_directory_of(experiment, options);
-}
-
 }  // namespace
 
 Beginning::Beginning(const Experiment& experiment, const Registry& registry, const RunOptions& options)
     : versions(describe_versions(registry)),
       model(model_of(experiment, registry, options)),
       environment(describe_environment(registry, model.data, options.threads)),
-      plan(experiment.record, model.network, model.loss, run_length(experiment.train, model.data.train.count)),
-      directory(begin_to_change(experiment, options, model.data), earlier_of(experiment, options)) {
-  if (options.resume != Resume::no) checkpoint = find_checkpoint(directory.text());
+      plan(experiment.record, model.network, model.loss, run_length(experiment.train, model.data.train.count)) {
+  require_trace_apart(options.thread_trace, run_directory_of(experiment, options), model.data);
+  require_files_stay(experiment, options, model.data);
+  StopSignals::begin_polling();  // from here on a signal may not end the process at just any place
+  directory.emplace(run_directory_of(experiment, options), earlier_of(experiment, options));
+  if (options.resume != Resume::no) checkpoint = find_checkpoint(directory->text());
   if (checkpoint) {
     differences = compare(checkpoint->snapshot, experiment, model.network, registry, environment);
     if (is_done()) return;
@@ -87,11 +82,11 @@ Beginning::Beginning(const Experiment& experiment, const Registry& registry, con
     if (auto weights = same_initial_weights(checkpoint->snapshot, experiment))
       environment["data"].push_back(std::move(*weights));
   }
-  directory.require_writable();
+  directory->require_writable();
 }
 
 bool Beginning::is_done() const {
-  return checkpoint && differences.config.empty() && backplane::is_done(directory.text(), checkpoint->snapshot);
+  return checkpoint && differences.config.empty() && backplane::is_done(directory->text(), checkpoint->snapshot);
 }
 
 }  // namespace backplane

@@ -29,9 +29,10 @@ struct Beginning {
   Model model;
   nlohmann::ordered_json environment;
   const TracePlan plan;
-  RunDirectory directory;  // made only when all that can be checked has been
+  std::optional<RunDirectory> directory;  ///< never empty; made only when all that can be checked has been
   std::optional<NewestCheckpoint> checkpoint;
   Differences differences;
+  std::optional<std::string> metrics_flaw;  ///< of metrics.jsonl, as an earlier process left it
 };
 
 }  // namespace backplane

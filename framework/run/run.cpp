@@ -42,15 +42,17 @@ double seconds_since(Clock::time_point start) {
 /// which data flows.
 class Run {
  public:
-  Run(const Experiment& experiment, const RunOptions& options, Beginning& beginning)
+  /// `trainer` stands where the run begins or goes on, and no file of its directory holds anything that is later.
+  Run(const Experiment& experiment, const RunOptions& options, const Beginning& beginning, Arena& arena,
+      Trainer& trainer)
       : experiment_(experiment),
         options_(options),
         beginning_(beginning),
         model_(beginning.model),
-        directory_(beginning.directory),
-        arena_(options.threads, options.pin),
-        trainer_(model_.network, model_.data, model_.loss, arena_, experiment.train, experiment.seed),
-        metrics_(begin_metrics()),
+        directory_(*beginning.directory),
+        arena_(arena),
+        trainer_(trainer),
+        metrics_(directory_.path("metrics.jsonl")),
         commits_(directory_.path("checkpoints"), retention(), metrics_, io_),
         progress_(trainer_.total_steps(), trainer_.steps_per_epoch(), beginning.step(), options.is_quiet),
         trace_(directory_.path("trace.h5"), beginning.plan, model_.network, trainer_, arena_, io_) {}
@@ -67,21 +69,6 @@ class Run {
   }
 
  private:
-  /// Restores, and only then cuts back what an earlier process wrote behind the checkpoint: one that does not fit
-  /// changes nothing. Returns the path of the metrics.
-  std::string begin_metrics() {
-    if (beginning_.checkpoint) {
-      restore(beginning_.checkpoint->snapshot, model_.network, trainer_);
-      beginning_.checkpoint->snapshot.layers.clear();  // as large as the network
-    }
-    remove_dead_temporary_files(directory_.text(),
-                                [](const std::string& name) { return RunDirectory::files().contains(name); });
-    const std::string path = directory_.path("metrics.jsonl");
-    metrics_flaw_ =
-        cut_metrics_back(path, beginning_.checkpoint ? beginning_.step() : -1, trainer_.state().owes_end_of_epoch);
-    return path;
-  }
-
   void say(const std::string& message) { progress_.say(directory_.spelled_out(message)); }
 
   Retention retention() const {
@@ -113,7 +100,7 @@ class Run {
                       directory_.text()));
     if (!directory_.moved_aside().empty())
       say(fmt::format("the earlier run in {} was moved to {}", directory_.text(), directory_.moved_aside()));
-    if (metrics_flaw_) say("warning: " + *metrics_flaw_);
+    if (beginning_.metrics_flaw) say("warning: " + *beginning_.metrics_flaw);
     say(fmt::format("{}: {}, {}, {}, {}, {}, {}", experiment_.name,
                     counted(std::ssize(model_.network.nodes()), "layer"),
                     counted(model_.network.parameter_count(), "parameter"), name_of(experiment_.dtype),
@@ -332,12 +319,11 @@ class Run {
 
   const Experiment& experiment_;
   const RunOptions& options_;
-  Beginning& beginning_;
-  Model& model_;
+  const Beginning& beginning_;
+  const Model& model_;
   const RunDirectory& directory_;
-  Arena arena_;
-  Trainer trainer_;
-  std::optional<std::string> metrics_flaw_;  ///< of the file that an earlier process left
+  Arena& arena_;
+  Trainer& trainer_;
   MetricsFile metrics_;
   Commits commits_;
   Progress progress_;
@@ -356,9 +342,32 @@ class Run {
 RunSummary earlier_summary(const RunOptions& options, const Beginning& beginning) {
   RunSummary summary{.was_done = true, .steps = beginning.step(), .threads = options.threads};
   summary.weights_digest = beginning.checkpoint->snapshot.weights_digest;
-  summary.directory = beginning.directory.text();
-  summary.last_checkpoint = beginning.directory.text() + "/checkpoints/" + beginning.checkpoint->from.file;
+  summary.directory = beginning.directory->text();
+  summary.last_checkpoint = beginning.directory->text() + "/checkpoints/" + beginning.checkpoint->from.file;
   return summary;
+}
+
+/// Puts training back to the checkpoint, and only then cuts back what an earlier process wrote behind it: a checkpoint
+/// that does not fit changes nothing.
+void go_back(Beginning& beginning, Trainer& trainer) {
+  if (beginning.checkpoint) {
+    restore(beginning.checkpoint->snapshot, beginning.model.network, trainer);
+    beginning.checkpoint->snapshot.layers.clear();  // as large as the network
+  }
+  const RunDirectory& directory = *beginning.directory;
+  remove_dead_temporary_files(directory.text(),
+                              [](const std::string& name) { return RunDirectory::files().contains(name); });
+  beginning.metrics_flaw = cut_metrics_back(
+      directory.path("metrics.jsonl"), beginning.checkpoint ? beginning.step() : -1, trainer.state().owes_end_of_epoch);
+}
+
+RunSummary carry_out(const Experiment& experiment, const RunOptions& options, Beginning& beginning) {
+  if (beginning.is_done()) return earlier_summary(options, beginning);
+  Model& model = beginning.model;
+  Arena arena(options.threads, options.pin);
+  Trainer trainer(model.network, model.data, model.loss, arena, experiment.train, experiment.seed);
+  go_back(beginning, trainer);
+  return Run(experiment, options, beginning, arena, trainer)();
 }
 
 }  // namespace
@@ -368,9 +377,9 @@ RunSummary run_experiment(const Experiment& experiment, const Registry& registry
   Beginning beginning(experiment, registry, options);
   RunSummary summary;
   try {
-    summary = beginning.is_done() ? earlier_summary(options, beginning) : Run(experiment, options, beginning)();
+    summary = carry_out(experiment, options, beginning);
   } catch (const UserError& error) {
-    throw beginning.directory.spelled_out(error);
+    throw beginning.directory->spelled_out(error);
   }
   if (options.data) {
     *options.data = std::move(beginning.model.data);
