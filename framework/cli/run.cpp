@@ -41,10 +41,8 @@ void print_summary(const RunSummary& summary) {
   show("{:<12} {} in {:.1f} s, {:.0f} samples/s on {}\n", "steps", summary.steps, summary.wall_seconds,
        summary.samples_per_second, counted(summary.threads, "thread"));
   show("{:<12} {}\n", "weights", summary.weights_digest);
-  show("{:<12} {}
-", "files", printable(summary.directory));
-  show("next:        backplane inspect {}
-", shell_word(summary.last_checkpoint));
+  show("{:<12} {}\n", "files", printable(summary.directory));
+  show("next:        backplane inspect {}\n", shell_word(summary.last_checkpoint));
 }
 
 void print_generated(const std::vector<GeneratedText>& texts) {

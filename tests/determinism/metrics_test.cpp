@@ -95,7 +95,7 @@ std::vector<std::string> names() {
   for (const MetricKind& kind : metrics()) all.push_back(kind.name);
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(Table, EveryMetric, ::testing::ValuesIn(names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Table, EveryMetric, ::testing::ValuesIn(names()), [](const auto& test) { return test.param; });
 
 /// What one run measured is not what another goes on with.
 TEST(Metrics, ThatWereNotMeasuredAreMissedOnGoingOn) {

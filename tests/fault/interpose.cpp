@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct State {
-  explicit State(const Plan& plan) : plan(plan), disk(plan.directory) {}
+  explicit State(const Plan& made) : plan(made), disk(made.directory) {}
 
   Plan plan;
   SimulatedDisk disk;

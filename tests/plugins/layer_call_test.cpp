@@ -30,9 +30,9 @@ class DenseCall : public ::testing::Test {
     return call;
   }
   /// Parameters of these weights, packed as the layer likes it.
-  ParameterSet packed_set(Buffer& W, Buffer& b, Buffer& packed) {
+  ParameterSet packed_set(Buffer& weights, Buffer& bias, Buffer& packed) {
     packed = Buffer(static_cast<std::size_t>(plan.packed) * sizeof(double));
-    ParameterSet set{.values = {W.data(), b.data()}, .packed = packed.data()};
+    ParameterSet set{.values = {weights.data(), bias.data()}, .packed = packed.data()};
     call.use(set);
     begin().pack();
     return set;

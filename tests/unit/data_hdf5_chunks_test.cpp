@@ -157,7 +157,9 @@ TEST_F(DataHdf5Chunks, NoFlippedBitOfTheIndexChangesAValue) {
         std::vector<double> found;
         const std::string message = user_error([&] { found = inputs(); });
         refused += message.empty() ? 0 : 1;
-        if (message.empty()) EXPECT_EQ(found, kValues) << "filters " << filters << ", key " << key << ", bit " << bit;
+        if (message.empty()) {
+          EXPECT_EQ(found, kValues) << "filters " << filters << ", key " << key << ", bit " << bit;
+        }
       }
     EXPECT_GT(refused, 50);
   }

@@ -85,9 +85,9 @@ TYPED_TEST(StatisticsOf, TensorsOfAnySizeAreThoseOfAPlainSum) {
     for (const long double value : x) sum += value, squares += value * value, zeros += value == 0;
     for (const long double value : x) deviations += (value - sum / count) * (value - sum / count);
     const double near = 1e-14 * static_cast<double>(count);
-    EXPECT_NEAR(got["norm"], std::sqrt(squares), near) << count;
-    EXPECT_NEAR(got["mean"], sum / count, near) << count;
-    EXPECT_NEAR(got["std"], std::sqrt(deviations / count), near) << count;
+    EXPECT_NEAR(got["norm"], static_cast<double>(std::sqrt(squares)), near) << count;
+    EXPECT_NEAR(got["mean"], static_cast<double>(sum / count), near) << count;
+    EXPECT_NEAR(got["std"], static_cast<double>(std::sqrt(deviations / count)), near) << count;
     EXPECT_EQ(got["zeros"], static_cast<double>(zeros / count)) << count;
     EXPECT_EQ(got["min"], *std::ranges::min_element(x)) << count;
     EXPECT_EQ(got["max"], *std::ranges::max_element(x)) << count;

@@ -141,7 +141,7 @@ class TraceFileWith : public ::testing::TestWithParam<Compression> {
   TemporaryFolder folder_{"trace-file"};
 };
 INSTANTIATE_TEST_SUITE_P(Compressions, TraceFileWith, ::testing::Values(Compression::none, Compression::gzip),
-                         [](const auto& info) { return info.param == Compression::gzip ? "Gzip" : "None"; });
+                         [](const auto& test) { return test.param == Compression::gzip ? "Gzip" : "None"; });
 
 TEST_P(TraceFileWith, HoldsEachSeriesAsItWasGiven) {
   const std::vector<std::int64_t> points = every(1, 1100);  // of numbers, 512 share a chunk
