@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <memory>
+#include <new>
 #include <string_view>
 
 #include "base/thread_checks.h"
@@ -17,6 +19,14 @@ herr_t keep_first_reason(unsigned, const H5E_error2_t* error, void* text) {
   return 0;
 }
 
+/// The library says so, or fails without a reason, for which it needs memory as well.
+bool tells_of_too_little_memory(const std::string& reason) {
+  constexpr std::size_t kLittle = 1 << 20;
+  if (reason.empty()) return std::unique_ptr<char[]>(new (std::nothrow) char[kLittle]) == nullptr;
+  return reason.find("unable to allocate memory") != std::string::npos ||
+         reason.find("memory allocation failed") != std::string::npos;
+}
+
 }  // namespace
 
 LibraryError::LibraryError(std::string attempted, std::string why)
@@ -25,7 +35,10 @@ LibraryError::LibraryError(std::string attempted, std::string why)
       reason(std::move(why)) {}
 
 void check(herr_t status, const char* what) {
-  if (status < 0) throw LibraryError(what, innermost_reason());
+  if (status >= 0) return;
+  const std::string reason = innermost_reason();
+  if (tells_of_too_little_memory(reason)) throw std::bad_alloc();
+  throw LibraryError(what, reason);
 }
 
 Handle::Handle(hid_t id, Closer closer, const char* what) : id_(id), closer_(closer) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -98,12 +99,13 @@ void inspect_file(const std::string& path, const InspectRequest& request, const 
 /// A run that goes on may replace its newest checkpoint while that is looked at: then the next one is.
 template <class Look>
 void look_at_newest(Target run, const Look& look) {
-  constexpr int kMostTries = 20;
-  for (int tries = 1;; ++tries) try {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(10);
+  while (true) try {
       return look(run.checkpoints.back().path, run.checkpoints.size());
     } catch (const UserError&) {  // before anything was printed of it
       Target now = find_target(run.path);
-      if (tries == kMostTries || now.checkpoints.empty() || now.checkpoints.back().path == run.checkpoints.back().path)
+      if (Clock::now() > end || now.checkpoints.empty() || now.checkpoints.back().path == run.checkpoints.back().path)
         throw;
       run = std::move(now);
     }

@@ -41,7 +41,7 @@ void require(int error, const char* what) {
 /// A copy with a number that is none of a child's own.
 Descriptor moved_up(int descriptor) {
   Descriptor copy(::fcntl(descriptor, F_DUPFD_CLOEXEC, kChildFile + 1));
-  if (!copy) fail(errno, "fcntl");
+  if (!copy) fail(errno == EINVAL ? EMFILE : errno, "fcntl");  // the limit is below those numbers
   return copy;
 }
 

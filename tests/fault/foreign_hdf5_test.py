@@ -526,7 +526,7 @@ class Foreign(unittest.TestCase):
         code, said, _ = run(copy)
         self.assertEqual((code, said.strip().replace(str(Files.folder) + "/", "")),
                          (65, "copy.h5: error: the program that wrote this file has not closed it\n"
-                              "  hint: close it there; if that program died, 'h5clear -s copy.h5' takes its mark away"))
+                              "  hint: close it there; if that program died, `h5clear -s copy.h5` takes its mark away"))
         subprocess.run(["h5clear", "-s", copy], check=True)
         self.assertEqual(run(copy)[2], plain())
 

@@ -440,9 +440,15 @@ TEST_F(NewestOfThree, IsNoOlderOneWhereTheSystemDoesNotLetItBeRead) {
   EXPECT_EQ(error().substr(0, error().find('\n')),
             "66 error: " + newest + ": cannot be read: symbolic links lead in a circle");
   fs::remove(newest);
-  fs::create_symlink("/proc/self/mem", newest);  // opens, and no byte of it can be read
+  fs::create_symlink("/proc/self/mem", newest);  // opens, has 0 bytes, and none of them can be read
+  Manifest manifest = read_manifest(folder_.path());
+  const auto promised = manifest.checkpoints.back().bytes;
+  manifest.checkpoints.back().bytes = 0;
+  write_manifest(folder_.path(), manifest);
   EXPECT_EQ(error().substr(0, error().find('\n')), "74 error: " + newest + ": cannot be read: input or output failed");
   fs::rename(aside, newest);
+  manifest.checkpoints.back().bytes = promised;
+  write_manifest(folder_.path(), manifest);
   EXPECT_EQ(read_newest_checkpoint(folder_.path()).snapshot.step, 2);
 }
 

@@ -48,7 +48,8 @@ TEST_F(RunDirectoryTest, IsMadeWithAllAboveIt) {
     const std::string name = earlier == Earlier::go_on ? "a/b/resumed" : "a/b/new";
     const RunDirectory run(path(name), earlier);
     EXPECT_EQ(run.text(), path(name));
-    EXPECT_EQ(run.path("trace.h5"), path(name) + "/trace.h5");
+    EXPECT_EQ(fs::canonical(run.path("")), path(name));
+    EXPECT_EQ(run.spelled_out(run.path("trace.h5") + ": is cut"), path(name) + "/trace.h5: is cut");
     EXPECT_EQ(run.moved_aside(), "");
     run.require_writable();
     struct stat lock {};
@@ -106,21 +107,23 @@ TEST_F(RunDirectoryTest, LeavesALinkToItWhereItIs) {
 
 TEST_F(RunDirectoryTest, RefusesWhatIsNoRun) {
   write("file");
-  expect_refused("file", "74 error: " + path("file") + ": is a file\n  hint: choose another directory with --out");
+  expect_refused("file", "74 error: " + path("file") +
+                             ": is a regular file, not a directory\n  hint: choose another directory with --out");
   expect_refused("file/below", "74 error: " + path("file/below") +
                                    ": the directory cannot be made: a part of the path is a file, not a directory\n"
                                    "  hint: choose another directory with --out");
   fs::create_directory(path("letters"));
   write("letters/love.txt", "dear");
-  const std::string untouched = "\n  hint: choose another directory with --out; nothing of it was touched";
-  expect_refused("letters", "74 error: " + path("letters") + ": is not empty and holds no run" + untouched);
+  const std::string elsewhere = "\n  hint: choose another directory with --out";
+  expect_refused("letters", "74 error: " + path("letters") + ": is not empty and holds no run" + elsewhere +
+                                "; nothing of it was touched");
   EXPECT_EQ(read_bytes(path("letters/love.txt")), "dear");
   // A lock that is none of ours is not followed or waited for.
   fs::create_symlink("love.txt", path("letters/run.lock"));
-  expect_refused("letters", "74 error: " + path("letters") + ": run.lock is a link, not a regular file" + untouched);
+  expect_refused("letters", "74 error: " + path("letters") + ": run.lock is a link, not a regular file" + elsewhere);
   fs::remove(path("letters/run.lock"));
   ASSERT_EQ(::mkfifo(path("letters/run.lock").c_str(), 0600), 0);
-  expect_refused("letters", "74 error: " + path("letters") + ": run.lock is a FIFO, not a regular file" + untouched);
+  expect_refused("letters", "74 error: " + path("letters") + ": run.lock is a FIFO, not a regular file" + elsewhere);
   EXPECT_EQ(read_bytes(path("letters/love.txt")), "dear");
 }
 
