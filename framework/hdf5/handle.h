@@ -45,7 +45,8 @@ struct LibraryError : InternalError {
   std::string reason;   ///< HDF5's innermost one
 };
 
-/// Throws LibraryError naming `what`, with HDF5's own reason, where `status` is negative.
+/// Where `status` is negative, throws std::bad_alloc if the library found no memory, else LibraryError naming `what`,
+/// with HDF5's own reason.
 void check(herr_t status, const char* what);
 
 /// Where HDF5's last failure began: "inflate() failed". Any further call of the library forgets it.

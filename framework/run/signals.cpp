@@ -66,7 +66,7 @@ void on_stop(int signal) {
   switch (request(signal, StopRequest::Clock::now())) {
     case StopRequest::Answer::stop:
       is_stop_asked_ = true;
-      bound_waiting_for_readers(kPatience);
+      if (phase == Phase::polled) bound_waiting_for_readers(kPatience);  // else its results wait for a reader
       break;
     case StopRequest::Answer::ignore: break;
     case StopRequest::Answer::end_at_once: die_by(signal);

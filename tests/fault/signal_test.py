@@ -330,9 +330,9 @@ class Signals(InFolder):
 
 
 def waits_in_write(process):
-    """Whether the first thread of a process sleeps in a write to a pipe."""
-    return "pipe_write" in pathlib.Path(f"/proc/{process.pid}/wchan").read_text() or \
-        pathlib.Path(f"/proc/{process.pid}/syscall").read_text().startswith("1 0x1 ")
+    """Whether the first thread of a process waits until what it writes to takes more: it sleeps in poll."""
+    return "poll" in pathlib.Path(f"/proc/{process.pid}/wchan").read_text() or \
+        pathlib.Path(f"/proc/{process.pid}/syscall").read_text().startswith("7 ")
 
 
 def open_files(process):
