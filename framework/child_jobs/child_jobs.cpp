@@ -11,8 +11,8 @@
 namespace backplane {
 
 std::vector<ChildJob> child_jobs() {
-  return {kReadHdf5,       kReadCheckpoint, kInspectFile, kInspectSummary, kCompareFiles,
-          kCompareMetrics, kReadAlone,      kCopyRecords, kLookAtTrace,    kTryPlugin};
+  return {kReadHdf5,       kReadCheckpoint, kInspectFile, kInspectNewest, kInspectSummary, kCompareFiles,
+          kCompareMetrics, kReadAlone,      kCopyRecords, kLookAtTrace,   kTryPlugin};
 }
 
 }  // namespace backplane

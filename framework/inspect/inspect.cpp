@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -32,12 +31,8 @@ namespace {
 
 // In the children.
 
-/// Returns whether a manifest vouches for the file.
-int print_file(ByteReader& asked, const Print& show) {
-  const auto request = read_fields<InspectRequest>(asked);
-  const std::string& path = request.path;
-  const auto [file, is_vouched_for] = open_target(path);
-  const auto part = [&](TensorFile::Part which) { return TensorFile(path, which); };
+void print_contents(const TensorFile& file, const InspectRequest& request, const Print& show) {
+  const auto part = [&](TensorFile::Part which) { return TensorFile(file.path(), which); };
   const bool wants_parts = file.is_trace() && request.selection.tensor.empty();
   if (wants_parts && !request.selection.layer.empty())
     require_layer(file, part(TensorFile::Part::statistics), request.selection.layer);
@@ -57,7 +52,45 @@ int print_file(ByteReader& asked, const Print& show) {
   } else {
     print_values(file, request.selection, request.all, show);
   }
-  return is_vouched_for;
+}
+
+/// Returns whether a manifest vouches for the file.
+int print_file(ByteReader& asked, const Print& show) {
+  const auto request = read_fields<InspectRequest>(asked);
+  const OpenedTarget opened = open_target(request.path);
+  print_contents(opened.file, request, show);
+  return opened.is_vouched_for;
+}
+
+/// What stands before one of the things that a run holds.
+std::string head(const InspectRequest& request, const char* name, const std::string& title, bool is_first) {
+  if (request.json) return fmt::format("{}\"{}\": ", is_first ? "" : ", ", name);
+  return fmt::format("{}{}\n", is_first ? "" : "\n", printable(title));
+}
+
+/// A run that goes on may replace its newest checkpoint between a look at the manifest and one at the file: then the
+/// next one is.
+std::pair<OpenedTarget, Target> open_newest(const std::string& path) {
+  constexpr int kMostTries = 100;
+  Target run = find_target(path);
+  for (int tries = 1;; ++tries) try {
+      return {open_target(run.checkpoints.back().path), run};
+    } catch (const UserError&) {
+      const std::string gone = run.checkpoints.back().path;
+      run = find_target(path);
+      if (tries == kMostTries || run.checkpoints.empty() || run.checkpoints.back().path == gone) throw;
+    }
+}
+
+/// Of the run at request.path. Its manifest vouches for what it lists.
+int print_newest(ByteReader& asked, const Print& show) {
+  const auto request = read_fields<InspectRequest>(asked);
+  const auto [opened, run] = open_newest(request.path);
+  if (request.selection.tensor.empty())
+    show(head(request, "checkpoint", fmt::format("{}, the newest of {}", opened.file.path(), run.checkpoints.size()),
+              true));
+  print_contents(opened.file, request, show);
+  return 0;
 }
 
 /// summary.json as one line per figure, or as it is.
@@ -82,33 +115,24 @@ int print_summary(ByteReader& asked, const Print& show) {
 }  // namespace
 
 const ChildJob kInspectFile = printing_job<print_file>("inspect-file");
+const ChildJob kInspectNewest = printing_job<print_newest>("inspect-newest");
 const ChildJob kInspectSummary = printing_job<print_summary>("inspect-summary");
 
 namespace {
 
-int ask_for(const ChildJob& job, const std::string& path, InspectRequest request, const Print& print) {
+InspectRequest about(const std::string& path, InspectRequest request) {
   request.path = path;
+  return request;
+}
+
+/// `file`: by its size the child's limits are set.
+int ask_for(const ChildJob& job, const std::string& file, const InspectRequest& request, const Print& print) {
   return print_in_child(
-      {path}, job, [&](ByteWriter& asked) { write_fields(asked, request); }, print);
+      {file}, job, [&](ByteWriter& asked) { write_fields(asked, request); }, print);
 }
 
 void inspect_file(const std::string& path, const InspectRequest& request, const Print& print, const Print& warn) {
-  if (ask_for(kInspectFile, path, request, print) == 0) warn(unvouched(path));
-}
-
-/// A run that goes on may replace its newest checkpoint while that is looked at: then the next one is.
-template <class Look>
-void look_at_newest(Target run, const Look& look) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point end = Clock::now() + std::chrono::seconds(10);
-  while (true) try {
-      return look(run.checkpoints.back().path, run.checkpoints.size());
-    } catch (const UserError&) {  // before anything was printed of it
-      Target now = find_target(run.path);
-      if (Clock::now() > end || now.checkpoints.empty() || now.checkpoints.back().path == run.checkpoints.back().path)
-        throw;
-      run = std::move(now);
-    }
+  if (ask_for(kInspectFile, path, about(path, request), print) == 0) warn(unvouched(path));
 }
 
 void inspect_run(const Target& run, const InspectRequest& request, const Print& print, const Print& warn) {
@@ -118,33 +142,20 @@ void inspect_run(const Target& run, const InspectRequest& request, const Print& 
     if (wants_trace && !run.trace)
       throw UserError(ExitCode::no_input, run.path + ": the run has no trace", "record: {every: …} makes one");
     if (wants_trace) return inspect_file(*run.trace, request, print, warn);
-    return look_at_newest(run, [&](const std::string& path, std::size_t) { inspect_file(path, request, print, warn); });
+    ask_for(kInspectNewest, run.checkpoints.back().path, request, print);
+    return;
   }
-  const auto head = [&](const char* name, const std::string& title, bool is_first) {
-    if (request.json)
-      print(fmt::format("{}\"{}\": ", is_first ? "" : ", ", name));
-    else
-      print(fmt::format("{}{}\n", is_first ? "" : "\n", printable(title)));
-  };
-  bool is_first = true;
   if (request.json) print("{");
-  if (!run.checkpoints.empty())
-    look_at_newest(run, [&](const std::string& newest, std::size_t count) {
-      const auto print_below_head = [&](std::string_view text) {
-        if (is_first) head("checkpoint", fmt::format("{}, the newest of {}", newest, count), true);
-        is_first = false;
-        print(text);
-      };
-      inspect_file(newest, request, print_below_head, warn);
-    });
+  bool is_first = run.checkpoints.empty();
+  if (!is_first) ask_for(kInspectNewest, run.checkpoints.back().path, request, print);
   if (run.trace) {
-    head("trace", *run.trace, is_first);
+    print(head(request, "trace", *run.trace, is_first));
     inspect_file(*run.trace, request, print, warn);
     is_first = false;
   }
   if (run.summary) {
-    head("summary", *run.summary, is_first);
-    ask_for(kInspectSummary, *run.summary, request, print);
+    print(head(request, "summary", *run.summary, is_first));
+    ask_for(kInspectSummary, *run.summary, about(*run.summary, request), print);
   }
   if (request.json) print("}\n");
 }

@@ -18,6 +18,6 @@ struct InspectRequest {
 void inspect(const InspectRequest& request, const Print& print, const Print& warn);
 
 /// What the children of inspect do.
-extern const ChildJob kInspectFile, kInspectSummary;
+extern const ChildJob kInspectFile, kInspectNewest, kInspectSummary;
 
 }  // namespace backplane
