@@ -133,6 +133,7 @@ StartedChild start_child(const ChildJob& job, const std::string& about, int file
 
 void do_job_of_parent(int argc, char** argv, const std::vector<ChildJob>& table) {
   has_door = true;
+  std::signal(SIGCHLD, SIG_DFL);  // where a parent left it ignored, the end of no child would be told
   if (argc != kWords || std::string_view(argv[1]) != kFirstWord || !is_socket(kChildConnection)) return;
   follow(std::atoi(argv[3]));
   for (const ChildJob& job : table)

@@ -253,6 +253,17 @@ class Signals(InFolder):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(self.end(process)[0], STOPPED)
 
+    def test_how_children_end_is_told_where_the_parent_ignored_it(self):
+        program = pathlib.Path(whole_program.OPTIONS.program).resolve()
+        plugin = program.parent / "bad-test-plugins/aborts_at_load.bp.so"
+
+        def said(how):
+            return subprocess.run([program, "plugin", "inspect", plugin], capture_output=True, timeout=HANGS,
+                                  preexec_fn=lambda: signal.signal(signal.SIGCHLD, how)).stderr
+
+        self.assertIn(b"SIGABRT", said(signal.SIG_DFL))
+        self.assertEqual(said(signal.SIG_IGN), said(signal.SIG_DFL))
+
     def test_first_process_of_a_container(self):
         """The kernel spares process 1 what would end any other: the second signal ends it all the same."""
         if subprocess.run(["unshare", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL).returncode != 0:
