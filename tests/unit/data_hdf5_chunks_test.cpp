@@ -184,9 +184,15 @@ TEST_F(DataHdf5Chunks, RefusesAShapeBeyondTheLargest) {
   const std::string shape("\4\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 24);
   file[file.find(shape) + 8] = 35;
   write("file.h5", file);
-  EXPECT_EQ(error(),
+  const std::string said = error();
+#if H5_VERSION_GE(1, 14, 0)  // which looks by itself
+  EXPECT_EQ(said.find("65 file.h5: error: the file is damaged: "), 0u) << said;
+  EXPECT_NE(said.find("dim 1 size of 35 is greater than maxdim size of 3"), std::string::npos) << said;
+#else
+  EXPECT_EQ(said,
             "65 file.h5: error: '/x' is damaged: its axis 1 has extent 35, and may have 3 at most\n"
             "  hint: copy the file again from where it came, or write this data set again");
+#endif
 }
 
 TEST_F(DataHdf5Chunks, RefusesAChunkThatItsIndexPutsElsewhere) {
